@@ -1,0 +1,197 @@
+#include "media_info.h"
+#include "fields.h"
+#include "parts.h"
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+void media_info_release(struct media_info *i)
+{
+    texts_free(i->warnings, i->n_warnings);
+    memset(i, 0, sizeof(*i));
+}
+
+int media_info_copy(const struct media_info *from, struct media_info *ret)
+{
+    struct media_info i = *from;
+
+    i.n_warnings = 0;
+    i.warnings = calloc(from->n_warnings + 1, sizeof(*i.warnings));
+    if (!i.warnings)
+        return -ENOMEM;
+    for (; i.n_warnings < from->n_warnings; i.n_warnings++) {
+        i.warnings[i.n_warnings] = strdup(from->warnings[i.n_warnings]);
+        if (!i.warnings[i.n_warnings]) {
+            media_info_release(&i);
+            return -ENOMEM;
+        }
+    }
+    *ret = i;
+    return 0;
+}
+
+json_t *color_to_json(const struct color_info *c)
+{
+    struct out o = out_new();
+
+    out_int(&o, "primaries", c->primaries);
+    out_int(&o, "transfer", c->transfer);
+    out_int(&o, "matrix", c->matrix);
+    out_int(&o, "range", c->range);
+    out_int(&o, "chroma_location", c->chroma_location);
+    return out_done(&o);
+}
+
+struct color_info color_read(const struct in *o, const char *name)
+{
+    struct in v = in_object(o, name);
+    struct color_info c = {
+        .primaries = (int)in_int(&v, "primaries", 0, 255),
+        .transfer = (int)in_int(&v, "transfer", 0, 255),
+        .matrix = (int)in_int(&v, "matrix", 0, 255),
+        .range = (int)in_int(&v, "range", 0, 2),
+        .chroma_location = (int)in_int(&v, "chroma_location", 0, 6),
+    };
+
+    return c;
+}
+
+static json_t *video_to_json(const struct video_info *v)
+{
+    struct out o = out_new();
+
+    out_int(&o, "stream", v->stream);
+    out_text(&o, "codec", v->codec);
+    out_text(&o, "profile", v->profile);
+    out_text(&o, "pix_fmt", v->pix_fmt);
+    out_int(&o, "width", v->width);
+    out_int(&o, "height", v->height);
+    out_ratio(&o, "sar", v->sar);
+    out_int(&o, "rotation", v->rotation);
+    out_int(&o, "hflip", v->hflip);
+    out_int(&o, "bit_depth", v->bit_depth);
+    out_put(&o, "color", color_to_json(&v->color));
+    out_int(&o, "interlaced", v->interlaced);
+    out_int(&o, "has_hdr_meta", v->has_hdr_meta);
+    out_ratio(&o, "tb", v->tb);
+    out_ratio(&o, "rate", v->rate);
+    out_int(&o, "vfr", v->vfr);
+    out_int(&o, "start", v->start);
+    out_int(&o, "end", v->end);
+    out_int(&o, "frames", (int64_t)v->frames);
+    out_int(&o, "bit_rate", v->bit_rate);
+    return out_done(&o);
+}
+
+static void video_read(const struct in *o, struct video_info *v)
+{
+    struct in f = in_field(o, "video");
+
+    v->stream = -1;
+    if (!f.j)
+        return;
+    in_is_object(&f);
+    v->stream = (int)in_int(&f, "stream", 0, INT32_MAX);
+    in_buf(&f, "codec", v->codec, sizeof(v->codec), CHARS_TEXT);
+    in_buf(&f, "profile", v->profile, sizeof(v->profile), CHARS_TEXT);
+    in_buf(&f, "pix_fmt", v->pix_fmt, sizeof(v->pix_fmt), CHARS_TEXT);
+    v->width = (int)in_int(&f, "width", 1, PICTURE_MAX);
+    v->height = (int)in_int(&f, "height", 1, PICTURE_MAX);
+    v->sar = in_ratio(&f, "sar", 1);
+    v->rotation = (int)in_int(&f, "rotation", 0, 270);
+    if (v->rotation % 90) {
+        struct in r = in_field(&f, "rotation");
+        in_fail(&r, "%d is not 0, 90, 180 or 270", v->rotation);
+    }
+    v->hflip = in_flag(&f, "hflip");
+    v->bit_depth = (int)in_int(&f, "bit_depth", 1, 32);
+    v->color = color_read(&f, "color");
+    v->interlaced = (int)in_int(&f, "interlaced", 0, 2);
+    v->has_hdr_meta = in_flag(&f, "has_hdr_meta");
+    v->tb = in_ratio(&f, "tb", 1);
+    v->rate = in_ratio(&f, "rate", 0);
+    v->vfr = in_flag(&f, "vfr");
+    v->start = in_time(&f, "start");
+    v->end = in_int(&f, "end", v->start, TIME_LIMIT);
+    v->frames = (uint64_t)in_int(&f, "frames", 0, COUNT_LIMIT);
+    v->bit_rate = in_int(&f, "bit_rate", 0, SIZE_LIMIT);
+}
+
+static json_t *audio_to_json(const struct audio_info *a)
+{
+    struct out o = out_new();
+
+    out_int(&o, "stream", a->stream);
+    out_text(&o, "codec", a->codec);
+    out_text(&o, "layout", a->layout);
+    out_text(&o, "language", a->language);
+    out_int(&o, "sample_rate", a->sample_rate);
+    out_int(&o, "channels", a->channels);
+    out_ratio(&o, "tb", a->tb);
+    out_int(&o, "start", a->start);
+    out_int(&o, "end", a->end);
+    out_int(&o, "bit_rate", a->bit_rate);
+    return out_done(&o);
+}
+
+static void audio_read(const struct in *o, struct audio_info *a)
+{
+    struct in f = in_field(o, "audio");
+
+    a->stream = -1;
+    if (!f.j)
+        return;
+    in_is_object(&f);
+    a->stream = (int)in_int(&f, "stream", 0, INT32_MAX);
+    in_buf(&f, "codec", a->codec, sizeof(a->codec), CHARS_TEXT);
+    in_buf(&f, "layout", a->layout, sizeof(a->layout), CHARS_TEXT);
+    in_buf(&f, "language", a->language, sizeof(a->language), CHARS_TEXT);
+    a->sample_rate = (int)in_int(&f, "sample_rate", 1, SAMPLE_RATE_MAX);
+    a->channels = (int)in_int(&f, "channels", 1, CHANNELS_MAX);
+    a->tb = in_ratio(&f, "tb", 1);
+    a->start = in_time(&f, "start");
+    a->end = in_int(&f, "end", a->start, TIME_LIMIT);
+    a->bit_rate = in_int(&f, "bit_rate", 0, SIZE_LIMIT);
+}
+
+json_t *media_info_to_json(const struct media_info *i)
+{
+    struct out o = out_new();
+
+    out_text(&o, "container", i->container);
+    out_int(&o, "size_bytes", (int64_t)i->size_bytes);
+    out_int(&o, "duration_ms", i->duration_ms);
+    if (i->video.stream >= 0)
+        out_put(&o, "video", video_to_json(&i->video));
+    if (i->audio.stream >= 0)
+        out_put(&o, "audio", audio_to_json(&i->audio));
+    out_texts(&o, "warnings", i->warnings, i->n_warnings);
+    return out_done(&o);
+}
+
+void media_info_read(const struct in *v, struct media_info *ret)
+{
+    memset(ret, 0, sizeof(*ret));
+    in_is_object(v);
+    in_buf(v, "container", ret->container, sizeof(ret->container), CHARS_TEXT);
+    ret->size_bytes = (uint64_t)in_int(v, "size_bytes", 0, SIZE_LIMIT);
+    ret->duration_ms = in_int(v, "duration_ms", 0, TIME_LIMIT);
+    video_read(v, &ret->video);
+    audio_read(v, &ret->audio);
+    ret->warnings = in_texts(v, "warnings", &ret->n_warnings);
+}
+
+int media_info_from_json(const json_t *j, struct media_info *ret, struct err *err)
+{
+    struct in_state state;
+    struct in top = in_top(&state, "info", j, err);
+    struct media_info i;
+
+    media_info_read(&top, &i);
+    if (state.r < 0) {
+        media_info_release(&i);
+        return state.r;
+    }
+    *ret = i;
+    return 0;
+}

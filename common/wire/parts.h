@@ -1,0 +1,32 @@
+/* parts.h - the parts that several messages are made of; private to wire/.
+ *
+ * X_read() reads the value `v` into *ret with fields.h's sticky errors. *ret
+ * need not be initialised and can be released afterwards, failed or not.
+ */
+#ifndef GOPMILL_WIRE_PARTS_H
+#define GOPMILL_WIRE_PARTS_H
+
+#include "task.h"
+
+struct in;
+
+enum {
+    PICTURE_MAX = 65535, /* pixels, of a side */
+    SAMPLE_RATE_MAX = 768000,
+    CHANNELS_MAX = 64,
+};
+
+json_t *color_to_json(const struct color_info *c);
+struct color_info color_read(const struct in *o, const char *name);
+
+void media_info_read(const struct in *v, struct media_info *ret);
+void rendition_read(const struct in *v, struct rendition *ret);
+void chunk_read(const struct in *v, struct chunk *ret);
+
+/* An array of renditions with names that differ, at most RENDITIONS_MAX. */
+struct rendition *renditions_read(const struct in *o, const char *name, size_t *ret_n);
+
+/* out_list() wants this shape. */
+json_t *rendition_item_to_json(const void *r);
+
+#endif

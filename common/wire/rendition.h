@@ -1,0 +1,79 @@
+/* rendition.h - one output of a job with every encoder parameter resolved.
+ *
+ * Made by ladders/ from a ladder and a source, carried by plans and tasks,
+ * obeyed by workers, named by playlists. A worker adds nothing to `params`
+ * and drops nothing: it sets the fields below on the AVCodecContext, gives
+ * `params` to avcodec_open2(), and refuses the task (ERR_UNSUPPORTED) if an
+ * entry was not consumed.
+ */
+#ifndef GOPMILL_WIRE_RENDITION_H
+#define GOPMILL_WIRE_RENDITION_H
+
+#include "media_info.h"
+
+enum media_kind { MEDIA_VIDEO, MEDIA_AUDIO };
+
+struct param {
+    char *key, *value; /* an AVOption of the encoder or of AVCodecContext */
+};
+
+/* Which frames a rendition with a frame-rate cap keeps: those that are the
+ * first of their cell of the grid. With p the pts in seconds from the
+ * timeline's origin, cell(p) = floor((p + phase) / period). A function of
+ * a frame's absolute pts and its predecessor's, never of a chunk (design,
+ * rule 5.3). period 0/1: every frame. */
+struct frame_grid {
+    AVRational period; /* seconds */
+    AVRational phase;  /* seconds */
+};
+
+struct rendition {
+    enum media_kind kind;
+    char *name;    /* [a-z0-9-]+, unique in the job; its folder under video/ or audio/ */
+    char *codec;   /* "h264" "hevc" "av1" "aac" "opus" */
+    char *encoder; /* libavcodec's name: "libx264" … */
+    struct param *params;
+    size_t n_params;
+
+    /* video */
+    int width, height; /* even, upright (after rotation) */
+    AVRational sar;    /* of the output */
+    char pix_fmt[32];
+    struct color_info color; /* of the output */
+    int tonemap;             /* 1: HDR source to this SDR output */
+    struct frame_grid grid;
+    AVRational rate; /* nominal, after the grid */
+    int64_t maxrate; /* bit/s cap of the encoder; 0: none */
+    int threads;     /* encoder threads, 1 unless above 1440p */
+    /* 1: a new encoder for each GOP, its gop_size and keyint_min set to the
+     * GOP's frames, nothing forced. libaom makes two keyframes of one that
+     * is forced, and budgets a keyframe by gop_size. 0: one encoder for the
+     * chunk, a forced keyframe at each GOP. */
+    int gop_reset;
+
+    /* audio */
+    int sample_rate, channels;
+    char layout[64];  /* as av_channel_layout_from_string() reads it */
+    int64_t bit_rate; /* bit/s */
+
+    double cost;           /* predicted core-seconds for each second of source */
+    uint64_t memory_bytes; /* predicted resident need of its encoder */
+};
+
+void rendition_release(struct rendition *r);
+void rendition_list_free(struct rendition *r, size_t n);
+int rendition_copy(const struct rendition *from, struct rendition *ret); /* 0 or -ENOMEM */
+
+json_t *rendition_to_json(const struct rendition *r);
+int rendition_from_json(const json_t *j, struct rendition *ret, struct err *err);
+
+/* The grid's cell of a frame `pts` (in tb) on a timeline whose origin is
+ * `origin` (in tb). Exact (128-bit). 0 where period is 0. */
+int64_t frame_grid_cell(const struct frame_grid *g, int64_t pts, int64_t origin, AVRational tb);
+
+/* Whether the rendition keeps frame `pts` whose predecessor in the source is
+ * `prev` (INT64_MIN: none). */
+int frame_grid_keeps(const struct frame_grid *g, int64_t pts, int64_t prev, int64_t origin,
+                     AVRational tb);
+
+#endif

@@ -1,0 +1,49 @@
+/* task.h - one unit of work, all that a worker needs to know.
+ *
+ * On the wire: JSON, `"v":1`, on the queue gopmill.tasks; at most
+ * QUEUE_BODY_MAX bytes. Unknown fields are ignored, a higher `v` refused.
+ */
+#ifndef GOPMILL_WIRE_TASK_H
+#define GOPMILL_WIRE_TASK_H
+
+#include "plan.h"
+
+enum task_kind { TASK_VIDEO, TASK_AUDIO };
+
+struct task {
+    char *job, *id; /* id: unique in the job, "v-0003-0" (chunk, group) or "a-0" */
+    enum task_kind kind;
+    unsigned attempt;       /* from 1 */
+    char *source;           /* URL; file:///abs/path here */
+    char *etag;             /* every read must be of this object */
+    char *output;           /* prefix URL of the package */
+    char *video_codec_hint; /* source codec, for the log; may be NULL */
+
+    unsigned group; /* video: index of the task group */
+    struct rendition *renditions;
+    size_t n_renditions;
+    struct media_info info; /* what the probe found: stream numbers, tb, rotation … */
+    int64_t origin;         /* as in the plan */
+    uint32_t timescale;
+    struct chunk chunk; /* video only */
+
+    int64_t *audio_cuts; /* audio only: nominal segment starts in 1/timescale */
+    size_t n_audio_cuts;
+    int64_t timeline_end; /* audio only: where the timeline ends, 1/timescale */
+
+    double cost;           /* predicted core-seconds */
+    uint64_t memory_bytes; /* predicted peak */
+    int64_t deadline_ms;   /* longest wall time for the attempt */
+    int64_t stall_ms;      /* longest time without a frame */
+};
+
+void task_release(struct task *t);
+json_t *task_to_json(const struct task *t);
+int task_from_json(const json_t *j, struct task *ret, struct err *err);
+int task_from_text(const char *text, size_t len, struct task *ret, struct err *err);
+
+/* "video/<rendition>/seg-00001.m4s" (number from 1) or ".../init.mp4" for
+ * number 0; audio likewise. Allocated; NULL: out of memory. */
+char *segment_key(enum media_kind kind, const char *rendition, unsigned number);
+
+#endif
