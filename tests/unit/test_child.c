@@ -1,0 +1,453 @@
+/* child_run() against children that answer, die, hang and lie
+ * (scripted_child.c): each ends with the right class of error, and nothing
+ * of it is left behind. */
+#include <dirent.h>
+#include <errno.h>
+#include <pthread.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "common/base/err.h"
+#include "common/child/child.h"
+
+static const char source[] = "0123456789";
+
+/* What the parent's callbacks saw, and what they are to say. */
+struct parent {
+    int read_fails, object_fails;
+    unsigned n_objects;
+    char names[128], bytes[32];
+    uint64_t progress;
+    struct child *kill_on_progress;
+};
+
+static int on_read(void *arg, uint64_t off, void *buf, size_t len, size_t *ret_n, struct err *err)
+{
+    const struct parent *p = arg;
+    size_t size = sizeof(source) - 1, n = off < size ? size - off : 0;
+
+    if (p->read_fails)
+        return err_set(err, -ESTALE, ERR_STORAGE, "the source was replaced");
+    if (n > len)
+        n = len;
+    memcpy(buf, source + (n ? off : 0), n);
+    /* To a greedy child: as much as it asked for, to fill its socket. */
+    if (len > size) {
+        memset(buf, 0, len);
+        n = len;
+    }
+    *ret_n = n;
+    return 0;
+}
+
+static int on_object(void *arg, const char *name, const void *buf, size_t len, struct err *err)
+{
+    struct parent *p = arg;
+
+    if (p->object_fails)
+        return err_set(err, -ENOSPC, ERR_RESOURCE, "the disk is full");
+    p->n_objects++;
+    (void)strncat(p->names, name, sizeof(p->names) - strlen(p->names) - 2);
+    (void)strcat(p->names, ";");
+    if (len < sizeof(p->bytes) - strlen(p->bytes))
+        (void)strncat(p->bytes, buf, len);
+    return 0;
+}
+
+static void on_progress(void *arg, uint64_t done)
+{
+    struct parent *p = arg;
+
+    p->progress = done;
+    if (p->kill_on_progress)
+        child_kill(p->kill_on_progress);
+}
+
+static int64_t now_ms(void)
+{
+    struct timespec ts;
+    (void)clock_gettime(CLOCK_MONOTONIC, &ts);
+    return ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
+}
+
+static unsigned open_files(void)
+{
+    unsigned n = 0;
+    DIR *d = opendir("/proc/self/fd");
+
+    assert_non_null(d);
+    while (readdir(d)) /* NOLINT(concurrency-mt-unsafe) */
+        n++;
+    (void)closedir(d);
+    return n;
+}
+
+static void assert_no_children(void)
+{
+    assert_int_equal(waitpid(-1, NULL, WNOHANG), -1);
+    assert_int_equal(errno, ECHILD);
+}
+
+static const struct child_limits patient = { .stall_ms = 30000, .deadline_ms = 60000 };
+
+struct outcome {
+    int r;
+    char *result;
+    struct child_usage usage;
+    struct err err;
+};
+
+static struct outcome run_with(struct child *c, const char *script, struct parent *p,
+                               const struct child_limits *limits)
+{
+    const struct child_handler h = {
+        .arg = p, .read = on_read, .object = on_object, .progress = on_progress
+    };
+    struct outcome o = { 0 };
+
+    o.r = child_run(c, "script", script, sizeof(source) - 1, &h, limits, &o.result, &o.usage,
+                    &o.err);
+    child_free(c);
+    return o;
+}
+
+/* One child from its start to its end; afterwards nothing is left of it. */
+static struct outcome run(const char *script, struct parent *p, const struct child_limits *limits)
+{
+    unsigned files = open_files();
+    struct child *c = NULL;
+    struct err err = { 0 };
+
+    if (child_start(&c, &err) < 0)
+        fail_msg("%s", err.text);
+    struct outcome o = run_with(c, script, p, limits);
+    assert_no_children();
+    assert_int_equal(open_files(), files);
+    return o;
+}
+
+/* ---- children that answer ---- */
+
+static void answers_come_back(void **state)
+{
+    struct parent p = { 0 };
+    struct outcome o = run("answer", &p, &patient);
+
+    (void)state;
+    assert_int_equal(o.r, 0);
+    assert_string_equal(o.result, "{\"fine\":1}");
+    assert_true(o.usage.wall_s >= 0 && o.usage.peak_bytes > 0);
+    free(o.result);
+}
+
+static void reads_are_served(void **state)
+{
+    struct parent p = { 0 };
+    struct outcome o = run("read", &p, &patient);
+
+    (void)state;
+    assert_int_equal(o.r, 0);
+    assert_string_equal(o.result, "345689");
+    assert_int_equal(o.usage.bytes_read, 6);
+    free(o.result);
+}
+
+static void objects_arrive_in_order(void **state)
+{
+    struct parent p = { 0 };
+    struct outcome o = run("objects", &p, &patient);
+
+    (void)state;
+    assert_int_equal(o.r, 0);
+    assert_int_equal(p.n_objects, 2);
+    assert_string_equal(p.names, "video/a/init.mp4;video/a/seg-00001.m4s;");
+    assert_string_equal(p.bytes, "one");
+    free(o.result);
+}
+
+static void an_answer_is_enough(void **state)
+{
+    struct parent p = { 0 };
+    int64_t start = now_ms();
+    struct outcome o = run("answer-and-hang", &p, &patient);
+
+    (void)state;
+    assert_int_equal(o.r, 0);
+    assert_true(now_ms() - start < patient.stall_ms / 2);
+    free(o.result);
+}
+
+static void no_limits_is_fine(void **state)
+{
+    struct parent p = { 0 };
+    struct outcome o = run("answer", &p, NULL);
+
+    (void)state;
+    assert_int_equal(o.r, 0);
+    free(o.result);
+}
+
+/* ---- children that don't ---- */
+
+enum { NOTHING, READ, OBJECT }; /* what the parent can't do */
+
+static const struct row {
+    const char *fact, *script;
+    int64_t stall_ms, deadline_ms;
+    int fails;
+    enum err_class cls;
+    const char *says;
+} rows[] = {
+    {"a failure keeps its class and words",     "bad-upload",   30000, 0,   NOTHING, ERR_INPUT,
+     "no frame in it"                                                                                                },
+    { "a death by signal names it",             "last-words",   30000, 0,   NOTHING, ERR_CRASH,
+     "died by SIGSEGV; last words: "                                                                                 },
+    { "last words are of its log",              "last-words",   30000, 0,   NOTHING, ERR_CRASH,    "decoding frame 7"},
+    { "and of its stderr",                      "last-words",   30000, 0,   NOTHING, ERR_CRASH,    "assertion failed"},
+    { "of many words the end is kept",          "many-words",   30000, 0,   NOTHING, ERR_CRASH,    "the very end"    },
+    { "an exit without an answer is a crash",   "exit-7",       30000, 0,   NOTHING, ERR_CRASH,    "status 7"        },
+    { "so is an end inside a header",           "half-header",  30000, 0,   NOTHING, ERR_CRASH,
+     "before it answered"                                                                                            },
+    { "and an end inside a payload",            "half-payload", 30000, 0,   NOTHING, ERR_CRASH,
+     "before it answered"                                                                                            },
+    { "silence is ended",                       "hang",         50,    0,   NOTHING, ERR_TIMEOUT,  "no progress"     },
+    { "also with a closed stderr",              "quiet-stderr", 50,    0,   NOTHING, ERR_TIMEOUT,  "no progress"     },
+    { "half a message is silence",              "trickle",      100,   0,   NOTHING, ERR_TIMEOUT,  "no progress"     },
+    { "asking without listening is silence",    "deaf",         100,   0,   NOTHING, ERR_TIMEOUT,  "no progress"     },
+    { "noise on stderr is silence",             "shout",        100,   0,   NOTHING, ERR_TIMEOUT,  "no progress"     },
+    { "work without an end meets its deadline", "busy",         30000, 150, NOTHING, ERR_TIMEOUT,
+     "deadline"                                                                                                      },
+    { "so does a flood of messages",            "flood",        30000, 150, NOTHING, ERR_TIMEOUT,  "deadline"        },
+    { "a read that fails is the reason",        "read",         30000, 0,   READ,    ERR_STORAGE,
+     "source was replaced"                                                                                           },
+    { "an object that isn't stored, too",       "objects",      30000, 0,   OBJECT,  ERR_RESOURCE,
+     "disk is full"                                                                                                  },
+};
+
+/* All break the protocol: ERR_INTERNAL, at once. */
+static const char *const liars[] = {
+    "huge-object",  "huge-result", "huge-log",      "huge-failure",  "huge-read",      "odd-read",
+    "odd-progress", "tiny-object", "tiny-failure",  "name-beyond",   "name-too-long",  "type-0",
+    "type-99",      "class-none",  "class-unknown", "code-positive", "type-of-parent",
+};
+
+static void check(const char *fact, const struct outcome *o, enum err_class cls, const char *says)
+{
+    if (o->r >= 0 || o->err.cls != cls || !strstr(o->err.text, says))
+        fail_msg("%s: %d, class %s: %s", fact, o->r, err_class_name(o->err.cls), o->err.text);
+    assert_null(o->result);
+}
+
+static void ends_have_reasons(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+        const struct row *w = &rows[i];
+        const struct child_limits limits = { .stall_ms = w->stall_ms,
+                                             .deadline_ms = w->deadline_ms };
+        struct parent p = { .read_fails = w->fails == READ, .object_fails = w->fails == OBJECT };
+        struct outcome o = run(w->script, &p, &limits);
+        check(w->fact, &o, w->cls, w->says);
+    }
+}
+
+static void lies_are_refused(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof(liars) / sizeof(*liars); i++) {
+        struct parent p = { 0 };
+        int64_t start = now_ms();
+        struct outcome o = run(liars[i], &p, &patient);
+        check(liars[i], &o, ERR_INTERNAL, "broke the protocol");
+        assert_true(now_ms() - start < patient.stall_ms / 2);
+        assert_int_equal(p.n_objects, 0);
+    }
+}
+
+/* A moment of grace, then the hard way: no slot is held by such a child. */
+static void a_closed_stream_holds_nobody(void **state)
+{
+    struct parent p = { 0 };
+    int64_t start = now_ms();
+    struct outcome o = run("close-and-stay", &p, &patient);
+
+    (void)state;
+    check("close-and-stay", &o, ERR_CRASH, "closed its stream");
+    assert_true(now_ms() - start < 20000);
+}
+
+static void objects_are_refused_where_none_are_wanted(void **state)
+{
+    const struct child_handler h = { .read = on_read };
+    struct outcome o = { 0 };
+    struct child *c = NULL;
+
+    (void)state;
+    assert_int_equal(child_start(&c, NULL), 0);
+    o.r = child_run(c, "script", "objects", 0, &h, &patient, &o.result, NULL, &o.err);
+    child_free(c);
+    check("objects", &o, ERR_INTERNAL, "an object where none is wanted");
+    assert_no_children();
+}
+
+/* ---- children that are killed ---- */
+
+static void *kill_it(void *arg)
+{
+    child_kill(arg);
+    return NULL;
+}
+
+static void a_kill_cancels(void **state)
+{
+    static const struct {
+        const char *script;
+        int before; /* it has its job */
+    } when[] = {
+        {"hang",    0},
+        { "hang",   1},
+        { "answer", 1}
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(when) / sizeof(*when); i++) {
+        struct parent p = { 0 };
+        struct child *c = NULL;
+        pthread_t killer;
+
+        assert_int_equal(child_start(&c, NULL), 0);
+        assert_int_equal(pthread_create(&killer, NULL, kill_it, c), 0);
+        if (when[i].before)
+            (void)pthread_join(killer, NULL);
+        const struct child_handler h = { .arg = &p, .read = on_read };
+        struct outcome o = { 0 };
+        o.r = child_run(c, "script", when[i].script, 0, &h, &patient, &o.result, &o.usage, &o.err);
+        if (!when[i].before)
+            (void)pthread_join(killer, NULL);
+        child_free(c);
+        check("a kill", &o, ERR_CANCELED, "");
+        assert_int_equal(o.r, -ECANCELED);
+        assert_no_children();
+    }
+}
+
+static void a_kill_at_work_cancels(void **state)
+{
+    struct parent p = { 0 };
+    struct child *c = NULL;
+
+    (void)state;
+    assert_int_equal(child_start(&c, NULL), 0);
+    p.kill_on_progress = c;
+    struct outcome o = run_with(c, "busy", &p, &patient);
+    check("a kill at work", &o, ERR_CANCELED, "");
+    assert_no_children();
+}
+
+static void a_signal_from_outside_is_a_crash(void **state)
+{
+    struct parent p = { 0 };
+    struct child *c = NULL;
+
+    (void)state;
+    assert_int_equal(child_start(&c, NULL), 0);
+    assert_int_equal(kill(child_pid(c), SIGKILL), 0);
+    struct outcome o = run_with(c, "hang", &p, &patient);
+    check("a signal", &o, ERR_CRASH, "died by SIGKILL");
+    assert_no_children();
+}
+
+static void a_stopped_child_is_ended(void **state)
+{
+    const struct child_limits quick = { .stall_ms = 50 };
+    struct parent p = { 0 };
+    struct child *c = NULL;
+
+    (void)state;
+    assert_int_equal(child_start(&c, NULL), 0);
+    assert_int_equal(kill(child_pid(c), SIGSTOP), 0);
+    struct outcome o = run_with(c, "answer", &p, &quick);
+    check("SIGSTOP", &o, ERR_TIMEOUT, "no progress");
+    assert_no_children();
+}
+
+static void one_that_never_ran_is_freed(void **state)
+{
+    unsigned files = open_files();
+    struct child *c = NULL;
+
+    (void)state;
+    assert_int_equal(child_start(&c, NULL), 0);
+    child_free(c);
+    child_free(NULL);
+    assert_no_children();
+    assert_int_equal(open_files(), files);
+}
+
+static void a_missing_program_is_named(void **state)
+{
+    char *mine = strdup(getenv("GOPMILL_CHILD")); /* NOLINT(concurrency-mt-unsafe) */
+    struct child *c = NULL;
+    struct err err = { 0 };
+    unsigned files = open_files();
+
+    (void)state;
+    assert_int_equal(setenv("GOPMILL_CHILD", "/dev", 1), 0); /* there, but no program */
+    int r = child_start(&c, &err);
+    assert_int_equal(setenv("GOPMILL_CHILD", mine, 1), 0);
+    free(mine);
+    assert_true(r < 0);
+    assert_int_equal(err.cls, ERR_RESOURCE);
+    assert_non_null(strstr(err.text, "/dev"));
+    assert_int_equal(open_files(), files);
+}
+
+/* scripted-child lies beside this program. */
+static int choose_child(void)
+{
+    char path[4096];
+    ssize_t n = readlink("/proc/self/exe", path, sizeof(path) - 32);
+
+    if (n <= 0)
+        return -errno;
+    path[n] = '\0';
+    char *slash = strrchr(path, '/');
+    (void)strcpy(slash, "/scripted-child");
+    return setenv("GOPMILL_CHILD", path, 1);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(answers_come_back),
+        cmocka_unit_test(reads_are_served),
+        cmocka_unit_test(objects_arrive_in_order),
+        cmocka_unit_test(an_answer_is_enough),
+        cmocka_unit_test(no_limits_is_fine),
+        cmocka_unit_test(ends_have_reasons),
+        cmocka_unit_test(lies_are_refused),
+        cmocka_unit_test(a_closed_stream_holds_nobody),
+        cmocka_unit_test(objects_are_refused_where_none_are_wanted),
+        cmocka_unit_test(a_kill_cancels),
+        cmocka_unit_test(a_kill_at_work_cancels),
+        cmocka_unit_test(a_signal_from_outside_is_a_crash),
+        cmocka_unit_test(a_stopped_child_is_ended),
+        cmocka_unit_test(one_that_never_ran_is_freed),
+        cmocka_unit_test(a_missing_program_is_named),
+    };
+
+    if (choose_child() < 0)
+        return 2;
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
