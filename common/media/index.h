@@ -1,0 +1,41 @@
+/* index.h - the packets of a source's video stream, as its demuxer gives
+ * them: what a plan is made of.
+ *
+ * Built inside a child by index_build(), from moov (MP4, MOV; sample data
+ * isn't read), or by one sequential scan.
+ */
+#ifndef GOPMILL_MEDIA_INDEX_H
+#define GOPMILL_MEDIA_INDEX_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct err;
+
+enum packet_flags {
+    PACKET_KEY = 1,    /* flagged as a keyframe by the demuxer */
+    PACKET_HIDDEN = 2, /* decoded but not shown: before an edit list's start */
+    PACKET_UNSAFE = 4, /* keyframe after which decoding is only right if begun a keyframe
+                        * earlier (a non-IDR H.264 picture, say) */
+    PACKET_SECOND = 8, /* the second field of the packet before; hidden, too: it has no time of
+                        * its own, but the picture isn't whole without it */
+};
+
+struct index_packet {
+    int64_t pts, dts; /* INT64_MIN: unknown */
+    int64_t duration; /* 0: unknown */
+    int64_t pos;      /* -1: unknown */
+    uint32_t size;
+    uint32_t flags;
+};
+
+/* In decode order. Several packets never share a pts once sorted: the index
+ * drops later ones and says so in media_info.warnings. */
+struct media_index {
+    struct index_packet *packets;
+    size_t n;
+};
+
+void media_index_release(struct media_index *i);
+
+#endif

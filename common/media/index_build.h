@@ -1,0 +1,24 @@
+/* index_build.h - how an index is made. Internal to common/media. */
+#ifndef GOPMILL_MEDIA_INDEX_BUILD_H
+#define GOPMILL_MEDIA_INDEX_BUILD_H
+
+#include "../wire/media_info.h"
+#include "index.h"
+
+struct err;
+struct media_source;
+
+struct index_audio {
+    int64_t start, end, last; /* AV_NOPTS_VALUE: nothing seen */
+};
+
+/* Read every packet of both streams (-1: none) to the end. */
+int index_scan(struct media_source *s, int video, int audio, struct media_index *idx,
+               struct index_audio *ret_audio, struct err *err);
+
+/* Fill rate, vfr, start, end, frames and bit_rate from the index.
+ * *ret_doubles: frames that have the time of another and can't be shown. */
+int index_describe(const struct media_index *idx, struct video_info *v, uint64_t *ret_doubles,
+                   struct err *err);
+
+#endif

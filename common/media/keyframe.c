@@ -1,0 +1,126 @@
+/* Which keyframes a decoder may begin at and be right from there on.
+ *
+ * An IDR picture (H.264 7.4.1.2.4) is. So is every random access point of
+ * HEVC, AV1, VP9 and of MPEG-1, 2 and 4 for the frames shown after it. A
+ * non-IDR intra picture of H.264 is only where its encoder kept later
+ * pictures from referring past it, which the bytes don't tell.
+ */
+#include "../base/cleanup.h"
+#include "../base/err.h"
+#include "../child/inside.h"
+#include "open.h"
+#include "probe.h"
+
+#include <errno.h>
+#include <libavutil/intreadwrite.h>
+#include <string.h>
+
+enum { LOOK_BYTES = 64 << 10, NAL_SLICE = 1, NAL_SLICE_IDR = 5 };
+
+/* The type of the first slice's NAL unit, 0 where none is seen. */
+static int first_slice_avcc(const uint8_t *p, size_t n, unsigned length_size)
+{
+    while (n > length_size) {
+        uint64_t len = 0;
+        for (unsigned i = 0; i < length_size; i++)
+            len = len << 8 | p[i];
+        int type = p[length_size] & 0x1f;
+        if (type >= NAL_SLICE && type <= NAL_SLICE_IDR)
+            return type;
+        if (len > n - length_size)
+            return 0;
+        p += length_size + len;
+        n -= length_size + len;
+    }
+    return 0;
+}
+
+static int first_slice_annexb(const uint8_t *p, size_t n)
+{
+    for (size_t i = 0; i + 3 < n; i++) {
+        if (p[i] || p[i + 1] || p[i + 2] != 1)
+            continue;
+        int type = p[i + 3] & 0x1f;
+        if (type >= NAL_SLICE && type <= NAL_SLICE_IDR)
+            return type;
+    }
+    return 0;
+}
+
+static int is_idr(const AVCodecParameters *par, const uint8_t *p, size_t n)
+{
+    if (par->extradata_size >= 7 && par->extradata[0] == 1)
+        return first_slice_avcc(p, n, (par->extradata[4] & 3u) + 1) == NAL_SLICE_IDR;
+    return first_slice_annexb(p, n) == NAL_SLICE_IDR;
+}
+
+/* Reads through the demuxer, which alone knows how a packet lies in a file
+ * that isn't MP4. */
+static int look_at(struct media_source *s, const struct media_info *info,
+                   const struct index_packet *want, AVPacket *pkt, int *ret_idr, struct err *err)
+{
+    const AVStream *st = s->fmt->streams[info->video.stream];
+    int64_t ts = want->dts != INT64_MIN ? want->dts : want->pts;
+
+    if (av_seek_frame(s->fmt, st->index, ts, AVSEEK_FLAG_BACKWARD) < 0)
+        return 0;
+    for (int tries = 0; tries < 2000; tries++) {
+        int r = media_read(s, pkt, err);
+        if (r < 0)
+            return r == AVERROR_EOF ? 0 : r;
+        int found = pkt->stream_index == st->index && pkt->pos == want->pos &&
+                    (pkt->pts == want->pts || pkt->pts == AV_NOPTS_VALUE);
+        if (found)
+            *ret_idr = is_idr(st->codecpar, pkt->data, (size_t)pkt->size);
+        av_packet_unref(pkt);
+        if (found)
+            return 0;
+    }
+    return 0;
+}
+
+static int look_in_file(struct inside *in, const AVCodecParameters *par,
+                        const struct index_packet *p, int *ret_idr, struct err *err)
+{
+    size_t n = 0, want = p->size < LOOK_BYTES ? p->size : LOOK_BYTES;
+    _cleanup_free_ uint8_t *buf = malloc(want ? want : 1);
+
+    if (!buf)
+        return err_set(err, -ENOMEM, ERR_RESOURCE, "out of memory for a keyframe");
+    int r = inside_read(in, (uint64_t)p->pos, buf, want, &n, err);
+    if (r == 0)
+        *ret_idr = is_idr(par, buf, n);
+    return r;
+}
+
+int media_index_check(struct inside *in, const struct media_info *info, struct media_index *idx,
+                      const size_t *which, size_t n, struct err *err)
+{
+    struct media_source s;
+    int marked = 0;
+
+    if (strcmp(info->video.codec, "h264") != 0)
+        return 0;
+    int r = media_open(in, 0, &s, err);
+    if (r < 0)
+        return r;
+    AVPacket *pkt = av_packet_alloc();
+    media_select(&s, info->video.stream);
+    for (size_t i = 0; i < n && r >= 0 && pkt; i++) {
+        struct index_packet *p = &idx->packets[which[i]];
+        int idr = 0;
+        if (p->flags & PACKET_UNSAFE)
+            continue;
+        if (media_is_mov(&s) && p->pos >= 0)
+            r = look_in_file(in, s.fmt->streams[info->video.stream]->codecpar, p, &idr, err);
+        else
+            r = look_at(&s, info, p, pkt, &idr, err);
+        if (r >= 0 && !idr) {
+            p->flags |= PACKET_UNSAFE;
+            marked++;
+        }
+    }
+    av_packet_free(&pkt);
+    media_close(&s);
+    return r < 0 ? r : marked;
+}

@@ -1,0 +1,227 @@
+#include "open.h"
+
+#include "../base/err.h"
+#include "../child/inside.h"
+#include "io.h"
+
+#include <errno.h>
+#include <libavutil/opt.h>
+#include <string.h>
+
+enum { AGAIN_MAX = 1000 }; /* times in a row that a demuxer is asked again */
+
+/* Demuxers that never open anything else than what they are given. */
+static const char demuxers[] = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,mpegts,mpeg,mpegvideo,avi,"
+                               "flv,live_flv,asf,ogg,mxf,mxf_opatom,gxf,dv,wav,w64,mp3,aac,flac,"
+                               "ac3,eac3,ivf,h264,hevc,m4v,obu,av1,y4m,yuv4mpegpipe,nut,aiff,caf,"
+                               "amr,rm,wtv";
+
+static const char *const decoders[] = {
+    "h264",       "hevc",       "libdav1d",  "vp8",       "vp9",           "mpeg1video",
+    "mpeg2video", "mpeg4",      "msmpeg4v1", "msmpeg4v2", "msmpeg4",       "h263",
+    "flv",        "vc1",        "wmv1",      "wmv2",      "wmv3",          "prores",
+    "dnxhd",      "mjpeg",      "theora",    "ffv1",      "huffyuv",       "ffvhuff",
+    "utvideo",    "cfhd",       "dvvideo",   "jpeg2000",  "rawvideo",      "v210",
+    "qtrle",      "png",        "svq1",      "svq3",      "cinepak",       "rv30",
+    "rv40",       "rv20",       "rv10",      "vp6",       "vp6f",          "aac",
+    "mp3float",   "mp3",        "mp2float",  "mp2",       "mp1float",      "ac3",
+    "eac3",       "dca",        "truehd",    "mlp",       "opus",          "vorbis",
+    "flac",       "alac",       "wmav1",     "wmav2",     "wmapro",        "pcm_s16le",
+    "pcm_s16be",  "pcm_s24le",  "pcm_s24be", "pcm_s32le", "pcm_s32be",     "pcm_u8",
+    "pcm_s8",     "pcm_f32le",  "pcm_f32be", "pcm_f64le", "pcm_f64be",     "pcm_alaw",
+    "pcm_mulaw",  "pcm_bluray", "pcm_dvd",   "adpcm_ms",  "adpcm_ima_wav", "adpcm_ima_qt",
+    "amrnb",      "amrwb",      "cook",      "aac_latm",  "gsm",           "nellymoser",
+    "speex",      "adpcm_swf",  "mp1",       "libopus",
+};
+
+static const AVCodec *find_decoder(enum AVCodecID id)
+{
+    void *it = NULL;
+    const AVCodec *c;
+
+    while ((c = av_codec_iterate(&it)))
+        if (av_codec_is_decoder(c) && c->id == id)
+            for (size_t i = 0; i < sizeof(decoders) / sizeof(*decoders); i++)
+                if (strcmp(c->name, decoders[i]) == 0)
+                    return c;
+    return NULL;
+}
+
+static int refuse_open(AVFormatContext *s, AVIOContext **pb, const char *url, int flags,
+                       AVDictionary **options)
+{
+    (void)s, (void)pb, (void)url, (void)flags, (void)options;
+    return AVERROR(EACCES);
+}
+
+/* Text has no zero bytes, media has some in its first 4 kB. */
+static int looks_like_text(struct inside *in)
+{
+    uint8_t buf[4096];
+    size_t n = 0;
+
+    if (inside_read(in, 0, buf, sizeof(buf), &n, NULL) < 0 || n == 0)
+        return 0;
+    for (size_t i = 0; i < n; i++)
+        if (buf[i] == 0x7f || (buf[i] < ' ' && !strchr("\t\n\r\f\033", buf[i])) || buf[i] == 0)
+            return 0;
+    return 1;
+}
+
+static int explain(struct inside *in, const struct media_io *io, int r, struct err *err)
+{
+    const struct err *e = media_io_error(io);
+
+    if (e->cls != ERR_NONE)
+        return err_set(err, -EIO, e->cls, "%s", e->text);
+    if (r == AVERROR(ENOMEM))
+        return err_set(err, -ENOMEM, ERR_RESOURCE, "out of memory while opening the source");
+    if (looks_like_text(in))
+        return err_set(err, -EINVAL, ERR_INPUT, "the source is text, not a video");
+    /* EINVAL: what no demuxer wants is at last taken for MP3. */
+    if (r == AVERROR_INVALIDDATA || r == AVERROR_EOF || r == AVERROR(EINVAL))
+        return err_set(err, -EINVAL, ERR_INPUT,
+                       "the source is not a video in a known format, or its index is missing: it "
+                       "may be cut off (%llu bytes); upload it again",
+                       (unsigned long long)inside_source_size(in));
+    return err_set(err, -EINVAL, ERR_INPUT, "the source can't be opened: %s", av_err2str(r));
+}
+
+static AVFormatContext *new_context(struct media_io *io, int flags)
+{
+    AVFormatContext *f = avformat_alloc_context();
+
+    if (!f)
+        return NULL;
+    f->pb = media_io_avio(io);
+    f->io_open = refuse_open;
+    f->flags |= AVFMT_FLAG_CUSTOM_IO;
+    f->max_streams = 128;
+    f->format_whitelist = av_strdup(demuxers);
+    f->protocol_whitelist = av_strdup("none");
+    /* Timestamps that wrap are unwrapped by one rule, ours. */
+    f->correct_ts_overflow = 0;
+    if (!(flags & MEDIA_OPEN_DETAILS))
+        f->max_analyze_duration = 0;
+    return f;
+}
+
+/* Where a demuxer knows its streams only after reading on (MPEG-TS, PS,
+ * FLV), both planning and encoding read on. */
+static int needs_details(const AVFormatContext *f)
+{
+    return f->ctx_flags & AVFMTCTX_NOHEADER || f->nb_streams == 0;
+}
+
+static int open_stream(struct inside *in, int flags, struct media_source *s, struct err *err)
+{
+    s->io = media_io_new(in);
+    s->fmt = s->io ? new_context(s->io, flags) : NULL;
+    if (!s->fmt)
+        return err_set(err, -ENOMEM, ERR_RESOURCE, "out of memory while opening the source");
+    int r = avformat_open_input(&s->fmt, NULL, NULL, NULL);
+    if (r < 0)
+        return explain(in, s->io, r, err);
+    if (media_is_mov(s) && !(flags & MEDIA_OPEN_DETAILS))
+        s->fmt->flags |= AVFMT_FLAG_NOPARSE; /* samples are whole frames already */
+    if (flags & MEDIA_OPEN_DETAILS || needs_details(s->fmt)) {
+        s->fmt->max_analyze_duration = 5 * AV_TIME_BASE;
+        r = avformat_find_stream_info(s->fmt, NULL);
+    }
+    if (r < 0)
+        return explain(in, s->io, r, err);
+    if (flags & MEDIA_OPEN_INDEX && media_is_mov(s)) {
+        r = media_io_skip_mdat(s->io, err);
+        if (r < 0 && r != -EINVAL)
+            return r;
+    }
+    return 0;
+}
+
+int media_open(struct inside *in, int flags, struct media_source *ret, struct err *err)
+{
+    struct media_source s = { 0 };
+
+    if (inside_source_size(in) == 0)
+        return err_set(err, -EINVAL, ERR_INPUT, "the source is empty (0 bytes)");
+    int r = open_stream(in, flags, &s, err);
+    if (r < 0) {
+        media_close(&s);
+        return r;
+    }
+    *ret = s;
+    return 0;
+}
+
+void media_close(struct media_source *s)
+{
+    avformat_close_input(&s->fmt);
+    media_io_free(s->io);
+    *s = (struct media_source){ 0 };
+}
+
+int media_is_mov(const struct media_source *s)
+{
+    return strncmp(s->fmt->iformat->name, "mov,", 4) == 0;
+}
+
+void media_select(struct media_source *s, int stream)
+{
+    for (unsigned i = 0; i < s->fmt->nb_streams; i++)
+        s->fmt->streams[i]->discard = (int)i == stream ? AVDISCARD_DEFAULT : AVDISCARD_ALL;
+}
+
+int media_decoder(const struct media_source *s, int stream, AVCodecContext **ret, struct err *err)
+{
+    const AVStream *st = s->fmt->streams[stream];
+    const AVCodec *codec = find_decoder(st->codecpar->codec_id);
+
+    if (!codec)
+        return err_set(err, -ENOTSUP, ERR_UNSUPPORTED, "%s is not decoded here",
+                       avcodec_get_name(st->codecpar->codec_id));
+    AVCodecContext *c = avcodec_alloc_context3(codec);
+    int r = c ? avcodec_parameters_to_context(c, st->codecpar) : AVERROR(ENOMEM);
+    if (r >= 0) {
+        c->pkt_timebase = st->time_base;
+        c->thread_count = 1;
+        c->flags |= AV_CODEC_FLAG_OUTPUT_CORRUPT;
+        c->max_pixels = 8192 * 8192;
+        r = avcodec_open2(c, codec, NULL);
+    }
+    if (r < 0) {
+        avcodec_free_context(&c);
+        return err_set(err, -EINVAL, ERR_INPUT, "the %s stream can't be decoded: %s", codec->name,
+                       av_err2str(r));
+    }
+    *ret = c;
+    return 0;
+}
+
+int media_read(struct media_source *s, AVPacket *pkt, struct err *err)
+{
+    int r, tries = 0;
+
+    /* Damaged MPEG-TS makes a demuxer give up for now, and go on when asked again. */
+    do
+        r = av_read_frame(s->fmt, pkt);
+    while (r == AVERROR(EAGAIN) && ++tries < AGAIN_MAX);
+    const struct err *e = media_io_error(s->io);
+
+    if (r < 0 && e->cls != ERR_NONE)
+        return err_set(err, -EIO, e->cls, "%s", e->text);
+    /* A damaged end is an end: what was read so far counts. */
+    return r < 0 ? AVERROR_EOF : r;
+}
+
+int64_t media_unwrap(int64_t ts, int64_t near, int bits)
+{
+    if (ts == AV_NOPTS_VALUE || near == AV_NOPTS_VALUE || bits <= 0 || bits >= 63)
+        return ts;
+    int64_t span = INT64_C(1) << bits;
+    int64_t d = (ts - near) % span;
+    if (d > span / 2)
+        d -= span;
+    if (d < -span / 2)
+        d += span;
+    return near + d;
+}

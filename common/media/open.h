@@ -1,0 +1,52 @@
+/* open.h - a source opened for reading, the same way for planning and for
+ * encoding, so that both see the same packets at the same times.
+ *
+ * Runs in a child. Only demuxers and decoders of an allow-list are ever
+ * tried, and nothing that a file names is opened: there is no protocol
+ * layer, only the AVIOContext of io.h.
+ */
+#ifndef GOPMILL_MEDIA_OPEN_H
+#define GOPMILL_MEDIA_OPEN_H
+
+#include <libavcodec/avcodec.h>
+#include <libavformat/avformat.h>
+
+struct err;
+struct inside;
+struct media_io;
+
+struct media_source {
+    struct media_io *io;
+    AVFormatContext *fmt;
+};
+
+enum media_open_flags {
+    MEDIA_OPEN_DETAILS = 1, /* read on until every stream's parameters are known (probing) */
+    MEDIA_OPEN_INDEX = 2,   /* sample data of MP4 isn't wanted (io.h) */
+};
+
+/* -EINVAL with ERR_INPUT in words that tell an empty file from text, from a
+ * truncated one and from a format that isn't known. */
+int media_open(struct inside *in, int flags, struct media_source *ret, struct err *err);
+void media_close(struct media_source *s); /* leaves it zeroed */
+
+/* Whether it is the ISO BMFF demuxer, which has a complete index. */
+int media_is_mov(const struct media_source *s);
+
+/* Let the demuxer drop what belongs to other streams. */
+void media_select(struct media_source *s, int stream);
+
+/* A decoder for `stream` on one thread. -ENOTSUP with ERR_UNSUPPORTED where
+ * it isn't on the list. */
+int media_decoder(const struct media_source *s, int stream, AVCodecContext **ret, struct err *err);
+
+/* The next packet; the parent's error rather than libav's EIO. AVERROR_EOF
+ * at the end. */
+int media_read(struct media_source *s, AVPacket *pkt, struct err *err);
+
+/* The timestamp congruent to `ts` modulo 2^bits that is nearest to `near`:
+ * MPEG timestamps have 33 bits, plans have none to miss. Either may be
+ * AV_NOPTS_VALUE: then `ts` as it is. */
+int64_t media_unwrap(int64_t ts, int64_t near, int bits);
+
+#endif

@@ -1,0 +1,185 @@
+#include "probe.h"
+
+#include "../base/cleanup.h"
+#include "../base/err.h"
+#include "../child/inside.h"
+#include "index_build.h"
+#include "io.h"
+#include "open.h"
+#include "streams.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <string.h>
+
+static int warn(struct media_info *i, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+static int warn(struct media_info *i, const char *fmt, ...)
+{
+    char *text = NULL;
+    va_list ap;
+
+    va_start(ap, fmt);
+    int n = vasprintf(&text, fmt, ap);
+    va_end(ap);
+    char **list = n < 0 ? NULL : realloc(i->warnings, (i->n_warnings + 1) * sizeof(*list));
+    if (!list) {
+        free(n < 0 ? NULL : text);
+        return -ENOMEM;
+    }
+    i->warnings = list;
+    i->warnings[i->n_warnings++] = text;
+    return 0;
+}
+
+/* Streams, from a context that has decoded the first frames. */
+static int describe(struct inside *in, struct media_info *i, struct err *err)
+{
+    struct media_source s;
+    int others_v, others_a;
+    int r = media_open(in, MEDIA_OPEN_DETAILS, &s, err);
+
+    if (r < 0)
+        return r;
+    (void)snprintf(i->container, sizeof(i->container), "%s", s.fmt->iformat->name);
+    i->size_bytes = inside_source_size(in);
+    int v = streams_choose(s.fmt, AVMEDIA_TYPE_VIDEO, &others_v);
+    int a = streams_choose(s.fmt, AVMEDIA_TYPE_AUDIO, &others_a);
+    i->video.stream = i->audio.stream = -1;
+    if (v >= 0) {
+        streams_video(s.fmt->streams[v], &i->video);
+        i->video.rate = s.fmt->streams[v]->avg_frame_rate;
+    }
+    if (a >= 0) {
+        const AVStream *st = s.fmt->streams[a];
+        streams_audio(st, &i->audio);
+        i->audio.start = st->start_time == AV_NOPTS_VALUE ? 0 : st->start_time;
+        i->audio.end = i->audio.start; /* not known yet */
+    }
+    if (others_v > 0)
+        r = warn(i, "%d more video stream(s) left out; stream %d is used", others_v, v);
+    if (r == 0 && others_a > 0)
+        r = warn(i, "%d more audio stream(s) left out; stream %d is used", others_a, a);
+    media_close(&s);
+    return r < 0 ? err_set(err, r, ERR_RESOURCE, "out of memory while probing") : 0;
+}
+
+/* Where the sound ends by the index of an MP4: its header's duration may lie,
+ * or speak of samples that were cut off with the end of the file. */
+static int64_t indexed_end(struct media_source *s, int stream, uint64_t file_size)
+{
+    AVStream *st = s->fmt->streams[stream];
+    int n = avformat_index_get_entries_count(st), last = n - 1;
+
+    while (last >= 0) {
+        const AVIndexEntry *e = avformat_index_get_entry(st, last);
+        if (e->pos >= 0 && (uint64_t)e->pos + (uint64_t)e->size <= file_size)
+            break;
+        last--;
+    }
+    if (last < 0)
+        return INT64_MIN;
+    const AVIndexEntry *e = avformat_index_get_entry(st, last);
+    if (last + 1 < n)
+        return avformat_index_get_entry(st, last + 1)->timestamp;
+    return e->timestamp +
+           (last > 0 ? e->timestamp - avformat_index_get_entry(st, last - 1)->timestamp : 0);
+}
+
+/* Times, from a context like those that will encode. The index of an MP4
+ * tells its sound's extent, unless it is in fragments; then, as for all
+ * others, the packets are walked. */
+static int read_index(struct inside *in, struct media_info *i, struct media_index *idx,
+                      struct err *err)
+{
+    struct media_source s;
+    struct index_audio a;
+    int r = media_open(in, MEDIA_OPEN_INDEX, &s, err);
+
+    if (r < 0)
+        return r;
+    int count = (int)s.fmt->nb_streams;
+    if (media_is_mov(&s) && !media_io_fragmented(s.io) && i->audio.stream >= 0 &&
+        i->audio.stream < count)
+        i->audio.end = indexed_end(&s, i->audio.stream, i->size_bytes);
+    int known = i->audio.end > i->audio.start;
+    if (i->video.stream >= count || i->audio.stream >= count)
+        r = err_set(err, -EINVAL, ERR_INPUT, "the streams of the source can't be told apart");
+    else if (i->video.stream >= 0 || !known)
+        r = index_scan(&s, i->video.stream, known ? -1 : i->audio.stream, idx, &a, err);
+    if (r == 0 && !known && i->audio.stream >= 0) {
+        if (a.start == AV_NOPTS_VALUE) {
+            r = warn(i, "the audio stream holds no sound and is left out");
+            i->audio.stream = -1;
+        } else {
+            i->audio.start = a.start;
+            i->audio.end = a.end;
+        }
+    }
+    media_close(&s);
+    return r;
+}
+
+static void set_duration(struct media_info *i)
+{
+    double from = 1e300, to = -1e300;
+    const struct video_info *v = &i->video;
+    const struct audio_info *a = &i->audio;
+
+    if (v->stream >= 0) {
+        from = (double)v->start * av_q2d(v->tb);
+        to = (double)v->end * av_q2d(v->tb);
+    }
+    if (a->stream >= 0) {
+        double s = (double)a->start * av_q2d(a->tb), e = (double)a->end * av_q2d(a->tb);
+        from = s < from ? s : from;
+        to = e > to ? e : to;
+    }
+    i->duration_ms = to > from ? (int64_t)((to - from) * 1000 + 0.5) : 0;
+}
+
+/* Both streams read; a video stream without a frame leaves the sound. */
+static int settle(struct media_info *i, struct media_index *idx, struct err *err)
+{
+    uint64_t doubles = 0;
+    int r = 0;
+
+    if (i->video.stream >= 0) {
+        r = index_describe(idx, &i->video, &doubles, err);
+        if (r == 0 && doubles > 0)
+            r = warn(i,
+                     "%llu frames have the time of another one and are left out: the source's "
+                     "timestamps jump back",
+                     (unsigned long long)doubles);
+        if (r == -EINVAL && i->audio.stream >= 0) {
+            r = warn(i, "the video stream has no frame that can be shown and is left out");
+            i->video = (struct video_info){ .stream = -1 };
+            media_index_release(idx);
+        }
+    }
+    if (r == 0 && i->video.stream < 0 && i->audio.stream < 0)
+        return err_set(err, -EINVAL, ERR_INPUT, "the source has neither video nor audio to encode");
+    set_duration(i);
+    return r;
+}
+
+int media_probe(struct inside *in, struct media_info *ret, struct media_index *ret_idx,
+                struct err *err)
+{
+    struct media_info i = { 0 };
+    struct media_index idx = { 0 };
+    int r = describe(in, &i, err);
+
+    if (r == 0)
+        r = read_index(in, &i, &idx, err);
+    if (r == 0)
+        r = settle(&i, &idx, err);
+    if (r < 0) {
+        media_info_release(&i);
+        media_index_release(&idx);
+        return r;
+    }
+    *ret = i;
+    *ret_idx = idx;
+    return 0;
+}

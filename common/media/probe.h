@@ -1,0 +1,31 @@
+/* probe.h - what is in a source: its streams and the index of its video.
+ *
+ * Runs in a child (see open.h).
+ */
+#ifndef GOPMILL_MEDIA_PROBE_H
+#define GOPMILL_MEDIA_PROBE_H
+
+#include "../wire/media_info.h"
+#include "index.h"
+
+struct err;
+struct inside;
+
+/* Open the source, choose its video and audio stream, read its index, and
+ * tell all of it. The video chosen is the default one, else the largest;
+ * cover art and thumbnails don't count. The audio chosen is the default one,
+ * else the first.
+ *
+ * Both results are the caller's (media_info_release(),
+ * media_index_release()); `idx` is empty for audio only. -EINVAL with
+ * ERR_INPUT where there is nothing to encode. */
+int media_probe(struct inside *in, struct media_info *ret, struct media_index *ret_idx,
+                struct err *err);
+
+/* Look at the packets idx->packets[which[i]] (keyframes where decoding shall
+ * begin) and mark those PACKET_UNSAFE after which a decoder is only right if
+ * it began earlier. Returns how many it marked, or negative. */
+int media_index_check(struct inside *in, const struct media_info *info, struct media_index *idx,
+                      const size_t *which, size_t n, struct err *err);
+
+#endif

@@ -1,0 +1,163 @@
+/* The choice of streams, and what their parameters say. */
+#include "streams.h"
+
+#include "../base/err.h"
+
+#include <errno.h>
+#include <libavutil/channel_layout.h>
+#include <libavutil/display.h>
+#include <libavutil/pixdesc.h>
+#include <math.h>
+#include <string.h>
+
+static void text(char *to, size_t size, const char *from)
+{
+    (void)snprintf(to, size, "%s", from ? from : "");
+}
+
+static int usable_video(const AVStream *st)
+{
+    const AVCodecParameters *p = st->codecpar;
+
+    return p->codec_type == AVMEDIA_TYPE_VIDEO &&
+           !(st->disposition & (AV_DISPOSITION_ATTACHED_PIC | AV_DISPOSITION_TIMED_THUMBNAILS |
+                                AV_DISPOSITION_STILL_IMAGE)) &&
+           p->codec_id != AV_CODEC_ID_NONE && p->width > 0 && p->height > 0;
+}
+
+static int usable_audio(const AVStream *st)
+{
+    const AVCodecParameters *p = st->codecpar;
+
+    return p->codec_type == AVMEDIA_TYPE_AUDIO && p->codec_id != AV_CODEC_ID_NONE &&
+           p->sample_rate > 0 && p->ch_layout.nb_channels > 0;
+}
+
+static int64_t video_score(const AVStream *st)
+{
+    int64_t pixels = (int64_t)st->codecpar->width * st->codecpar->height;
+    return pixels + (st->disposition & AV_DISPOSITION_DEFAULT ? INT64_C(1) << 40 : 0);
+}
+
+int streams_choose(const AVFormatContext *f, enum AVMediaType type, int *ret_others)
+{
+    int best = -1, n = 0;
+    int64_t best_score = -1;
+
+    for (unsigned i = 0; i < f->nb_streams; i++) {
+        const AVStream *st = f->streams[i];
+        int64_t score;
+        if (type == AVMEDIA_TYPE_VIDEO && usable_video(st))
+            score = video_score(st);
+        else if (type == AVMEDIA_TYPE_AUDIO && usable_audio(st))
+            score = st->disposition & AV_DISPOSITION_DEFAULT ? 1 : 0;
+        else
+            continue;
+        n++;
+        if (score > best_score) {
+            best_score = score;
+            best = (int)i;
+        }
+    }
+    *ret_others = n > 0 ? n - 1 : 0;
+    return best;
+}
+
+/* Clockwise, to the nearest quarter; a mirrored matrix is told apart by its
+ * determinant. */
+static void read_rotation(const AVStream *st, struct video_info *v)
+{
+    const int32_t *m = (const int32_t *)av_stream_get_side_data(st, AV_PKT_DATA_DISPLAYMATRIX,
+                                                                NULL);
+    int32_t turned[9];
+
+    if (!m)
+        return;
+    memcpy(turned, m, sizeof(turned));
+    v->hflip = (double)m[0] * m[4] - (double)m[1] * m[3] < 0;
+    if (v->hflip)
+        av_display_matrix_flip(turned, 1, 0);
+    double ccw = av_display_rotation_get(turned);
+    if (isnan(ccw)) {
+        v->hflip = 0;
+        return;
+    }
+    v->rotation = (int)lround(-ccw / 90.0) * 90 % 360;
+    if (v->rotation < 0)
+        v->rotation += 360;
+}
+
+static int field_order(const AVCodecParameters *p)
+{
+    switch (p->field_order) {
+    case AV_FIELD_TT:
+    case AV_FIELD_TB:
+        return 1;
+    case AV_FIELD_BB:
+    case AV_FIELD_BT:
+        return 2;
+    default:
+        return 0;
+    }
+}
+
+static AVRational sample_aspect(const AVStream *st)
+{
+    AVRational sar = st->sample_aspect_ratio;
+
+    if (sar.num <= 0 || sar.den <= 0)
+        sar = st->codecpar->sample_aspect_ratio;
+    /* Beyond these it is a mistake, not a picture. */
+    if (sar.num <= 0 || sar.den <= 0 || av_q2d(sar) < 0.1 || av_q2d(sar) > 10)
+        return (AVRational){ 1, 1 };
+    av_reduce(&sar.num, &sar.den, sar.num, sar.den, 1 << 16);
+    return sar;
+}
+
+void streams_video(const AVStream *st, struct video_info *v)
+{
+    const AVCodecParameters *p = st->codecpar;
+    const AVPixFmtDescriptor *d = av_pix_fmt_desc_get(p->format);
+    const char *profile = avcodec_profile_name(p->codec_id, p->profile);
+
+    *v = (struct video_info){
+        .stream = st->index,
+        .width = p->width,
+        .height = p->height,
+        .sar = sample_aspect(st),
+        .bit_depth = d ? d->comp[0].depth : 8,
+        .color = {p->color_primaries, p->color_trc, p->color_space, p->color_range,
+                  p->chroma_location},
+        .interlaced = field_order(p),
+        .tb = st->time_base,
+    };
+    text(v->codec, sizeof(v->codec), avcodec_get_name(p->codec_id));
+    text(v->profile, sizeof(v->profile), profile);
+    text(v->pix_fmt, sizeof(v->pix_fmt), d ? d->name : "");
+    v->has_hdr_meta = av_stream_get_side_data(st, AV_PKT_DATA_MASTERING_DISPLAY_METADATA, NULL) ||
+                      av_stream_get_side_data(st, AV_PKT_DATA_CONTENT_LIGHT_LEVEL, NULL);
+    if (d && strncmp(d->name, "yuvj", 4) == 0)
+        v->color.range = AVCOL_RANGE_JPEG;
+    read_rotation(st, v);
+}
+
+void streams_audio(const AVStream *st, struct audio_info *a)
+{
+    const AVCodecParameters *p = st->codecpar;
+    const AVDictionaryEntry *lang = av_dict_get(st->metadata, "language", NULL, 0);
+
+    *a = (struct audio_info){
+        .stream = st->index,
+        .sample_rate = p->sample_rate,
+        .channels = p->ch_layout.nb_channels,
+        .tb = st->time_base,
+        .bit_rate = p->bit_rate > 0 ? p->bit_rate : 0,
+    };
+    text(a->codec, sizeof(a->codec), avcodec_get_name(p->codec_id));
+    if (av_channel_layout_describe(&p->ch_layout, a->layout, sizeof(a->layout)) < 0)
+        a->layout[0] = '\0';
+    if (lang && strcmp(lang->value, "und") != 0 && strlen(lang->value) < sizeof(a->language) &&
+        strspn(lang->value, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-") ==
+            strlen(lang->value))
+        text(a->language, sizeof(a->language), lang->value);
+}

@@ -1,0 +1,18 @@
+/* streams.h - which of a container's streams are used, and what their
+ * parameters say. Internal to common/media. */
+#ifndef GOPMILL_MEDIA_STREAMS_H
+#define GOPMILL_MEDIA_STREAMS_H
+
+#include "../wire/media_info.h"
+
+#include <libavformat/avformat.h>
+
+/* The stream to use, or -1; *ret_others: how many usable ones are left out. */
+int streams_choose(const AVFormatContext *f, enum AVMediaType type, int *ret_others);
+
+/* All that the container and the first frames say; times, rate and frame
+ * counts stay 0: those come from the index. */
+void streams_video(const AVStream *st, struct video_info *v);
+void streams_audio(const AVStream *st, struct audio_info *a);
+
+#endif

@@ -1,0 +1,36 @@
+/* clip.h - small videos made by libav* for tests, as bytes.
+ *
+ * The picture of frame i is a grey that differs from its neighbours', the
+ * sound a steady sine. Fails the running test where a clip can't be made.
+ */
+#ifndef GOPMILL_TESTS_CLIP_H
+#define GOPMILL_TESTS_CLIP_H
+
+#include <libavutil/rational.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct clip_spec {
+    const char *format;  /* libavformat's muxer */
+    const char *options; /* of the muxer, "movflags=faststart"; NULL: none */
+
+    const char *encoder;  /* of the video; NULL: no video */
+    const char *params;   /* of the encoder, "bf=2:preset=ultrafast"; NULL: none */
+    AVRational rate;      /* frame i stands at (first + i) / rate … */
+    const int64_t *times; /* … or at times[i] milliseconds */
+    int first, frames, gop;
+    int rotation; /* degrees clockwise in the display matrix */
+    int cover;    /* 1: with an attached picture, larger than the video, before it */
+
+    const char *audio; /* encoder; NULL: no sound */
+    double audio_seconds;
+};
+
+struct clip {
+    uint8_t *data; /* free() */
+    size_t size;
+};
+
+struct clip clip_make(const struct clip_spec *spec);
+
+#endif
