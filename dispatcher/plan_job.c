@@ -1,0 +1,137 @@
+#include "plan_job.h"
+
+#include "../common/base/cleanup.h"
+#include "../common/base/err.h"
+#include "../common/media/probe.h"
+#include "../ladders/ladder.h"
+#include "plan.h"
+
+#include <errno.h>
+#include <string.h>
+
+static int dump(json_t *j, char **ret, struct err *err)
+{
+    char *text = j ? json_dumps(j, JSON_COMPACT) : NULL;
+
+    json_decref(j);
+    if (!text)
+        return err_set(err, -ENOMEM, ERR_RESOURCE, "out of memory for a child's answer");
+    *ret = text;
+    return 0;
+}
+
+int probe_job(struct inside *in, const char *request, char **ret_result, struct err *err)
+{
+    struct media_info info;
+    struct media_index idx;
+    int r = media_probe(in, &info, &idx, err);
+
+    (void)request;
+    if (r < 0)
+        return r;
+    r = dump(media_info_to_json(&info), ret_result, err);
+    media_info_release(&info);
+    media_index_release(&idx);
+    return r;
+}
+
+struct request {
+    struct ladder *ladder;
+    struct plan_options opts;
+};
+
+static int parse_request(const char *text, struct request *ret, struct err *err)
+{
+    json_error_t je;
+    const char *yaml, *name;
+    int v, slots = 0, count = 0;
+    struct plan_options o = { 0 };
+    json_t *j = json_loads(text, JSON_REJECT_DUPLICATES, &je);
+
+    int r = json_unpack_ex(j, &je, 0, "{s:i, s:s, s:s, s:{s?F, s?F, s?F, s?i, s?i}}", "v", &v,
+                           "ladder", &yaml, "ladder_name", &name, "options", "segment_seconds",
+                           &o.segment_seconds, "gop_seconds", &o.gop_seconds, "chunk_seconds",
+                           &o.chunk_seconds, "slots", &slots, "chunk_count", &count);
+    if (r < 0 || v != 1 || slots < 0 || count < 0) {
+        json_decref(j);
+        return err_set(err, -EINVAL, ERR_INTERNAL, "a plan request can't be read: %s", je.text);
+    }
+    o.slots = (unsigned)slots;
+    o.chunk_count = (unsigned)count;
+    r = ladder_parse(yaml, strlen(yaml), name, &ret->ladder, err);
+    json_decref(j);
+    if (r < 0)
+        return r;
+    if (o.segment_seconds <= 0)
+        o.segment_seconds = ladder_segment_seconds(ret->ladder);
+    if (o.gop_seconds <= 0)
+        o.gop_seconds = ladder_gop_seconds(ret->ladder);
+    ret->opts = o;
+    return 0;
+}
+
+/* The packets that chunks begin at; both lists are in decode order. */
+static size_t seek_packets(const struct plan *p, const struct media_index *idx, size_t *ret)
+{
+    size_t n = 0, at = 0;
+
+    for (size_t c = 0; c < p->n_chunks; c++)
+        for (size_t i = at; i < idx->n; i++)
+            if (idx->packets[i].pts == p->chunks[c].seek_pts &&
+                idx->packets[i].dts == p->chunks[c].seek_dts &&
+                idx->packets[i].pos == p->chunks[c].seek_pos) {
+                ret[n++] = at = i;
+                break;
+            }
+    return n;
+}
+
+/* Plan, look at the keyframes that it decodes from, and plan again where one
+ * of them is no safe start. The second plan is final: it goes one keyframe
+ * further back, where whatever was missing is shown no more. */
+static int plan_safely(struct inside *in, const struct media_info *info, struct media_index *idx,
+                       const struct rendition *list, size_t n, const struct plan_options *opts,
+                       struct plan *ret, struct err *err)
+{
+    struct plan first;
+    int r = plan_make(info, idx, list, n, opts, &first, err);
+
+    if (r < 0)
+        return r;
+    _cleanup_free_ size_t *which = malloc((first.n_chunks + 1) * sizeof(*which));
+    r = which ? 0 : err_set(err, -ENOMEM, ERR_RESOURCE, "out of memory for a plan");
+    if (r == 0)
+        r = media_index_check(in, info, idx, which, seek_packets(&first, idx, which), err);
+    if (r == 0) {
+        *ret = first;
+        return 0;
+    }
+    plan_release(&first);
+    return r < 0 ? r : plan_make(info, idx, list, n, opts, ret, err);
+}
+
+int plan_job(struct inside *in, const char *request, char **ret_result, struct err *err)
+{
+    struct request rq = { 0 };
+    struct media_info info = { 0 };
+    struct media_index idx = { 0 };
+    struct rendition *list = NULL;
+    struct plan plan = { 0 };
+    size_t n = 0;
+    int r = parse_request(request, &rq, err);
+
+    if (r == 0)
+        r = media_probe(in, &info, &idx, err);
+    if (r == 0)
+        r = ladder_resolve(rq.ladder, &info, &list, &n, err);
+    if (r == 0)
+        r = plan_safely(in, &info, &idx, list, n, &rq.opts, &plan, err);
+    if (r == 0)
+        r = dump(plan_to_json(&plan), ret_result, err);
+    plan_release(&plan);
+    rendition_list_free(list, n);
+    media_index_release(&idx);
+    media_info_release(&info);
+    ladder_free(rq.ladder);
+    return r;
+}

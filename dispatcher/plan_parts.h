@@ -1,0 +1,96 @@
+/* plan_parts.h - the steps of plan_make(); private to the planner.
+ *
+ * Frames are counted in display order, packets in decode order. A cut is a
+ * frame that every video rendition's grid keeps: the only places where a
+ * chunk, a segment or a GOP may start. Cuts are numbered; number n_cuts
+ * stands for the end of the timeline.
+ */
+#ifndef GOPMILL_DISPATCHER_PLAN_PARTS_H
+#define GOPMILL_DISPATCHER_PLAN_PARTS_H
+
+#include "plan.h"
+
+#define PLAN_NO_TIME INT64_MIN
+#define PTS_LIMIT    (INT64_C(1) << 60) /* as on the wire: sums of times don't overflow */
+#define TIMELINE_MAX 3.6e6              /* seconds */
+
+struct frame {
+    int64_t pts;
+    size_t packet;
+};
+
+struct key {
+    int64_t pts; /* PLAN_NO_TIME: unknown */
+    size_t packet;
+    int unsafe;
+};
+
+struct timeline {
+    const struct media_index *idx; /* borrowed */
+    AVRational tb;
+    int64_t origin, end; /* 0 of the output; end of the last frame */
+    struct frame *frames;
+    size_t n_frames;
+    struct key *keys; /* in decode order */
+    size_t n_keys;
+    size_t *cuts; /* frame numbers, rising; [0] == 0 */
+    size_t n_cuts;
+    size_t *key_cuts; /* cuts at keyframes, rising, without 0 */
+    size_t n_key_cuts;
+};
+
+/* Options with the defaults filled in. */
+struct targets {
+    double segment_s, gop_s, chunk_s;
+    unsigned slots, chunk_count;
+};
+
+/* What the chunk sizes are weighed by, in core-seconds a second. */
+struct load {
+    const double *group_cost; /* of each task group; borrowed */
+    size_t n_groups;
+    double audio_cost;  /* of the whole audio task, core-seconds */
+    double decode_cost; /* of decoding alone */
+};
+
+void timeline_release(struct timeline *t);
+/* -EINVAL ERR_INPUT: nothing to show, or a timeline of absurd length. */
+int timeline_make(const struct media_info *info, const struct media_index *idx,
+                  const struct rendition *video, size_t n_video, int64_t origin_limit,
+                  struct timeline *ret, struct err *err);
+
+/* Seconds from the first frame to a cut (n_cuts: to the end). */
+double cut_time(const struct timeline *t, size_t cut);
+int64_t cut_pts(const struct timeline *t, size_t cut);
+/* The cut nearest to `s` seconds among lo < cut < hi; hi where there is none. */
+size_t cut_near(const struct timeline *t, double s, size_t lo, size_t hi);
+
+/* The chunks' starts as cuts, [0] == 0. 0 or -ENOMEM. */
+int chunk_cuts(const struct timeline *t, const struct targets *want, const struct load *load,
+               size_t **ret, size_t *ret_n);
+
+/* Parts of lo <= cut < hi of about `target_s` each, as even as the cuts
+ * allow: their starts are appended to `list`. None is longer than 1.5 times
+ * the target where there is a cut inside. 0 or -ENOMEM. */
+struct cut_list {
+    size_t *cuts;
+    size_t n, room;
+};
+int cut_list_add(struct cut_list *list, size_t cut);
+int cuts_divide(const struct timeline *t, size_t lo, size_t hi, double target_s,
+                struct cut_list *list);
+
+/* Fill all of a chunk but its numbers and cost: frames, GOPs, segments, and
+ * what to decode for it. `interlaced`: a frame more on either side. */
+int chunk_fill(const struct timeline *t, const struct targets *want, size_t lo, size_t hi,
+               int interlaced, const struct chunk *prev, struct chunk *ret, struct err *err);
+
+/* Group plan->renditions by codec and memory. 0 or -ENOMEM. */
+int groups_make(struct plan *p);
+
+/* plan->audio_cuts from the chunks' segments, where video ends (ticks), and
+ * plan->duration: no piece is longer than 1.5 segments. 0, -ENOMEM, or
+ * -EINVAL ERR_INPUT for too many. */
+int audio_cuts_make(struct plan *p, int64_t video_end, struct err *err);
+
+#endif
