@@ -1,0 +1,228 @@
+#include "hls.h"
+
+#include <inttypes.h>
+#include <libavutil/mathematics.h>
+#include <libavutil/pixfmt.h>
+#include <string.h>
+
+#include "../../common/base/cleanup.h"
+#include "language.h"
+#include "text.h"
+
+enum {
+    HLS_VERSION = 7,
+    FIRST_SEQUENCE = 1,
+    DEFAULT_VARIANT_BPS = 2000000,
+};
+
+static void put_header(FILE *f)
+{
+    fprintf(f, "#EXTM3U\n#EXT-X-VERSION:%d\n", HLS_VERSION);
+}
+
+static void put_resolution(FILE *f, const struct rendition *r)
+{
+    AVRational sar = r->sar;
+    int64_t width = sar.num > 0 && sar.den > 0 ? av_rescale(r->width, sar.num, sar.den) : r->width;
+    fprintf(f, ",RESOLUTION=%" PRId64 "x%d", width, r->height);
+}
+
+/* Three decimals, to the nearest. */
+static void put_frame_rate(FILE *f, const struct package *p, const struct package_rendition *v)
+{
+    AVRational rate = v->rendition->rate, average = package_average_rate(v);
+
+    if (rate.num <= 0 || rate.den <= 0 || (p->plan->info.video.vfr && av_cmp_q(average, rate) > 0))
+        rate = average;
+    int64_t milli = ((int64_t)rate.num * 2000 + rate.den) / ((int64_t)rate.den * 2);
+    fprintf(f, ",FRAME-RATE=%" PRId64 ".%03" PRId64, milli / 1000, milli % 1000);
+}
+
+static const char *video_range(const struct rendition *r)
+{
+    switch (r->color.transfer) {
+    case AVCOL_TRC_SMPTE2084:
+        return "PQ";
+    case AVCOL_TRC_ARIB_STD_B67:
+        return "HLG";
+    default:
+        return "SDR";
+    }
+}
+
+/* One rendition of sound, always the same track: the name is the language,
+ * for that is all that is known of it. */
+static void put_audio_group(FILE *f, const struct package *p, const struct package_rendition *a)
+{
+    char lang[LANGUAGE_TAG_MAX];
+    const char *name = a->rendition->name;
+    int known = language_tag(p->plan->info.audio.language, lang);
+
+    fprintf(f, "#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID=\"%s\",NAME=\"%s\"", name, known ? lang : "Main");
+    if (known)
+        fprintf(f, ",LANGUAGE=\"%s\"", lang);
+    fprintf(f, ",DEFAULT=YES,AUTOSELECT=YES,CHANNELS=\"%d\",URI=\"audio/%s/index.m3u8\"\n",
+            a->rendition->channels, name);
+}
+
+static void put_variant(FILE *f, const struct package *p, const struct package_rendition *v,
+                        const struct package_rendition *a)
+{
+    fprintf(f, "#EXT-X-STREAM-INF:BANDWIDTH=%" PRId64 ",AVERAGE-BANDWIDTH=%" PRId64,
+            v->rate.peak + (a ? a->rate.peak : 0), v->rate.average + (a ? a->rate.average : 0));
+    fprintf(f, ",CODECS=\"%s%s%s\"", v->head->codecs, a ? "," : "", a ? a->head->codecs : "");
+    put_resolution(f, v->rendition);
+    put_frame_rate(f, p, v);
+    fprintf(f, ",VIDEO-RANGE=%s", video_range(v->rendition));
+    if (a)
+        fprintf(f, ",AUDIO=\"%s\"", a->rendition->name);
+    fprintf(f, ",CLOSED-CAPTIONS=NONE\nvideo/%s/index.m3u8\n", v->rendition->name);
+}
+
+static void put_iframe_variant(FILE *f, const struct package_rendition *v)
+{
+    fprintf(f,
+            "#EXT-X-I-FRAME-STREAM-INF:BANDWIDTH=%" PRId64 ",AVERAGE-BANDWIDTH=%" PRId64
+            ",CODECS=\"%s\"",
+            v->iframes.peak, v->iframes.average, v->head->codecs);
+    put_resolution(f, v->rendition);
+    fprintf(f, ",VIDEO-RANGE=%s,URI=\"video/%s/iframe.m3u8\"\n", video_range(v->rendition),
+            v->rendition->name);
+}
+
+static void put_audio_variant(FILE *f, const struct package_rendition *a)
+{
+    fprintf(f,
+            "#EXT-X-STREAM-INF:BANDWIDTH=%" PRId64 ",AVERAGE-BANDWIDTH=%" PRId64
+            ",CODECS=\"%s\"\naudio/%s/index.m3u8\n",
+            a->rate.peak, a->rate.average, a->head->codecs, a->rendition->name);
+}
+
+/* Lower is played by more. */
+static int codec_rank(const struct package_rendition *v)
+{
+    static const char *const known[] = { "h264", "hevc", "av1" };
+    int n = sizeof(known) / sizeof(known[0]);
+
+    for (int i = 0; i < n; i++)
+        if (strcmp(v->rendition->codec, known[i]) == 0)
+            return strcmp(video_range(v->rendition), "SDR") == 0 ? i : i + n;
+    return 2 * n;
+}
+
+static int64_t off_default(const struct package_rendition *v)
+{
+    int64_t d = v->rate.average - DEFAULT_VARIANT_BPS;
+    return d < 0 ? -d : d;
+}
+
+static size_t default_variant(const struct package *p)
+{
+    size_t best = 0;
+    for (size_t i = 1; i < p->n_video; i++) {
+        const struct package_rendition *b = &p->renditions[best], *v = &p->renditions[i];
+        int rank = codec_rank(v) - codec_rank(b);
+        if (rank < 0 || (rank == 0 && off_default(v) < off_default(b)))
+            best = i;
+    }
+    return best;
+}
+
+static void put_variants(FILE *f, const struct package *p)
+{
+    size_t first = default_variant(p);
+    size_t n_audio = p->n_renditions - p->n_video;
+
+    put_variant(f, p, &p->renditions[first], n_audio ? &p->renditions[p->n_video] : NULL);
+    for (size_t a = 0; a < (n_audio ? n_audio : 1); a++)
+        for (size_t v = 0; v < p->n_video; v++)
+            if (a != 0 || v != first)
+                put_variant(f, p, &p->renditions[v],
+                            n_audio ? &p->renditions[p->n_video + a] : NULL);
+}
+
+int hls_master(const struct package *p, char **ret, size_t *ret_len, struct err *err)
+{
+    _cleanup_(text_releasep) struct text t = { 0 };
+    int r = text_open(&t, err);
+    if (r < 0)
+        return r;
+
+    put_header(t.f);
+    fputs("#EXT-X-INDEPENDENT-SEGMENTS\n", t.f);
+    for (size_t i = p->n_video; i < p->n_renditions; i++) {
+        if (p->n_video)
+            put_audio_group(t.f, p, &p->renditions[i]);
+        else
+            put_audio_variant(t.f, &p->renditions[i]);
+    }
+    if (p->n_video)
+        put_variants(t.f, p);
+    for (size_t i = 0; i < p->n_video; i++)
+        put_iframe_variant(t.f, &p->renditions[i]);
+    return text_close(&t, ret, ret_len, err);
+}
+
+static void put_media_header(FILE *f, unsigned target_s, int iframes)
+{
+    put_header(f);
+    fprintf(f, "#EXT-X-TARGETDURATION:%u\n#EXT-X-MEDIA-SEQUENCE:%d\n#EXT-X-PLAYLIST-TYPE:VOD\n",
+            target_s, FIRST_SEQUENCE);
+    fputs("#EXT-X-INDEPENDENT-SEGMENTS\n", f);
+    if (iframes)
+        fputs("#EXT-X-I-FRAMES-ONLY\n", f);
+    fputs("#EXT-X-MAP:URI=\"init.mp4\"\n", f);
+}
+
+static void put_extinf(FILE *f, int64_t start, int64_t end, uint32_t timescale)
+{
+    fputs("#EXTINF:", f);
+    put_seconds(f, ticks_to_us(end, timescale) - ticks_to_us(start, timescale));
+    fputs(",\n", f);
+}
+
+/* Playlists lie beside their segments. */
+static const char *file_of(const struct segment *s)
+{
+    const char *slash = strrchr(s->key, '/');
+    return slash ? slash + 1 : s->key;
+}
+
+int hls_media(const struct package *p, const struct package_rendition *r, char **ret,
+              size_t *ret_len, struct err *err)
+{
+    _cleanup_(text_releasep) struct text t = { 0 };
+    int res = text_open(&t, err);
+    if (res < 0)
+        return res;
+
+    put_media_header(t.f, p->target_s, 0);
+    for (size_t i = 0; i < r->n_segments; i++) {
+        const struct package_segment *s = &r->segments[i];
+        put_extinf(t.f, s->start, s->end, r->timescale);
+        fprintf(t.f, "%s\n", file_of(s->seg));
+    }
+    fputs("#EXT-X-ENDLIST\n", t.f);
+    return text_close(&t, ret, ret_len, err);
+}
+
+int hls_iframes(const struct package_rendition *r, char **ret, size_t *ret_len, struct err *err)
+{
+    _cleanup_(text_releasep) struct text t = { 0 };
+    int res = text_open(&t, err);
+    if (res < 0)
+        return res;
+
+    put_media_header(t.f, r->iframes.target_s, 1);
+    for (size_t i = 0; i < r->n_segments; i++) {
+        const struct segment *s = r->segments[i].seg;
+        for (size_t k = 0; k < s->n_gops; k++) {
+            const struct gop_range *g = &s->gops[k];
+            put_extinf(t.f, g->start, g->start + g->duration, r->timescale);
+            fprintf(t.f, "#EXT-X-BYTERANGE:%" PRIu64 "@%" PRIu64 "\n%s\n", g->size_bytes, g->offset,
+                    file_of(s));
+        }
+    }
+    fputs("#EXT-X-ENDLIST\n", t.f);
+    return text_close(&t, ret, ret_len, err);
+}

@@ -1,0 +1,38 @@
+/* hls.h - the playlists of a package, after RFC 8216bis and Apple's HLS
+ * authoring specification.
+ *
+ * Pure functions from a package to a text. Each returns 0 and a
+ * NUL-terminated text that the caller frees, or -ENOMEM with ERR_RESOURCE.
+ * Times are written in microseconds; each EXTINF is the difference of two
+ * rounded times, so that they add up to the exact duration however many
+ * there are.
+ */
+#ifndef GOPMILL_PUBLISH_HLS_H
+#define GOPMILL_PUBLISH_HLS_H
+
+#include "package.h"
+
+/* master.m3u8. One audio group for each audio rendition, and each video
+ * rendition once with each group.
+ *
+ * BANDWIDTH is the sum of the peak segment bit rates of video and audio,
+ * AVERAGE-BANDWIDTH the sum of their average ones (RFC 8216bis, 4.4.6.2),
+ * both measured. FRAME-RATE is the nominal one, or the average of a
+ * variable-rate source where that is higher: for its largest, a single short
+ * frame would lock players out.
+ *
+ * A player starts with the variant that comes first: that is the one of the
+ * most widely played codec whose average is nearest to 2 Mb/s (Apple's
+ * authoring specification, "default variant"), with the first audio group.
+ * The others follow best first, in the order of the plan. */
+int hls_master(const struct package *p, char **ret, size_t *ret_len, struct err *err);
+
+/* video/<name>/index.m3u8 or audio/<name>/index.m3u8. The media sequence
+ * starts at 1, so that a segment's number is the one in its file name. */
+int hls_media(const struct package *p, const struct package_rendition *r, char **ret,
+              size_t *ret_len, struct err *err);
+
+/* video/<name>/iframe.m3u8: the first sample of each GOP as a byte range. */
+int hls_iframes(const struct package_rendition *r, char **ret, size_t *ret_len, struct err *err);
+
+#endif
