@@ -1,0 +1,229 @@
+#include "jobdb.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "jobdb_sql.h"
+
+enum { BUSY_TIMEOUT_MS = 5000 };
+
+/* Step n brings the schema from version n to n + 1. Steps are only added. */
+static const char *const migrations[] = {
+    "CREATE TABLE jobs ("
+    " id TEXT NOT NULL PRIMARY KEY, source TEXT NOT NULL, etag TEXT NOT NULL,"
+    " output TEXT NOT NULL, ladder TEXT NOT NULL, ladder_name TEXT NOT NULL,"
+    " options TEXT NOT NULL, state TEXT NOT NULL, error_class TEXT NOT NULL,"
+    " error_text TEXT NOT NULL, plan TEXT, created_ms BIGINT NOT NULL,"
+    " updated_ms BIGINT NOT NULL);"
+    "CREATE TABLE tasks ("
+    " job TEXT NOT NULL REFERENCES jobs (id), id TEXT NOT NULL, ord BIGINT NOT NULL,"
+    " state TEXT NOT NULL, attempt BIGINT NOT NULL, failures BIGINT NOT NULL,"
+    " not_before_ms BIGINT NOT NULL, cost DOUBLE PRECISION NOT NULL,"
+    " cpu_s DOUBLE PRECISION NOT NULL, chunk BIGINT NOT NULL, grp BIGINT NOT NULL,"
+    " audio BIGINT NOT NULL, frames BIGINT NOT NULL, body TEXT NOT NULL, result TEXT,"
+    " error_class TEXT NOT NULL, error_text TEXT NOT NULL, PRIMARY KEY (job, id));"
+    "CREATE UNIQUE INDEX tasks_by_ord ON tasks (job, ord);",
+};
+
+enum { SCHEMA_VERSION = sizeof(migrations) / sizeof(migrations[0]) };
+
+int jobdb_fail(struct jobdb *db, struct err *err)
+{
+    switch (sqlite3_errcode(db->db)) {
+    case SQLITE_FULL:
+        return err_set(err, -ENOSPC, ERR_STORAGE,
+                       "job database %.400s: the disk is full; free some space and run the same "
+                       "command again to resume",
+                       db->path);
+    case SQLITE_BUSY:
+    case SQLITE_LOCKED:
+        return err_set(err, -EBUSY, ERR_STORAGE, "job database %.400s is in use by another process",
+                       db->path);
+    default:
+        return err_set(err, -EIO, ERR_STORAGE, "job database %.400s: %s", db->path,
+                       sqlite3_errmsg(db->db));
+    }
+}
+
+static int exec(struct jobdb *db, const char *sql, struct err *err)
+{
+    return sqlite3_exec(db->db, sql, NULL, NULL, NULL) == SQLITE_OK ? 0 : jobdb_fail(db, err);
+}
+
+static int user_version(struct jobdb *db, int *ret, struct err *err)
+{
+    sqlite3_stmt *s;
+
+    if (sqlite3_prepare_v2(db->db, "PRAGMA user_version", -1, &s, NULL) != SQLITE_OK)
+        return jobdb_fail(db, err);
+    int r = sqlite3_step(s) == SQLITE_ROW ? 0 : jobdb_fail(db, err);
+    if (r == 0)
+        *ret = sqlite3_column_int(s, 0);
+    (void)sqlite3_finalize(s);
+    return r;
+}
+
+static int migrate(struct jobdb *db, struct err *err)
+{
+    int version = 0;
+    int r = user_version(db, &version, err);
+
+    if (r < 0)
+        return r;
+    if (version > SCHEMA_VERSION)
+        return err_set(err, -EPROTO, ERR_STORAGE,
+                       "job database %.400s has version %d, this program knows %d; use the newer "
+                       "program",
+                       db->path, version, SCHEMA_VERSION);
+    for (; version < SCHEMA_VERSION; version++) {
+        char pragma[64];
+        (void)snprintf(pragma, sizeof(pragma), "PRAGMA user_version = %d", version + 1);
+        r = jobdb_begin(db, err);
+        if (r == 0)
+            r = exec(db, migrations[version], err);
+        if (r == 0)
+            r = exec(db, pragma, err);
+        if (r == 0)
+            r = jobdb_commit(db, err);
+        if (r < 0) {
+            jobdb_rollback(db);
+            return r;
+        }
+    }
+    return 0;
+}
+
+int jobdb_open(const char *path, struct jobdb **ret, struct err *err)
+{
+    struct jobdb *db = calloc(1, sizeof(*db));
+
+    if (!db || !(db->path = strdup(path))) {
+        jobdb_free(db);
+        return err_set(err, -ENOMEM, ERR_RESOURCE, "out of memory");
+    }
+    int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX;
+    int r = sqlite3_open_v2(path, &db->db, flags, NULL) == SQLITE_OK ? 0 : jobdb_fail(db, err);
+    if (r == 0) {
+        (void)sqlite3_busy_timeout(db->db, BUSY_TIMEOUT_MS);
+        r = exec(db,
+                 "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;"
+                 "PRAGMA foreign_keys = ON",
+                 err);
+    }
+    if (r == 0)
+        r = migrate(db, err);
+    if (r < 0)
+        jobdb_free(db);
+    else
+        *ret = db;
+    return r;
+}
+
+void jobdb_free(struct jobdb *db)
+{
+    if (!db)
+        return;
+    for (int i = 0; i < SQL_STMT_MAX; i++)
+        (void)sqlite3_finalize(db->stmts[i]);
+    (void)sqlite3_close(db->db);
+    free(db->path);
+    free(db);
+}
+
+int jobdb_begin(struct jobdb *db, struct err *err)
+{
+    return exec(db, "BEGIN IMMEDIATE", err);
+}
+
+int jobdb_commit(struct jobdb *db, struct err *err)
+{
+    return exec(db, "COMMIT", err);
+}
+
+void jobdb_rollback(struct jobdb *db)
+{
+    if (!sqlite3_get_autocommit(db->db))
+        (void)exec(db, "ROLLBACK", NULL);
+}
+
+/* ---- statements ---- */
+
+static const char *const statements[SQL_STMT_MAX] = {
+    [SQL_INSERT_JOB] = "INSERT INTO jobs (id, source, etag, output, ladder, ladder_name, options,"
+                       " state, error_class, error_text, plan, created_ms, updated_ms)"
+                       " VALUES ($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$13)",
+    [SQL_SET_JOB_STATE] = "UPDATE jobs SET state = $1, error_class = $2, error_text = $3,"
+                          " updated_ms = $4 WHERE id = $5",
+    [SQL_SET_JOB_PLAN] = "UPDATE jobs SET plan = $1 WHERE id = $2",
+    [SQL_DELETE_JOB_TASKS] = "DELETE FROM tasks WHERE job = $1",
+    [SQL_DELETE_JOB] = "DELETE FROM jobs WHERE id = $1",
+    [SQL_INSERT_TASK] = "INSERT INTO tasks (job, id, ord, state, attempt, failures, not_before_ms,"
+                        " cost, cpu_s, chunk, grp, audio, frames, body, result, error_class,"
+                        " error_text)"
+                        " VALUES ($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$13,$14,$15,$16,$17)",
+    [SQL_UPDATE_TASK] = "UPDATE tasks SET state = $1, attempt = $2, failures = $3,"
+                        " not_before_ms = $4, cpu_s = $5, frames = $6,"
+                        " error_class = COALESCE($7, error_class),"
+                        " error_text = COALESCE($8, error_text) WHERE job = $9 AND id = $10",
+    [SQL_SET_RESULT] = "UPDATE tasks SET result = $1 WHERE job = $2 AND id = $3",
+    [SQL_EACH_JOB] = "SELECT id, source, etag, output, ladder, ladder_name, options, state,"
+                     " error_class, error_text, created_ms, updated_ms FROM jobs"
+                     " ORDER BY created_ms, id",
+    [SQL_EACH_TASK] = "SELECT id, ord, state, attempt, failures, not_before_ms, cost, cpu_s, chunk,"
+                      " grp, audio, frames, error_class, error_text FROM tasks WHERE job = $1"
+                      " ORDER BY ord",
+    [SQL_JOB_PLAN] = "SELECT plan FROM jobs WHERE id = $1",
+    [SQL_TASK_BODY] = "SELECT body FROM tasks WHERE job = $1 AND id = $2",
+    [SQL_TASK_RESULT] = "SELECT result FROM tasks WHERE job = $1 AND id = $2",
+};
+
+static int bind_one(sqlite3_stmt *s, int i, char type, va_list *ap)
+{
+    if (type == 'i')
+        return sqlite3_bind_int64(s, i, va_arg(*ap, int64_t));
+    if (type == 'd')
+        return sqlite3_bind_double(s, i, va_arg(*ap, double));
+    return sqlite3_bind_text(s, i, va_arg(*ap, const char *), -1, SQLITE_STATIC);
+}
+
+int jobdb_prepare(struct jobdb *db, enum jobdb_stmt id, sqlite3_stmt **ret, struct err *err,
+                  const char *types, ...)
+{
+    sqlite3_stmt *s = db->stmts[id];
+    int r = SQLITE_OK;
+    va_list ap;
+
+    if (!s && sqlite3_prepare_v3(db->db, statements[id], -1, SQLITE_PREPARE_PERSISTENT,
+                                 &db->stmts[id], NULL) != SQLITE_OK)
+        return jobdb_fail(db, err);
+    s = db->stmts[id];
+    va_start(ap, types);
+    for (int i = 0; types[i] && r == SQLITE_OK; i++)
+        r = bind_one(s, i + 1, types[i], &ap);
+    va_end(ap);
+    if (r != SQLITE_OK)
+        return jobdb_fail(db, err);
+    *ret = s;
+    return 0;
+}
+
+int jobdb_finish(struct jobdb *db, sqlite3_stmt *s, struct err *err)
+{
+    int r = 0;
+
+    while ((r = sqlite3_step(s)) == SQLITE_ROW)
+        ;
+    r = r == SQLITE_DONE ? 0 : jobdb_fail(db, err);
+    (void)sqlite3_reset(s);
+    (void)sqlite3_clear_bindings(s);
+    return r;
+}
+
+const char *jobdb_text(sqlite3_stmt *s, int column)
+{
+    const char *t = (const char *)sqlite3_column_text(s, column);
+    return t ? t : "";
+}

@@ -1,0 +1,88 @@
+/* jobdb.h - what a dispatcher must not forget: jobs and their tasks, in
+ * SQLite.
+ *
+ * A write that returned 0 outside a transaction, or whose transaction was
+ * committed, survives the process and the machine (WAL, synchronous=FULL).
+ * The statements are ones that PostgreSQL understands too. One thread at a
+ * time. Every error is ERR_STORAGE and names the file; -ENOSPC and -EBUSY
+ * (another process has been writing for seconds) are told apart from the
+ * rest, -EIO.
+ */
+#ifndef GOPMILL_DISPATCHER_JOBDB_H
+#define GOPMILL_DISPATCHER_JOBDB_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "../common/base/err.h"
+#include "engine.h"
+
+struct jobdb;
+
+struct job_row {
+    const char *id, *source, *etag, *output;
+    const char *ladder, *ladder_name; /* ladder: the YAML text */
+    const char *options;              /* JSON text, compared as it is */
+    enum job_state state;
+    struct err error;
+    const char *plan; /* JSON text, or NULL; not loaded by jobdb_each_job() */
+    int64_t created_ms, updated_ms;
+};
+
+struct task_row {
+    const char *job, *id;
+    int64_t ord; /* place in the plan, from 0 */
+    enum task_state state;
+    unsigned attempt;  /* the running or next one, from 1 */
+    unsigned failures; /* attempts failed since the job was last submitted */
+    int64_t not_before_ms;
+    double cost, cpu_s; /* cpu_s: of all attempts */
+    unsigned chunk, group;
+    int audio;
+    uint64_t frames;    /* of the best rendition, once done */
+    const char *body;   /* the task's JSON text; not loaded by jobdb_each_task() */
+    const char *result; /* the result's JSON text, or NULL; likewise */
+    struct err error;   /* of the last failed attempt */
+};
+
+/* Made where it isn't there; brought up to this version's schema where it is
+ * older. -EPROTO where it was written by a newer version. */
+int jobdb_open(const char *path, struct jobdb **ret, struct err *err);
+void jobdb_free(struct jobdb *db); /* rolls back; NULL is a no-op */
+
+/* Transactions don't nest. rollback where there is none is a no-op. */
+int jobdb_begin(struct jobdb *db, struct err *err);
+int jobdb_commit(struct jobdb *db, struct err *err);
+void jobdb_rollback(struct jobdb *db);
+
+/* -EEXIST where the id is taken. */
+int jobdb_insert_job(struct jobdb *db, const struct job_row *j, struct err *err);
+int jobdb_set_job_state(struct jobdb *db, const char *id, enum job_state state,
+                        const struct err *error, int64_t now_ms, struct err *err);
+int jobdb_set_job_plan(struct jobdb *db, const char *id, const char *plan, struct err *err);
+/* With its tasks. */
+int jobdb_delete_job(struct jobdb *db, const char *id, struct err *err);
+
+int jobdb_insert_task(struct jobdb *db, const struct task_row *t, struct err *err);
+/* State, attempt, failures, not_before_ms, cpu_s and frames; the error too,
+ * where its class isn't ERR_NONE: the last one stays on record. */
+int jobdb_update_task(struct jobdb *db, const struct task_row *t, struct err *err);
+/* NULL takes the result away. */
+int jobdb_set_result(struct jobdb *db, const char *job, const char *task, const char *result,
+                     struct err *err);
+
+/* Rows are valid during the call only; a non-zero return ends the walk and
+ * is returned. Jobs by age, tasks by ord. `each` must not use the database. */
+int jobdb_each_job(struct jobdb *db, int (*each)(void *arg, const struct job_row *j), void *arg,
+                   struct err *err);
+int jobdb_each_task(struct jobdb *db, const char *job,
+                    int (*each)(void *arg, const struct task_row *t), void *arg, struct err *err);
+
+/* -ENOENT, or the text (free). *ret is NULL where there is no plan or result. */
+int jobdb_job_plan(struct jobdb *db, const char *id, char **ret, struct err *err);
+int jobdb_task_body(struct jobdb *db, const char *job, const char *task, char **ret,
+                    struct err *err);
+int jobdb_task_result(struct jobdb *db, const char *job, const char *task, char **ret,
+                      struct err *err);
+
+#endif
