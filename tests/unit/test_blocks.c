@@ -1,0 +1,222 @@
+/* The block cache gives the source's bytes, fetches each block once, and
+ * notices a source that changes. */
+#include <errno.h>
+#include <ftw.h>
+#include <limits.h>
+#include <pthread.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "common/base/err.h"
+#include "common/store/store.h"
+#include "worker/blocks.h"
+
+enum { SIZE = 5 * BLOCK_SIZE + 1234 };
+
+struct fixture {
+    char dir[64], path[128];
+    char *url;
+    struct blocks *blocks;
+};
+
+static unsigned char byte_at(uint64_t off)
+{
+    return (unsigned char)((off * 2654435761u) >> 16);
+}
+
+static int write_source(const char *path, unsigned char flip)
+{
+    FILE *f = fopen(path, "wb");
+    if (!f)
+        return -1;
+    for (uint64_t i = 0; i < SIZE; i++)
+        (void)fputc(byte_at(i) ^ flip, f);
+    return fclose(f);
+}
+
+static int setup(void **state)
+{
+    struct fixture *f = calloc(1, sizeof(*f));
+    strcpy(f->dir, "/tmp/gopmill-test-blocks-XXXXXX");
+    if (!mkdtemp(f->dir))
+        return -1;
+    (void)snprintf(f->path, sizeof(f->path), "%s/in.mov", f->dir);
+    f->url = store_file_url(f->path);
+    *state = f;
+    return !f->url || write_source(f->path, 0) < 0 ||
+                   blocks_new((size_t)2 * BLOCK_SIZE, &f->blocks, NULL) < 0
+               ? -1
+               : 0;
+}
+
+static int teardown(void **state)
+{
+    struct fixture *f = *state;
+    blocks_free(f->blocks);
+    (void)unlink(f->path);
+    (void)rmdir(f->dir);
+    free(f->url);
+    free(f);
+    return 0;
+}
+
+static struct block_reader *open_reader(struct fixture *f)
+{
+    struct block_reader *r;
+    assert_int_equal(block_reader_open(f->blocks, f->url, NULL, &r, NULL), 0);
+    return r;
+}
+
+static void any_range_is_the_sources_bytes(void **state)
+{
+    static const struct {
+        uint64_t off;
+        size_t len, want;
+    } rows[] = {
+        {0,               10,             10               },
+        { BLOCK_SIZE - 3, 7,              7                },
+        { 0,              SIZE,           SIZE             },
+        { 4 * BLOCK_SIZE, 3 * BLOCK_SIZE, BLOCK_SIZE + 1234},
+        { SIZE - 1,       100,            1                },
+        { SIZE,           100,            0                },
+        { UINT64_MAX,     100,            0                },
+        { 17,             0,              0                },
+        { BLOCK_SIZE,     BLOCK_SIZE,     BLOCK_SIZE       },
+    };
+    struct block_reader *r = open_reader(*state);
+    unsigned char *buf = malloc(SIZE);
+
+    assert_int_equal(block_reader_size(r), SIZE);
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        size_t n = 0;
+        assert_int_equal(block_reader_read(r, rows[i].off, buf, rows[i].len, &n, NULL), 0);
+        assert_int_equal(n, rows[i].want);
+        for (size_t k = 0; k < n; k++)
+            if (buf[k] != byte_at(rows[i].off + k))
+                fail_msg("row %zu: byte %zu differs", i, k);
+    }
+    free(buf);
+    block_reader_close(r);
+}
+
+static void missing_and_replaced_sources_are_the_inputs_fault(void **state)
+{
+    struct fixture *f = *state;
+    struct block_reader *r = open_reader(f), *other;
+    struct err err = { 0 };
+    unsigned char buf[4];
+    size_t n;
+
+    assert_int_equal(block_reader_open(f->blocks, f->url, "other", &other, &err), -ESTALE);
+    assert_int_equal(err.cls, ERR_INPUT);
+    assert_int_equal(block_reader_read(r, 0, buf, 4, &n, NULL), 0);
+    (void)unlink(f->path);
+    assert_int_equal(write_source(f->path, 1), 0);
+    assert_int_equal(block_reader_read(r, 4 * BLOCK_SIZE, buf, 4, &n, &err), -ESTALE);
+    assert_int_equal(err.cls, ERR_INPUT);
+    (void)unlink(f->path);
+    assert_int_equal(block_reader_read(r, 3 * BLOCK_SIZE, buf, 4, &n, &err), -ENOENT);
+    assert_int_equal(err.cls, ERR_INPUT);
+    err.cls = ERR_NONE;
+    assert_int_equal(block_reader_open(f->blocks, f->url, NULL, &other, &err), -ENOENT);
+    assert_int_equal(err.cls, ERR_INPUT);
+    block_reader_close(r);
+}
+
+static void two_versions_of_a_source_are_not_mixed(void **state)
+{
+    struct fixture *f = *state;
+    struct block_reader *old, *new;
+    unsigned char buf[4];
+    size_t n;
+
+    blocks_free(f->blocks); /* for one that has room for both */
+    assert_int_equal(blocks_new(0, &f->blocks, NULL), 0);
+    old = open_reader(f);
+    assert_int_equal(block_reader_read(old, 0, buf, 4, &n, NULL), 0);
+    (void)unlink(f->path);
+    assert_int_equal(write_source(f->path, 0x55), 0);
+    new = open_reader(f);
+    assert_int_equal(block_reader_read(new, 0, buf, 4, &n, NULL), 0);
+    assert_int_equal(buf[3], byte_at(3) ^ 0x55);
+    assert_int_equal(block_reader_read(old, 0, buf, 4, &n, NULL), 0); /* still cached */
+    assert_int_equal(buf[3], byte_at(3));
+    block_reader_close(old);
+    block_reader_close(new);
+}
+
+static void *read_all(void *arg)
+{
+    struct fixture *f = arg;
+    struct block_reader *r;
+    unsigned char buf[70000];
+    void *bad = NULL;
+    size_t n;
+
+    if (block_reader_open(f->blocks, f->url, NULL, &r, NULL) < 0)
+        return arg;
+    for (uint64_t off = 0; off < SIZE && !bad; off += n) {
+        if (block_reader_read(r, off, buf, sizeof(buf), &n, NULL) < 0 || n == 0) {
+            bad = arg;
+            break;
+        }
+        for (size_t i = 0; i < n; i += 997)
+            if (buf[i] != byte_at(off + i))
+                bad = arg;
+    }
+    block_reader_close(r);
+    return bad;
+}
+
+static void many_slots_share_a_small_cache(void **state)
+{
+    pthread_t t[6];
+    void *bad;
+
+    for (int i = 0; i < 6; i++)
+        assert_int_equal(pthread_create(&t[i], NULL, read_all, *state), 0);
+    for (int i = 0; i < 6; i++) {
+        assert_int_equal(pthread_join(t[i], &bad), 0);
+        assert_null(bad);
+    }
+}
+
+static void a_cache_may_go_while_it_reads_ahead(void **state)
+{
+    struct fixture *f = *state;
+    unsigned char buf[1];
+    size_t n;
+
+    for (int i = 0; i < 20; i++) {
+        struct blocks *b;
+        struct block_reader *r;
+        assert_int_equal(blocks_new(0, &b, NULL), 0);
+        assert_int_equal(block_reader_open(b, f->url, NULL, &r, NULL), 0);
+        assert_int_equal(block_reader_read(r, 0, buf, 1, &n, NULL), 0);
+        block_reader_close(r);
+        blocks_free(b);
+    }
+}
+
+#define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        T(any_range_is_the_sources_bytes),
+        T(missing_and_replaced_sources_are_the_inputs_fault),
+        T(two_versions_of_a_source_are_not_mixed),
+        T(many_slots_share_a_small_cache),
+        T(a_cache_may_go_while_it_reads_ahead),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,245 @@
+/* attempt.c - one task, once: serve a child, store what it makes, and say
+ * what became of it. Runs on the slot's thread. */
+#include <errno.h>
+#include <inttypes.h>
+#include <jansson.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "../common/base/cleanup.h"
+#include "../common/base/err.h"
+#include "../common/base/log.h"
+#include "../common/child/child.h"
+#include "../common/queue/queue.h"
+#include "../common/store/store.h"
+#include "../common/wire/result.h"
+#include "blocks.h"
+#include "objects.h"
+#include "slot.h"
+
+/* Address space is far larger than what is resident: libraries, arenas and
+ * stacks are mapped but not used. */
+static const uint64_t address_slack_bytes = UINT64_C(2) << 30;
+
+struct attempt {
+    struct slot *slot;
+    const struct task *task;
+    struct block_reader *source;
+    struct store *output;
+    struct objects objects;
+};
+
+static int on_read(void *arg, uint64_t off, void *buf, size_t len, size_t *ret_n, struct err *err)
+{
+    struct attempt *a = arg;
+
+    return block_reader_read(a->source, off, buf, len, ret_n, err);
+}
+
+static int on_object(void *arg, const char *name, const void *buf, size_t len, struct err *err)
+{
+    struct attempt *a = arg;
+    int r = objects_check_key(a->task, name, err);
+
+    return r < 0 ? r : objects_store(&a->objects, a->output, name, buf, len, err);
+}
+
+static void on_progress(void *arg, uint64_t done)
+{
+    struct attempt *a = arg;
+    const struct worker_config *cfg = &a->slot->shared->cfg;
+
+    if (done > 0)
+        slot_prepare(a->slot); /* this child works now: the next one may load its libraries */
+    if (cfg->on_progress)
+        cfg->on_progress(cfg->arg, a->slot->number, a->task, done);
+}
+
+static int attempt_open(struct attempt *a, struct err *err)
+{
+    const struct task *t = a->task;
+    int r = block_reader_open(a->slot->shared->blocks, t->source, t->etag, &a->source, err);
+
+    return r < 0 ? r : store_open_prefix(t->output, 1, &a->output, err);
+}
+
+static void attempt_close(struct attempt *a)
+{
+    block_reader_close(a->source);
+    store_free(a->output);
+    objects_release(&a->objects);
+}
+
+static struct child_limits limits_of(const struct attempt *a)
+{
+    const struct task *t = a->task;
+    struct child_limits l = { .stall_ms = t->stall_ms, .deadline_ms = t->deadline_ms };
+
+    if (a->slot->shared->limit_memory && t->memory_bytes < UINT64_MAX / 4)
+        l.memory_bytes = 2 * t->memory_bytes + address_slack_bytes;
+    return l;
+}
+
+/* Serve a child until it has answered. *ret_answer is JSON text (free). */
+static int attempt_run(struct attempt *a, const char *text, char **ret_answer,
+                       struct child_usage *usage, struct err *err)
+{
+    const struct child_handler handler = {
+        .arg = a, .read = on_read, .object = on_object, .progress = on_progress
+    };
+    const struct child_limits limits = limits_of(a);
+    struct child *c;
+    int r = attempt_open(a, err);
+
+    if (r == 0)
+        r = slot_take_child(a->slot, &c, err);
+    if (r < 0)
+        return r;
+    r = child_run(c, "encode", text, block_reader_size(a->source), &handler, &limits, ret_answer,
+                  usage, err);
+    slot_end_child(a->slot, c);
+    return r;
+}
+
+static int set_string(char **field, const char *value)
+{
+    char *copy = strdup(value);
+
+    if (!copy)
+        return -ENOMEM;
+    free(*field);
+    *field = copy;
+    return 0;
+}
+
+/* Put into `r` what only the parent knows, whatever the child said of it. */
+static int sign(const struct attempt *a, const struct child_usage *u, struct task_result *r)
+{
+    r->attempt = a->task->attempt;
+    r->cpu_s = u->cpu_s;
+    r->wall_s = u->wall_s;
+    r->peak_bytes = u->peak_bytes;
+    r->bytes_read = u->bytes_read;
+    if (set_string(&r->job, a->task->job) < 0 || set_string(&r->task, a->task->id) < 0 ||
+        set_string(&r->worker, a->slot->shared->cfg.id) < 0)
+        return -ENOMEM;
+    return r->engine ? 0 : set_string(&r->engine, "");
+}
+
+/* 0 with the result of a task that was done. */
+static int read_answer(const struct attempt *a, const char *answer, struct task_result *ret,
+                       struct err *err)
+{
+    struct task_result r = { 0 };
+    int ret_code = task_result_from_text(answer, strlen(answer), &r, err);
+
+    if (ret_code < 0) {
+        err->cls = ERR_INTERNAL; /* the child's fault, not the upload's */
+        return err_prefix(err, ret_code, "the child's answer");
+    }
+    if (r.error.cls != ERR_NONE) {
+        *err = r.error;
+        if (err->cls == ERR_CANCELED)
+            err->cls = ERR_INTERNAL; /* nobody asked for it: a child may not say so */
+        ret_code = -EIO;
+    } else {
+        ret_code = objects_fill(&a->objects, &r, err);
+    }
+    if (ret_code < 0)
+        task_result_release(&r);
+    else
+        *ret = r;
+    return ret_code;
+}
+
+static int publish_result(struct slot *s, const struct task_result *r, struct err *err)
+{
+    struct queue *q = s->shared->cfg.queue;
+    json_t *j = task_result_to_json(r);
+    _cleanup_free_ char *text = j ? json_dumps(j, JSON_COMPACT) : NULL;
+
+    json_decref(j);
+    if (!text)
+        return err_set(err, -ENOMEM, ERR_RESOURCE, "out of memory for a result");
+    return q->ops->publish(q, QUEUE_RESULTS, text, strlen(text), err);
+}
+
+static int publish_failure(const struct attempt *a, const struct child_usage *u,
+                           const struct err *why, struct err *err)
+{
+    struct task_result r = { .error = *why };
+    int ret = sign(a, u, &r);
+
+    if (ret < 0)
+        (void)err_set(err, ret, ERR_RESOURCE, "out of memory for a result");
+    else
+        ret = publish_result(a->slot, &r, err);
+    task_result_release(&r);
+    return ret;
+}
+
+/* Publish what became of the task. 0, or the message must go back. */
+static int report(const struct attempt *a, int r, const char *answer, const struct child_usage *u,
+                  struct err *err)
+{
+    struct task_result result = { 0 };
+    struct err lost = { 0 };
+
+    if (r == 0)
+        r = read_answer(a, answer, &result, err);
+    if (r == 0) {
+        r = sign(a, u, &result);
+        r = r < 0 ? err_set(err, r, ERR_RESOURCE, "out of memory for a result")
+                  : publish_result(a->slot, &result, err);
+        task_result_release(&result);
+        if (r != -EMSGSIZE && r != -ENOMEM)
+            return r; /* done, or there is nobody to tell */
+    }
+    r = publish_failure(a, u, err, &lost);
+    if (r < 0)
+        log_event(LOG_WARN, "task.untold", LSTR("job", a->task->job), LSTR("task", a->task->id),
+                  LSTR("error", lost.text));
+    return r;
+}
+
+static void log_end(const struct attempt *a, int r, const struct child_usage *u,
+                    const struct err *err)
+{
+    const struct task *t = a->task;
+
+    if (r == 0)
+        log_event(LOG_DEBUG, "task.done", LSTR("job", t->job), LSTR("task", t->id),
+                  LINT("attempt", t->attempt), LDBL("cpu_s", u->cpu_s), LDBL("wall_s", u->wall_s),
+                  LINT("peak_bytes", (int64_t)u->peak_bytes));
+    else
+        log_event(LOG_WARN, "task.failed", LSTR("job", t->job), LSTR("task", t->id),
+                  LINT("attempt", t->attempt), LSTR("class", err_class_name(err->cls)),
+                  LSTR("error", err->text));
+}
+
+int slot_attempt(struct slot *s, const struct task *t, const char *text)
+{
+    const struct worker_config *cfg = &s->shared->cfg;
+    struct attempt a = { .slot = s, .task = t };
+    struct child_usage usage = { 0 };
+    struct err err = { 0 };
+    _cleanup_free_ char *answer = NULL;
+
+    int r = attempt_run(&a, text, &answer, &usage, &err);
+    int told;
+    if (err.cls == ERR_CANCELED && atomic_load(&s->shared->mode) != WORKER_KILLED)
+        err.cls = ERR_INTERNAL; /* nobody asked for it: a child may not say so */
+    if (r < 0 && atomic_load(&s->shared->mode) == WORKER_KILLED) {
+        told = -ECANCELED;
+        (void)err_set(&err, told, ERR_CANCELED, "the worker was told to stop");
+        r = told;
+    } else {
+        told = report(&a, r, answer, &usage, &err);
+        r = err.cls != ERR_NONE && r == 0 ? -EIO : r;
+    }
+    log_end(&a, r, &usage, &err);
+    attempt_close(&a);
+    if (cfg->on_end)
+        cfg->on_end(cfg->arg, s->number, t, r);
+    return told;
+}

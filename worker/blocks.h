@@ -1,0 +1,44 @@
+/* blocks.h - the sources' bytes, read in blocks of 1 MiB and kept for all
+ * slots of a worker.
+ *
+ * Tasks of one job read the same header and neighbouring ranges; each block
+ * is fetched once, however many slots want it, and stays until newer ones
+ * push it out. A reader that goes forward finds its next blocks fetched
+ * ahead by a helper thread, so that an encoder does not wait for storage.
+ *
+ * A `struct blocks` may be used by any thread. A `struct block_reader`
+ * belongs to one thread at a time, and must be closed before blocks_free().
+ */
+#ifndef GOPMILL_WORKER_BLOCKS_H
+#define GOPMILL_WORKER_BLOCKS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct err;
+struct blocks;
+struct block_reader;
+
+enum { BLOCK_SIZE = 1 << 20 };
+
+/* A cache of about `limit_bytes` (0: 64 MiB); what readers use at the
+ * moment stays whatever the limit. -ENOMEM or -EAGAIN (no thread) with
+ * ERR_RESOURCE. */
+int blocks_new(size_t limit_bytes, struct blocks **ret, struct err *err);
+void blocks_free(struct blocks *b); /* NULL is a no-op */
+
+/* Open a source by URL. `etag` may be NULL or "": whatever is there now is
+ * the one to be read. ERR_INPUT where it is missing (-ENOENT) or another
+ * than `etag` (-ESTALE); ERR_STORAGE where it can't be read. */
+int block_reader_open(struct blocks *b, const char *url, const char *etag,
+                      struct block_reader **ret, struct err *err);
+void block_reader_close(struct block_reader *r); /* NULL is a no-op */
+
+uint64_t block_reader_size(const struct block_reader *r); /* of the source, bytes */
+
+/* `len` bytes from `off`; *ret_n < len only at the end of the source. Errors
+ * as for block_reader_open(). */
+int block_reader_read(struct block_reader *r, uint64_t off, void *buf, size_t len, size_t *ret_n,
+                      struct err *err);
+
+#endif

@@ -1,0 +1,66 @@
+#include "encode.h"
+
+#include "../common/base/clock.h"
+#include "encoder.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+int encode_warn(struct task_result *res, const char *fmt, ...)
+{
+    char *text = NULL;
+    va_list ap;
+
+    va_start(ap, fmt);
+    int n = vasprintf(&text, fmt, ap);
+    va_end(ap);
+    if (n < 0)
+        return -ENOMEM;
+    char **list = realloc(res->warnings, (res->n_warnings + 1) * sizeof(*list));
+    if (!list) {
+        free(text);
+        return -ENOMEM;
+    }
+    res->warnings = list;
+    list[res->n_warnings++] = text;
+    return 0;
+}
+
+static int name_result(const struct task *t, struct task_result *res)
+{
+    res->job = strdup(t->job);
+    res->task = strdup(t->id);
+    res->attempt = t->attempt;
+    res->engine = encoder_fingerprint();
+    res->worker = strdup("");
+    return res->job && res->task && res->engine && res->worker ? 0 : -ENOMEM;
+}
+
+int encode_job(struct inside *in, const char *request, char **ret_result, struct err *err)
+{
+    int64_t start = clock_system.mono_ns(&clock_system);
+    struct task_result res = { 0 };
+    struct task t;
+    int r = task_from_text(request, strlen(request), &t, err);
+
+    if (r < 0)
+        return r;
+    if (name_result(&t, &res) < 0)
+        r = err_set(err, -ENOMEM, ERR_RESOURCE, "out of memory for a result");
+    else
+        r = t.kind == TASK_VIDEO ? encode_video(in, &t, start, &res, err)
+                                 : encode_audio(in, &t, start, &res, err);
+    if (r == 0) {
+        json_t *j = task_result_to_json(&res);
+        *ret_result = j ? json_dumps(j, JSON_COMPACT) : NULL;
+        json_decref(j);
+        if (!*ret_result)
+            r = err_set(err, -ENOMEM, ERR_RESOURCE, "out of memory for a result");
+    }
+    task_result_release(&res);
+    task_release(&t);
+    return r;
+}

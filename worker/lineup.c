@@ -1,0 +1,81 @@
+#include "lineup.h"
+
+#include "../common/base/err.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+int lineup_init(struct lineup *l, const struct chunk *c, struct err *err)
+{
+    l->pts = malloc((c->pts.n_frames + 1) * sizeof(*l->pts));
+    l->last = av_frame_alloc();
+    if (!l->pts || !l->last) {
+        lineup_release(l);
+        return err_set(err, -ENOMEM, ERR_RESOURCE, "out of memory for %llu frame times",
+                       (unsigned long long)c->pts.n_frames);
+    }
+    pts_list_expand(&c->pts, l->pts);
+    l->n = c->pts.n_frames;
+    return 0;
+}
+
+void lineup_release(struct lineup *l)
+{
+    free(l->pts);
+    av_frame_free(&l->last);
+    l->pts = NULL;
+}
+
+static int pass(struct lineup *l, AVFrame *f, struct err *err)
+{
+    size_t i = l->next++;
+
+    f->pts = l->pts[i];
+    return l->emit(l->arg, i, f, err);
+}
+
+static int stand_in(struct lineup *l, const AVFrame *with, struct err *err)
+{
+    AVFrame *f = av_frame_clone(with);
+
+    if (!f)
+        return err_set(err, -ENOMEM, ERR_RESOURCE, "out of memory for a frame");
+    l->concealed++;
+    int r = pass(l, f, err);
+    av_frame_free(&f);
+    return r;
+}
+
+int lineup_push(struct lineup *l, AVFrame *f, struct err *err)
+{
+    int64_t pts = f->pts;
+
+    while (!lineup_complete(l) && l->pts[l->next] < pts) {
+        int r = stand_in(l, l->last->buf[0] ? l->last : f, err);
+        if (r < 0)
+            return r;
+    }
+    if (lineup_complete(l) || l->pts[l->next] != pts) {
+        l->dropped++;
+        return 0;
+    }
+    l->decoded++;
+    int r = pass(l, f, err);
+    av_frame_unref(l->last);
+    if (r == 0 && av_frame_ref(l->last, f) < 0)
+        return err_set(err, -ENOMEM, ERR_RESOURCE, "out of memory for a frame");
+    return r;
+}
+
+int lineup_finish(struct lineup *l, struct err *err)
+{
+    if (!lineup_complete(l) && !l->last->buf[0])
+        return err_set(err, -EINVAL, ERR_INPUT, "not one frame from %lld to %lld can be decoded",
+                       (long long)l->pts[0], (long long)l->pts[l->n - 1]);
+    while (!lineup_complete(l)) {
+        int r = stand_in(l, l->last, err);
+        if (r < 0)
+            return r;
+    }
+    return 0;
+}

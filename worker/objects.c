@@ -1,0 +1,141 @@
+#include "objects.h"
+
+#include <errno.h>
+#include <openssl/evp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "../common/base/cleanup.h"
+#include "../common/base/err.h"
+#include "../common/store/store.h"
+#include "../common/wire/result.h"
+
+static const char cache_forever[] = "public, max-age=31536000, immutable";
+
+void objects_release(struct objects *o)
+{
+    for (size_t i = 0; i < o->n; i++)
+        free(o->v[i].key);
+    free(o->v);
+    *o = (struct objects){ 0 };
+}
+
+static int ends_with(const char *s, const char *end)
+{
+    size_t n = strlen(s), m = strlen(end);
+    return n >= m && strcmp(s + n - m, end) == 0;
+}
+
+int objects_check_key(const struct task *t, const char *key, struct err *err)
+{
+    for (size_t i = 0; i < t->n_renditions; i++) {
+        const struct rendition *r = &t->renditions[i];
+        _cleanup_free_ char *init = segment_key(r->kind, r->name, 0);
+        if (!init)
+            return err_set(err, -ENOMEM, ERR_RESOURCE, "out of memory");
+        if (strcmp(key, init) == 0)
+            return 0;
+        size_t folder = (size_t)(strrchr(init, '/') + 1 - init);
+        if (strncmp(key, init, folder) == 0 && !strchr(key + folder, '/') &&
+            strncmp(key + folder, "seg-", 4) == 0 && ends_with(key, ".m4s"))
+            return 0;
+    }
+    return err_set(err, -EACCES, ERR_INTERNAL, "the child made an object '%.200s' nobody asked for",
+                   key);
+}
+
+static int digest(const EVP_MD *md, const void *buf, size_t len, char *ret_hex)
+{
+    unsigned char raw[EVP_MAX_MD_SIZE];
+    unsigned n;
+
+    if (!EVP_Digest(buf, len, raw, &n, md, NULL))
+        return -ENOMEM;
+    for (unsigned i = 0; i < n; i++)
+        (void)sprintf(ret_hex + 2 * (size_t)i, "%02x", raw[i]);
+    return 0;
+}
+
+static struct object *find(const struct objects *o, const char *key)
+{
+    for (size_t i = 0; i < o->n; i++)
+        if (strcmp(o->v[i].key, key) == 0)
+            return &o->v[i];
+    return NULL;
+}
+
+/* The entry of `key`, a new one if need be; NULL: out of memory. */
+static struct object *entry(struct objects *o, const char *key)
+{
+    struct object *e = find(o, key);
+
+    if (e)
+        return e;
+    if (o->n == o->room) {
+        size_t room = o->room ? 2 * o->room : 16;
+        struct object *v = reallocarray(o->v, room, sizeof(*v));
+        if (!v)
+            return NULL;
+        o->v = v;
+        o->room = room;
+    }
+    char *copy = strdup(key);
+    if (!copy)
+        return NULL;
+    e = &o->v[o->n++];
+    *e = (struct object){ .key = copy };
+    return e;
+}
+
+int objects_store(struct objects *o, struct store *output, const char *key, const void *buf,
+                  size_t len, struct err *err)
+{
+    const struct store_put_opts opts = {
+        .content_type = strncmp(key, "audio/", 6) == 0 ? "audio/mp4" : "video/mp4",
+        .cache_control = cache_forever,
+    };
+    struct object *e = entry(o, key);
+
+    if (!e || digest(EVP_sha256(), buf, len, e->sha256) < 0 ||
+        digest(EVP_md5(), buf, len, e->md5) < 0)
+        return err_set(err, -ENOMEM, ERR_RESOURCE, "out of memory for the digests of %.200s", key);
+    e->size_bytes = len;
+    return output->ops->put(output, key, buf, len, &opts, err);
+}
+
+static int fill_rendition(const struct objects *o, struct rendition_result *r, struct err *err)
+{
+    const struct object *e;
+
+    for (size_t i = 0; i < r->n_segments; i++) {
+        struct segment *s = &r->segments[i];
+        e = find(o, s->key);
+        if (!e)
+            return err_set(err, -EPROTO, ERR_INTERNAL,
+                           "the child's result names %.200s, which it did not hand over", s->key);
+        s->size_bytes = e->size_bytes;
+        memcpy(s->sha256, e->sha256, sizeof(s->sha256));
+        memcpy(s->md5, e->md5, sizeof(s->md5));
+    }
+    e = r->init.key ? find(o, r->init.key) : NULL;
+    if (e) {
+        r->init.size_bytes = e->size_bytes;
+        memcpy(r->init.sha256, e->sha256, sizeof(r->init.sha256));
+        memcpy(r->init.md5, e->md5, sizeof(r->init.md5));
+    } else if (!r->init.key || !ends_with(r->init.key, "/init.mp4") || !r->init.sha256[0]) {
+        return err_set(err, -EPROTO, ERR_INTERNAL,
+                       "rendition %.64s: neither an init segment nor its digest", r->name);
+    }
+    return 0;
+}
+
+int objects_fill(const struct objects *o, struct task_result *r, struct err *err)
+{
+    for (size_t i = 0; i < r->n_renditions; i++) {
+        int ret = fill_rendition(o, &r->renditions[i], err);
+        if (ret < 0)
+            return ret;
+    }
+    return 0;
+}

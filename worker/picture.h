@@ -1,0 +1,37 @@
+/* picture.h - from decoded frames to each rendition's pictures: deinterlace,
+ * rotate, scale, tone-map, by one libavfilter graph on one thread.
+ *
+ * The graph passes every frame through once with its pts unchanged, so which
+ * frames there are is decided before (lineup.h) and after it (frame_grid),
+ * never in it. Renditions with the same picture share one output.
+ */
+#ifndef GOPMILL_WORKER_PICTURE_H
+#define GOPMILL_WORKER_PICTURE_H
+
+#include "../common/wire/rendition.h"
+
+#include <libavutil/frame.h>
+
+struct err;
+struct picture;
+
+/* Takes a picture for output `out`; `f` is borrowed. */
+typedef int (*picture_emit)(void *arg, unsigned out, AVFrame *f, struct err *err);
+
+/* `src` and `list` are borrowed for the picture's life. Nothing is built
+ * before the first frame comes: it knows its own format best. */
+struct picture *picture_new(const struct media_info *src, const struct rendition *list, size_t n,
+                            picture_emit emit, void *arg);
+void picture_free(struct picture *p);
+
+/* Which output rendition `i` takes its pictures from. */
+unsigned picture_output(const struct picture *p, size_t i);
+
+/* A frame in source ticks; borrowed. The graph is made anew where size or
+ * format change in mid-stream. */
+int picture_push(struct picture *p, AVFrame *f, struct err *err);
+
+/* Let out what filters with memory still hold. */
+int picture_flush(struct picture *p, struct err *err);
+
+#endif

@@ -1,0 +1,239 @@
+#include "sound.h"
+
+#include "../common/base/err.h"
+
+#include <errno.h>
+#include <libavutil/channel_layout.h>
+#include <libavutil/common.h>
+#include <libavutil/mathematics.h>
+#include <libavutil/samplefmt.h>
+#include <libswresample/swresample.h>
+#include <stdlib.h>
+
+enum {
+    JITTER_MS = 8,      /* timestamps that are off by less are believed to be contiguous */
+    HOLE_MS = 40,       /* by more, never; for what lies between see correction() */
+    PATIENCE = 16,      /* frames */
+    CHUNK = 4096,       /* samples at a time */
+    HOLE_MAX_S = 86400, /* a longer one is a broken timestamp, not a hole */
+};
+
+struct sound {
+    struct sound_format to;
+    sound_emit emit;
+    void *arg;
+    SwrContext *swr;
+    struct sound_format from; /* that swr was made for */
+    int64_t pos;              /* input samples since 0, at `from.rate` */
+    int odd_frames;           /* how many in a row were off by more than jitter, all to one side */
+    int64_t odd;              /* the least of them, input samples */
+    double silence_s, dropped_s;
+    uint8_t **out;
+    int out_room;
+};
+
+struct sound *sound_new(const struct sound_format *to, sound_emit emit, void *arg)
+{
+    struct sound *s = calloc(1, sizeof(*s));
+
+    if (!s)
+        return NULL;
+    s->to = *to;
+    s->emit = emit;
+    s->arg = arg;
+    return s;
+}
+
+static void free_planes(uint8_t ***p)
+{
+    if (*p)
+        av_freep(&(*p)[0]);
+    av_freep(p);
+}
+
+void sound_free(struct sound *s)
+{
+    if (!s)
+        return;
+    swr_free(&s->swr);
+    free_planes(&s->out);
+    av_channel_layout_uninit(&s->from.layout);
+    free(s);
+}
+
+static int failed(struct err *err, const char *what, int r)
+{
+    int oom = r == AVERROR(ENOMEM);
+    return err_set(err, oom ? -ENOMEM : -EIO, oom ? ERR_RESOURCE : ERR_INTERNAL, "%s: %s", what,
+                   av_err2str(r));
+}
+
+static int make_room(struct sound *s, int n)
+{
+    if (n <= s->out_room)
+        return 0;
+    free_planes(&s->out);
+    s->out_room = 0;
+    int r = av_samples_alloc_array_and_samples(&s->out, NULL, s->to.layout.nb_channels, n,
+                                               s->to.fmt, 0);
+    if (r >= 0)
+        s->out_room = n;
+    return r < 0 ? r : 0;
+}
+
+/* `in` NULL: let out what the resampler holds. */
+static int convert(struct sound *s, const uint8_t **in, int n, struct err *err)
+{
+    int room = swr_get_out_samples(s->swr, n);
+    int r = room < 0 ? room : make_room(s, room + 1);
+
+    if (r < 0)
+        return failed(err, "the resampler has no room", r);
+    r = swr_convert(s->swr, s->out, s->out_room, in, n);
+    if (r < 0)
+        return failed(err, "the resampler failed", r);
+    return r > 0 ? s->emit(s->arg, s->out, r, err) : 0;
+}
+
+static int same_format(const struct sound_format *a, const AVFrame *f)
+{
+    return a->rate == f->sample_rate && a->fmt == f->format &&
+           av_channel_layout_compare(&a->layout, &f->ch_layout) == 0;
+}
+
+/* Streams may change their rate or channels; the line goes on. */
+static int adapt(struct sound *s, const AVFrame *f, struct err *err)
+{
+    if (s->swr && same_format(&s->from, f))
+        return 0;
+    if (s->swr) {
+        int r = convert(s, NULL, 0, err);
+        if (r < 0)
+            return r;
+        s->pos = av_rescale(s->pos, f->sample_rate, s->from.rate);
+        swr_free(&s->swr);
+    }
+    s->from.rate = f->sample_rate;
+    s->from.fmt = f->format;
+    av_channel_layout_uninit(&s->from.layout);
+    int r = av_channel_layout_copy(&s->from.layout, &f->ch_layout);
+    if (r == 0 && s->from.layout.order == AV_CHANNEL_ORDER_UNSPEC)
+        av_channel_layout_default(&s->from.layout, f->ch_layout.nb_channels);
+    if (r >= 0)
+        r = swr_alloc_set_opts2(&s->swr, &s->to.layout, s->to.fmt, s->to.rate, &s->from.layout,
+                                s->from.fmt, s->from.rate, 0, NULL);
+    if (r >= 0)
+        r = swr_init(s->swr);
+    /* Compared to what the next frame says, not to what was made of it. */
+    if (r >= 0)
+        r = av_channel_layout_copy(&s->from.layout, &f->ch_layout);
+    return r < 0 ? failed(err, "this sound can't be resampled", r) : 0;
+}
+
+static int add_silence(struct sound *s, int64_t n, struct err *err)
+{
+    uint8_t **zero = NULL;
+    int channels = s->from.layout.nb_channels;
+    int r = av_samples_alloc_array_and_samples(&zero, NULL, channels, CHUNK, s->from.fmt, 0);
+
+    if (r < 0)
+        return failed(err, "no room for silence", r);
+    av_samples_set_silence(zero, 0, CHUNK, channels, s->from.fmt);
+    s->pos += n;
+    for (r = 0; r == 0 && n > 0; n -= CHUNK)
+        r = convert(s, (const uint8_t **)zero, n < CHUNK ? (int)n : CHUNK, err);
+    free_planes(&zero);
+    return r;
+}
+
+/* The frame without its first `skip` samples. */
+static int add_frame(struct sound *s, const AVFrame *f, int skip, struct err *err)
+{
+    const uint8_t *planes[AV_NUM_DATA_POINTERS * 8];
+    int planar = av_sample_fmt_is_planar(f->format);
+    int n_planes = planar ? f->ch_layout.nb_channels : 1;
+    int step = av_get_bytes_per_sample(f->format) * (planar ? 1 : f->ch_layout.nb_channels);
+
+    if (n_planes > (int)(sizeof(planes) / sizeof(*planes)))
+        return err_set(err, -ENOTSUP, ERR_UNSUPPORTED, "%d channels are more than can be mixed",
+                       n_planes);
+    for (int i = 0; i < n_planes; i++)
+        planes[i] = f->extended_data[i] + (ptrdiff_t)skip * step;
+    s->pos += f->nb_samples - skip;
+    return convert(s, planes, f->nb_samples - skip, err);
+}
+
+/* How far a frame that should stand `off` samples further on is moved: not
+ * at all where its timestamp merely jitters, at once where at least a frame
+ * is missing. In between (phones that stamp by the clock are off by half a
+ * frame, now and then) it has to last before it is believed. */
+static int64_t correction(struct sound *s, int64_t off, int n_samples)
+{
+    int64_t jitter = (int64_t)s->from.rate * JITTER_MS / 1000;
+    int64_t hole = (int64_t)s->from.rate * HOLE_MS / 1000;
+    int64_t frame = (int64_t)n_samples * 9 / 10;
+    int64_t size = off < 0 ? -off : off;
+
+    if (frame < hole)
+        hole = frame > jitter ? frame : jitter;
+    if (size <= jitter || size >= hole) {
+        s->odd_frames = 0;
+        return size <= jitter ? 0 : off;
+    }
+    if (s->odd_frames == 0 || (s->odd < 0) != (off < 0)) {
+        s->odd_frames = 1;
+        s->odd = off;
+        return 0;
+    }
+    if (size < (s->odd < 0 ? -s->odd : s->odd))
+        s->odd = off;
+    if (++s->odd_frames < PATIENCE)
+        return 0;
+    s->odd_frames = 0;
+    return s->odd;
+}
+
+int sound_push(struct sound *s, const AVFrame *f, int64_t num, int64_t den, struct err *err)
+{
+    int r = adapt(s, f, err);
+
+    if (r < 0)
+        return r;
+    int64_t off = av_sat_sub64(av_rescale(num, s->from.rate, den), s->pos);
+    int skip = 0;
+
+    if (off > (int64_t)HOLE_MAX_S * s->from.rate)
+        off = 0;
+    if (off == INT64_MIN) /* has no opposite */
+        off++;
+    if (s->pos > 0) {
+        off = correction(s, off, f->nb_samples);
+        s->silence_s += off > 0 ? (double)off / s->from.rate : 0;
+    }
+    if (off > 0)
+        r = add_silence(s, off, err);
+    if (off < 0) {
+        skip = -off < f->nb_samples ? (int)-off : f->nb_samples;
+        /* What lies before 0 was never to be heard. */
+        s->dropped_s += s->pos > 0 ? (double)skip / s->from.rate : 0;
+    }
+    if (r < 0 || skip == f->nb_samples)
+        return r;
+    return add_frame(s, f, skip, err);
+}
+
+int sound_finish(struct sound *s, int64_t num, int64_t den, struct err *err)
+{
+    if (!s->swr)
+        return err_set(err, -EINVAL, ERR_INPUT, "no sound of the audio stream can be decoded");
+    int64_t end = av_rescale(num, s->from.rate, den);
+    int r = end > s->pos ? add_silence(s, end - s->pos, err) : 0;
+
+    return r < 0 ? r : convert(s, NULL, 0, err);
+}
+
+void sound_mended(const struct sound *s, double *ret_silence, double *ret_dropped)
+{
+    *ret_silence = s->silence_s;
+    *ret_dropped = s->dropped_s;
+}

@@ -1,0 +1,41 @@
+/* sound.h - decoded sound as one continuous line of samples.
+ *
+ * Sample 0 is the timeline's 0. Where the source has a hole, silence fills
+ * it; where it overlaps itself, what was there first stays; where timestamps
+ * merely jitter, samples go on as they come. So the sound of second 3600
+ * stands at second 3600, and there is no joint anywhere.
+ */
+#ifndef GOPMILL_WORKER_SOUND_H
+#define GOPMILL_WORKER_SOUND_H
+
+#include "../common/wire/rendition.h"
+
+#include <libavutil/frame.h>
+
+struct err;
+struct sound;
+
+/* Takes `n` samples of planar or packed data in the output's format. */
+typedef int (*sound_emit)(void *arg, uint8_t **data, int n, struct err *err);
+
+/* To `rate`, `layout` and `fmt` (AVSampleFormat). */
+struct sound_format {
+    int rate, fmt;
+    AVChannelLayout layout;
+};
+
+struct sound *sound_new(const struct sound_format *to, sound_emit emit, void *arg);
+void sound_free(struct sound *s);
+
+/* A decoded frame whose first sample stands at `seconds` on the timeline
+ * (rational: num/den seconds). Borrowed. */
+int sound_push(struct sound *s, const AVFrame *f, int64_t num, int64_t den, struct err *err);
+
+/* Fill with silence up to `seconds` (num/den), then let out all. */
+int sound_finish(struct sound *s, int64_t num, int64_t den, struct err *err);
+
+/* How much silence was put into holes and how much sound was left out,
+ * seconds. Silence before the first sound and after the last is none. */
+void sound_mended(const struct sound *s, double *ret_silence, double *ret_dropped);
+
+#endif

@@ -1,0 +1,32 @@
+/* venc.h - one rendition of one chunk: an encoder and its segmenter.
+ *
+ * Frames go in by their number in the chunk; a rendition with a frame-rate
+ * cap skips those that its grid doesn't keep. Each planned GOP begins with
+ * an IDR picture because the frame is sent as one; packets are gathered by
+ * GOP and checked against the plan before they become a fragment.
+ */
+#ifndef GOPMILL_WORKER_VENC_H
+#define GOPMILL_WORKER_VENC_H
+
+#include "../common/wire/result.h"
+
+#include <libavutil/frame.h>
+
+struct err;
+struct inside;
+struct venc;
+
+/* `t`, `r` and `pts` (the chunk's frames, expanded) are borrowed for the
+ * encoder's life. */
+int venc_new(struct inside *in, const struct task *t, const struct rendition *r, const int64_t *pts,
+             struct venc **ret, struct err *err);
+void venc_free(struct venc *v);
+
+/* Frame number `i` of the chunk; all of them, in order. `f` is borrowed;
+ * its pts and picture type are overwritten. */
+int venc_push(struct venc *v, size_t i, AVFrame *f, struct err *err);
+
+/* No more frames: the last segments, then what was made. */
+int venc_finish(struct venc *v, struct rendition_result *ret, struct err *err);
+
+#endif

@@ -1,0 +1,365 @@
+/* A chunk of video: seek, decode what the plan says, and hand each planned
+ * frame to every rendition. */
+#include "../common/base/clock.h"
+#include "../common/base/err.h"
+#include "../common/child/inside.h"
+#include "../common/media/open.h"
+#include "encode.h"
+#include "lineup.h"
+#include "picture.h"
+#include "venc.h"
+
+#include <errno.h>
+#include <string.h>
+
+struct chunk_run {
+    struct inside *in;
+    const struct task *t;
+    struct task_result *res;
+    int64_t start_ns;
+    struct media_source src;
+    AVCodecContext *dec;
+    AVPacket *pkt;
+    AVFrame *frame;
+    struct lineup line;
+    struct picture *pic;
+    struct venc **enc; /* one a rendition */
+    size_t *at;        /* of each rendition: number of the chunk's next frame */
+    uint64_t fed;      /* packets since the seek packet */
+    int64_t near;      /* a time close to the next packet's, for those that wrap */
+    uint64_t damaged;  /* packets or frames that the decoder complained about */
+};
+
+/* ---- pictures to encoders ---- */
+
+static int on_picture(void *arg, unsigned out, AVFrame *f, struct err *err)
+{
+    struct chunk_run *c = arg;
+
+    for (size_t i = 0; i < c->t->n_renditions; i++) {
+        if (picture_output(c->pic, i) != out)
+            continue;
+        int64_t pts = f->pts;
+        size_t at = c->at[i];
+        /* Frames around the chunk were only there for filters with memory. */
+        if (pts < c->t->chunk.start || pts >= c->t->chunk.end)
+            continue;
+        if (at >= c->line.n || c->line.pts[at] != pts)
+            return err_set(err, -EPROTO, ERR_INTERNAL,
+                           "the filter graph moved frame %zu of a chunk", at);
+        c->at[i]++;
+        int r = venc_push(c->enc[i], at, f, err);
+        f->pts = pts;
+        if (r < 0)
+            return r;
+    }
+    inside_progress(c->in, c->at[0]);
+    return 0;
+}
+
+/* A planned frame, from the lineup. */
+static int on_frame(void *arg, size_t i, AVFrame *f, struct err *err)
+{
+    struct chunk_run *c = arg;
+
+    if (i == 0)
+        c->res->first_frame_s = (double)(clock_system.mono_ns(&clock_system) - c->start_ns) /
+                                (double)NS_PER_S;
+    return picture_push(c->pic, f, err);
+}
+
+/* ---- decoding ---- */
+
+/* Deinterlacing looks at the frame on each side of the one it makes. */
+static int is_neighbour(const struct chunk_run *c, int64_t pts)
+{
+    const struct chunk *k = &c->t->chunk;
+
+    return c->t->info.video.interlaced &&
+           ((k->prev_pts != INT64_MIN && pts == k->prev_pts) || pts == k->end);
+}
+
+static int take_frame(struct chunk_run *c, struct err *err)
+{
+    AVFrame *f = c->frame;
+    const struct chunk *k = &c->t->chunk;
+    int64_t pts = f->pts != AV_NOPTS_VALUE ? f->pts : f->best_effort_timestamp;
+
+    if (f->decode_error_flags || f->flags & AV_FRAME_FLAG_CORRUPT)
+        c->damaged++;
+    if (pts == AV_NOPTS_VALUE)
+        return 0;
+    f->pts = pts;
+    if (is_neighbour(c, pts) && (pts < k->start || lineup_complete(&c->line)))
+        return picture_push(c->pic, f, err);
+    if (pts < k->start)
+        return 0;
+    return lineup_push(&c->line, f, err);
+}
+
+static int drain_decoder(struct chunk_run *c, struct err *err)
+{
+    int n;
+
+    while ((n = avcodec_receive_frame(c->dec, c->frame)) >= 0) {
+        int r = take_frame(c, err);
+        av_frame_unref(c->frame);
+        if (r < 0)
+            return r;
+    }
+    if (n == AVERROR(ENOMEM))
+        return err_set(err, -ENOMEM, ERR_RESOURCE, "out of memory while decoding");
+    if (n != AVERROR(EAGAIN) && n != AVERROR_EOF)
+        c->damaged++;
+    return 0;
+}
+
+/* Pictures that are neither shown in this chunk nor referred to needn't be
+ * decoded. Only where the codec says which those are. */
+static void choose_skip(struct chunk_run *c, const AVPacket *pkt)
+{
+    enum AVCodecID id = c->dec->codec_id;
+    int knows = id == AV_CODEC_ID_H264 || id == AV_CODEC_ID_HEVC || id == AV_CODEC_ID_MPEG2VIDEO;
+    int64_t from = c->t->info.video.interlaced && c->t->chunk.prev_pts != INT64_MIN
+                       ? c->t->chunk.prev_pts
+                       : c->t->chunk.start;
+
+    c->dec->skip_frame = knows && pkt && pkt->pts != AV_NOPTS_VALUE && pkt->pts < from
+                             ? AVDISCARD_NONREF
+                             : AVDISCARD_DEFAULT;
+}
+
+static int feed(struct chunk_run *c, const AVPacket *pkt, struct err *err)
+{
+    choose_skip(c, pkt);
+    int n = avcodec_send_packet(c->dec, pkt);
+    if (n == AVERROR(ENOMEM))
+        return err_set(err, -ENOMEM, ERR_RESOURCE, "out of memory while decoding");
+    if (n < 0 && n != AVERROR_EOF)
+        c->damaged++;
+    return drain_decoder(c, err);
+}
+
+/* ---- reading ---- */
+
+static int is_seek_packet(const struct chunk *k, const AVPacket *p)
+{
+    int64_t pts = p->pts == AV_NOPTS_VALUE ? INT64_MIN : p->pts;
+    int64_t dts = p->dts == AV_NOPTS_VALUE ? INT64_MIN : p->dts;
+
+    if (k->seek_pos >= 0 && p->pos >= 0 && p->pos != k->seek_pos)
+        return 0;
+    return pts == k->seek_pts && (pts != INT64_MIN || dts == k->seek_dts);
+}
+
+/* The next packet of the video stream. */
+static int read_packet(struct chunk_run *c, struct err *err)
+{
+    int stream = c->t->info.video.stream;
+    int bits = c->src.fmt->streams[stream]->pts_wrap_bits;
+    AVPacket *p = c->pkt;
+
+    for (;;) {
+        int r = media_read(&c->src, p, err);
+        if (r < 0)
+            return r;
+        if (p->stream_index == stream)
+            break;
+        av_packet_unref(p);
+    }
+    p->dts = media_unwrap(p->dts, c->near, bits);
+    p->pts = media_unwrap(p->pts, p->dts != AV_NOPTS_VALUE ? p->dts : c->near, bits);
+    if (p->dts != AV_NOPTS_VALUE)
+        c->near = p->dts;
+    return 0;
+}
+
+/* To the packet where decoding begins, or before it. By byte where the
+ * container has no index but lets one in anywhere (MPEG-TS, PS). */
+static int seek(struct chunk_run *c)
+{
+    const struct chunk *k = &c->t->chunk;
+    AVFormatContext *f = c->src.fmt;
+    int stream = c->t->info.video.stream;
+    int by_byte = strcmp(f->iformat->name, "mpegts") == 0 || strcmp(f->iformat->name, "mpeg") == 0;
+    int64_t ts = media_is_mov(&c->src) && k->seek_dts != INT64_MIN ? k->seek_dts : k->seek_pts;
+
+    if (k->index == 0 || k->seek_pos == 0)
+        return 0;
+    if (by_byte)
+        return k->seek_pos > 0 ? av_seek_frame(f, stream, k->seek_pos, AVSEEK_FLAG_BYTE) : -1;
+    return ts == INT64_MIN ? -1 : av_seek_frame(f, stream, ts, AVSEEK_FLAG_BACKWARD);
+}
+
+static int reopen(struct chunk_run *c, struct err *err)
+{
+    media_close(&c->src);
+    int r = media_open(c->in, 0, &c->src, err);
+    if (r == 0)
+        media_select(&c->src, c->t->info.video.stream);
+    return r;
+}
+
+/* Read until the seek packet is in `pkt`. AVERROR_EOF: it isn't ahead. */
+static int find_seek_packet(struct chunk_run *c, struct err *err)
+{
+    const struct chunk *k = &c->t->chunk;
+
+    for (;;) {
+        c->near = k->seek_dts != INT64_MIN ? k->seek_dts : k->seek_pts;
+        int r = read_packet(c, err);
+        if (r < 0 || is_seek_packet(k, c->pkt))
+            return r;
+        av_packet_unref(c->pkt);
+    }
+}
+
+/* A seek may land behind its goal where an index lies. From the beginning,
+ * every packet comes by. */
+static int go_to_start(struct chunk_run *c, struct err *err)
+{
+    int r = seek(c) < 0 ? AVERROR_EOF : find_seek_packet(c, err);
+
+    if (r == AVERROR_EOF) {
+        inside_log(c->in, "seek to packet %lld missed; reading from the beginning",
+                   (long long)c->t->chunk.seek_pos);
+        r = reopen(c, err);
+        if (r == 0)
+            r = find_seek_packet(c, err);
+    }
+    if (r == AVERROR_EOF)
+        return err_set(err, -EINVAL, ERR_INPUT,
+                       "the packet at byte %lld, where chunk %u begins, is "
+                       "not found any more",
+                       (long long)c->t->chunk.seek_pos, c->t->chunk.index);
+    return r;
+}
+
+static int decode(struct chunk_run *c, struct err *err)
+{
+    int r = go_to_start(c, err);
+
+    while (r == 0) {
+        c->fed++;
+        r = feed(c, c->pkt, err);
+        av_packet_unref(c->pkt);
+        if (r < 0 || c->fed >= c->t->chunk.packets)
+            break;
+        r = read_packet(c, err);
+    }
+    if (r < 0 && r != AVERROR_EOF)
+        return r;
+    return feed(c, NULL, err);
+}
+
+/* ---- the whole ---- */
+
+static int open_encoders(struct chunk_run *c, struct err *err)
+{
+    size_t n = c->t->n_renditions;
+    int r = 0;
+
+    c->enc = calloc(n, sizeof(struct venc *));
+    c->at = calloc(n, sizeof(*c->at));
+    c->pic = picture_new(&c->t->info, c->t->renditions, n, on_picture, c);
+    if (!c->enc || !c->at || !c->pic)
+        return err_set(err, -ENOMEM, ERR_RESOURCE, "out of memory for encoders");
+    for (size_t i = 0; r == 0 && i < n; i++)
+        r = venc_new(c->in, c->t, &c->t->renditions[i], c->line.pts, &c->enc[i], err);
+    return r;
+}
+
+static int open_all(struct chunk_run *c, struct err *err)
+{
+    int stream = c->t->info.video.stream;
+    int r = lineup_init(&c->line, &c->t->chunk, err);
+
+    c->line.emit = on_frame;
+    c->line.arg = c;
+    c->pkt = av_packet_alloc();
+    c->frame = av_frame_alloc();
+    if (r == 0 && (!c->pkt || !c->frame))
+        r = err_set(err, -ENOMEM, ERR_RESOURCE, "out of memory for a decoder");
+    if (r == 0)
+        r = media_open(c->in, 0, &c->src, err);
+    if (r == 0 && stream >= (int)c->src.fmt->nb_streams)
+        r = err_set(err, -EINVAL, ERR_INPUT, "the source has no stream %d any more", stream);
+    if (r == 0) {
+        media_select(&c->src, stream);
+        r = media_decoder(&c->src, stream, &c->dec, err);
+    }
+    return r < 0 ? r : open_encoders(c, err);
+}
+
+static int finish(struct chunk_run *c, struct err *err)
+{
+    size_t n = c->t->n_renditions;
+    int r = lineup_finish(&c->line, err);
+
+    if (r == 0)
+        r = picture_flush(c->pic, err);
+    if (r < 0)
+        return r;
+    c->res->renditions = calloc(n, sizeof(*c->res->renditions));
+    if (!c->res->renditions)
+        return err_set(err, -ENOMEM, ERR_RESOURCE, "out of memory for a result");
+    for (size_t i = 0; i < n; i++) {
+        if (c->at[i] != c->line.n)
+            return err_set(err, -EPROTO, ERR_INTERNAL,
+                           "rendition %s: %zu of %zu frames came out of the filter graph",
+                           c->t->renditions[i].name, c->at[i], c->line.n);
+        r = venc_finish(c->enc[i], &c->res->renditions[i], err);
+        if (r < 0)
+            return r;
+        c->res->n_renditions++;
+    }
+    return 0;
+}
+
+static int report(struct chunk_run *c, struct err *err)
+{
+    int r = 0;
+    unsigned k = c->t->chunk.index;
+
+    c->res->frames_in = c->line.decoded;
+    c->res->frames_concealed = c->line.concealed;
+    if (c->line.concealed > 0)
+        r = encode_warn(c->res,
+                        "chunk %u: %llu of %zu frames can't be decoded; the frame before "
+                        "each stands in",
+                        k, (unsigned long long)c->line.concealed, c->line.n);
+    if (r == 0 && c->damaged > 0)
+        r = encode_warn(c->res, "chunk %u: the decoder found damage %llu times", k,
+                        (unsigned long long)c->damaged);
+    return r < 0 ? err_set(err, r, ERR_RESOURCE, "out of memory for a warning") : 0;
+}
+
+static void release(struct chunk_run *c)
+{
+    for (size_t i = 0; c->enc && i < c->t->n_renditions; i++)
+        venc_free(c->enc[i]);
+    free(c->enc);
+    free(c->at);
+    picture_free(c->pic);
+    lineup_release(&c->line);
+    avcodec_free_context(&c->dec);
+    av_packet_free(&c->pkt);
+    av_frame_free(&c->frame);
+    media_close(&c->src);
+}
+
+int encode_video(struct inside *in, const struct task *t, int64_t start_ns, struct task_result *res,
+                 struct err *err)
+{
+    struct chunk_run c = { .in = in, .t = t, .res = res, .start_ns = start_ns };
+    int r = open_all(&c, err);
+
+    if (r == 0)
+        r = decode(&c, err);
+    if (r == 0)
+        r = finish(&c, err);
+    if (r == 0)
+        r = report(&c, err);
+    release(&c);
+    return r;
+}
