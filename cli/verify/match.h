@@ -1,0 +1,38 @@
+/* match.h - which source frame each frame of a package is, and the checks
+ * that hold a package against its source or against its own decode.
+ */
+#ifndef GOPMILL_VERIFY_MATCH_H
+#define GOPMILL_VERIFY_MATCH_H
+
+#include "package.h"
+#include "source.h"
+
+struct target {    /* a frame whose picture is compared */
+    size_t frame;  /* in the rendition's order of presentation */
+    size_t source; /* in source.pts */
+};
+
+struct match {
+    size_t n_renditions;
+    size_t **source_of; /* a rendition's frame -> source frame; SIZE_MAX: none */
+    struct target **targets;
+    size_t *n_targets;
+    int has_origin;
+    double origin_s; /* source time of the timeline's 0 */
+};
+
+/* source.frames and source.origin; then asks `s` to watch the frames whose
+ * pictures check_decode() is to compare. NULL: out of memory. */
+struct match *match_source(struct package *p, struct source *s);
+void match_free(struct match *m);
+
+/* decode.video, decode.audio, source.picture. `s` and `m` may be NULL: then
+ * pictures aren't compared. Renditions are decoded side by side on `threads`
+ * threads, one each. */
+void check_decode(struct package *p, const struct source *s, const struct match *m,
+                  unsigned threads);
+
+/* source.audio */
+void check_sound(struct package *p, const struct source *s, const struct match *m);
+
+#endif

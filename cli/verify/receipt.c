@@ -1,0 +1,247 @@
+#include "receipt.h"
+
+#include <errno.h>
+#include <jansson.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/base/cleanup.h"
+#include "common/base/err.h"
+
+enum { RECEIPT_VERSION = 1 };
+
+DEFINE_CLEANUP(struct receipt *, receipt_free);
+
+static inline void json_freep(json_t **j)
+{
+    json_decref(*j);
+}
+
+static void object_release(struct receipt_object *o)
+{
+    free(o->key);
+    free(o->sha256);
+    free(o->md5);
+}
+
+void receipt_free(struct receipt *r)
+{
+    if (!r)
+        return;
+    for (size_t i = 0; i < r->n_renditions; i++) {
+        struct receipt_rendition *x = &r->renditions[i];
+        for (size_t k = 0; k < x->n_segments; k++)
+            object_release(&x->segments[k]);
+        free(x->segments);
+        object_release(&x->init);
+        free(x->name);
+        free(x->folder);
+        free(x->codecs);
+    }
+    for (size_t i = 0; i < r->n_playlists; i++)
+        object_release(&r->playlists[i]);
+    for (size_t i = 0; i < r->n_warnings; i++)
+        free(r->warnings[i]);
+    free(r->warnings);
+    free(r->playlists);
+    free(r->by_key);
+    free(r->renditions);
+    free(r->source_url);
+    free(r->source_etag);
+    free(r);
+}
+
+static int bad(struct err *err, const char *what)
+{
+    return err_set(err, -EINVAL, ERR_INPUT, "%s is missing or of another type", what);
+}
+
+static char *text_of(const json_t *o, const char *key)
+{
+    const char *s = json_string_value(json_object_get(o, key));
+    return s ? strdup(s) : NULL;
+}
+
+static int64_t int_of(const json_t *o, const char *key, int64_t otherwise)
+{
+    const json_t *v = json_object_get(o, key);
+    return json_is_integer(v) ? json_integer_value(v) : otherwise;
+}
+
+static int read_object(const json_t *j, struct receipt_object *ret, const char *what,
+                       struct err *err)
+{
+    int64_t size = int_of(j, "size", -1);
+    *ret = (struct receipt_object){ .key = text_of(j, "key"),
+                                    .size_bytes = (uint64_t)size,
+                                    .sha256 = text_of(j, "sha256"),
+                                    .md5 = text_of(j, "md5"),
+                                    .start = int_of(j, "start", -1),
+                                    .duration = int_of(j, "duration", -1),
+                                    .frames = int_of(j, "frames", -1) };
+    return ret->key && size >= 0 ? 0 : bad(err, what);
+}
+
+/* A list of objects; `*ret` and `*ret_n` are owned by the receipt at once, so
+ * that a failure half-way leaks nothing. */
+static int read_objects(const json_t *list, struct receipt_object **ret, size_t *ret_n,
+                        const char *what, struct err *err)
+{
+    size_t n = json_array_size(list);
+    *ret = calloc(n + 1, sizeof(**ret));
+    if (!*ret)
+        return -ENOMEM;
+    for (size_t i = 0; i < n; i++) {
+        int r = read_object(json_array_get(list, i), &(*ret)[i], what, err);
+        *ret_n = i + 1;
+        if (r < 0)
+            return r;
+    }
+    return 0;
+}
+
+static int read_interval(const json_t *j, double *ret_s)
+{
+    json_int_t num = json_integer_value(json_array_get(j, 0));
+    json_int_t den = json_integer_value(json_array_get(j, 1));
+    if (!j)
+        return 0;
+    if (num <= 0 || den <= 0)
+        return -EINVAL;
+    *ret_s = (double)num / (double)den;
+    return 0;
+}
+
+static int read_rendition(const json_t *j, struct receipt_rendition *ret, struct err *err)
+{
+    const json_t *segments = json_object_get(j, "segments");
+    ret->name = text_of(j, "name");
+    ret->codecs = text_of(j, "codecs");
+    ret->timescale = int_of(j, "timescale", -1);
+    ret->frames = int_of(j, "frames", -1);
+    if (!ret->name || !json_is_array(segments))
+        return bad(err, "a rendition's name or segments");
+    if (read_interval(json_object_get(j, "frame_interval"), &ret->interval_s) < 0)
+        return bad(err, "a rendition's frame_interval");
+    int r = read_object(json_object_get(j, "init"), &ret->init, "a rendition's init", err);
+    if (!r)
+        r = read_objects(segments, &ret->segments, &ret->n_segments, "a segment's key or size",
+                         err);
+    if (r < 0)
+        return r;
+    const char *slash = strrchr(ret->init.key, '/');
+    ret->folder = strndup(ret->init.key, slash ? (size_t)(slash - ret->init.key) : 0);
+    return ret->folder ? 0 : -ENOMEM;
+}
+
+static int read_renditions(struct receipt *r, const json_t *list, struct err *err)
+{
+    if (!json_is_array(list) || !json_array_size(list))
+        return bad(err, "renditions");
+    size_t n = json_array_size(list);
+    r->renditions = calloc(n, sizeof(*r->renditions));
+    if (!r->renditions)
+        return -ENOMEM;
+    for (size_t i = 0; i < n; i++) {
+        r->n_renditions = i + 1;
+        int rc = read_rendition(json_array_get(list, i), &r->renditions[i], err);
+        if (rc < 0)
+            return rc;
+    }
+    return 0;
+}
+
+static int read_warnings(struct receipt *r, const json_t *list)
+{
+    size_t n = json_array_size(list);
+    r->warnings = calloc(n + 1, sizeof(*r->warnings));
+    if (!r->warnings)
+        return -ENOMEM;
+    for (size_t i = 0; i < n; i++) {
+        const char *s = json_string_value(json_array_get(list, i));
+        if (s && (r->warnings[r->n_warnings] = strdup(s)))
+            r->n_warnings++;
+    }
+    return 0;
+}
+
+static void read_origin(struct receipt *r, const json_t *timeline)
+{
+    const json_t *tb = json_object_get(timeline, "origin_tb");
+    const json_t *origin = json_object_get(timeline, "origin");
+    int64_t num = json_integer_value(json_array_get(tb, 0));
+    int64_t den = json_integer_value(json_array_get(tb, 1));
+    if (!json_is_integer(origin) || num <= 0 || den <= 0 || num > INT32_MAX || den > INT32_MAX)
+        return;
+    if (__builtin_mul_overflow(json_integer_value(origin), num, &r->origin_num))
+        return;
+    r->origin_den = den;
+}
+
+static int by_key(const void *a, const void *b)
+{
+    return strcmp((*(const struct receipt_object *const *)a)->key,
+                  (*(const struct receipt_object *const *)b)->key);
+}
+
+static int sort_objects(struct receipt *r)
+{
+    size_t n = r->n_playlists;
+    for (size_t i = 0; i < r->n_renditions; i++)
+        n += 1 + r->renditions[i].n_segments;
+    r->by_key = calloc(n + 1, sizeof(*r->by_key));
+    if (!r->by_key)
+        return -ENOMEM;
+    for (size_t i = 0; i < r->n_playlists; i++)
+        r->by_key[r->n_by_key++] = &r->playlists[i];
+    for (size_t i = 0; i < r->n_renditions; i++) {
+        r->by_key[r->n_by_key++] = &r->renditions[i].init;
+        for (size_t k = 0; k < r->renditions[i].n_segments; k++)
+            r->by_key[r->n_by_key++] = &r->renditions[i].segments[k];
+    }
+    qsort(r->by_key, r->n_by_key, sizeof(*r->by_key), by_key);
+    return 0;
+}
+
+int receipt_parse(const char *text, size_t len, struct receipt **ret, struct err *err)
+{
+    json_error_t e;
+    _cleanup_(json_freep) json_t *j = json_loadb(text, len, JSON_REJECT_DUPLICATES, &e);
+    if (!j)
+        return err_set(err, -EINVAL, ERR_INPUT, "line %d: %s", e.line, e.text);
+    _cleanup_(receipt_freep) struct receipt *r = calloc(1, sizeof(*r));
+    if (!r)
+        return -ENOMEM;
+    const json_t *source = json_object_get(j, "source");
+    r->version = int_of(j, "v", -1);
+    if (r->version != RECEIPT_VERSION)
+        return err_set(err, -EINVAL, ERR_INPUT, "\"v\" is %lld, known is %d", (long long)r->version,
+                       RECEIPT_VERSION);
+    r->source_url = text_of(source, "url");
+    r->source_etag = text_of(source, "etag");
+    r->source_size = int_of(source, "size", -1);
+    if (!r->source_url || r->source_size < 0)
+        return bad(err, "source.url or source.size");
+    read_origin(r, json_object_get(j, "timeline"));
+    r->frames_concealed = int_of(json_object_get(j, "totals"), "frames_concealed", 0);
+    int rc = read_renditions(r, json_object_get(j, "renditions"), err);
+    if (!rc)
+        rc = read_warnings(r, json_object_get(j, "warnings"));
+    if (!rc)
+        rc = read_objects(json_object_get(j, "texts"), &r->playlists, &r->n_playlists,
+                          "a text's key or size", err);
+    if (!rc)
+        rc = sort_objects(r);
+    if (rc < 0)
+        return rc;
+    *ret = take_ptr(r);
+    return 0;
+}
+
+const struct receipt_object *receipt_find(const struct receipt *r, const char *key)
+{
+    const struct receipt_object want = { .key = (char *)key }, *p = &want;
+    const struct receipt_object *const *at = bsearch(&p, r->by_key, r->n_by_key, sizeof(*r->by_key),
+                                                     by_key);
+    return at ? *at : NULL;
+}

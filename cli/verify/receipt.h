@@ -1,0 +1,53 @@
+/* receipt.h - job.json: what the package's maker says it made. Read as a
+ * claim; the checks hold it against the bytes.
+ */
+#ifndef GOPMILL_VERIFY_RECEIPT_H
+#define GOPMILL_VERIFY_RECEIPT_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct err;
+
+struct receipt_object {
+    char *key;
+    uint64_t size_bytes;
+    char *sha256, *md5;      /* NULL: not said */
+    int64_t start, duration; /* ticks; segments only; duration -1: not said */
+    int64_t frames;          /* -1: not said */
+};
+
+struct receipt_rendition {
+    char *name, *folder; /* folder: "video/1080p", from its objects' keys */
+    char *codecs;
+    int64_t timescale, frames; /* -1: not said */
+    double interval_s;         /* a frame-rate cap's: at most one frame in each; 0: no cap */
+    struct receipt_object init;
+    struct receipt_object *segments;
+    size_t n_segments;
+};
+
+struct receipt {
+    int64_t version;
+    char *source_url, *source_etag;
+    int64_t source_size;
+    int64_t origin_num, origin_den; /* seconds; den 0: not said */
+    int64_t frames_concealed;
+    char **warnings;
+    size_t n_warnings;
+    struct receipt_rendition *renditions;
+    size_t n_renditions;
+    struct receipt_object *playlists; /* playlists and manifests, where it lists them */
+    size_t n_playlists;
+    const struct receipt_object **by_key; /* all objects, sorted */
+    size_t n_by_key;
+};
+
+/* -EINVAL with ERR_INPUT: no JSON, another version, or a field out of shape. */
+int receipt_parse(const char *text, size_t len, struct receipt **ret, struct err *err);
+void receipt_free(struct receipt *r);
+
+/* The object of that key, or NULL. */
+const struct receipt_object *receipt_find(const struct receipt *r, const char *key);
+
+#endif

@@ -1,0 +1,144 @@
+#include "sound.h"
+
+#include <errno.h>
+#include <libavutil/channel_layout.h>
+#include <libavutil/frame.h>
+#include <libswresample/swresample.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/base/cleanup.h"
+
+static int open_resampler(struct sound *s, const AVFrame *f)
+{
+    AVChannelLayout mono = AV_CHANNEL_LAYOUT_MONO, in = { 0 };
+    if (av_channel_layout_check(&f->ch_layout) && f->ch_layout.order != AV_CHANNEL_ORDER_UNSPEC)
+        av_channel_layout_copy(&in, &f->ch_layout);
+    else
+        av_channel_layout_default(&in, f->ch_layout.nb_channels);
+    swr_free(&s->swr);
+    int r = swr_alloc_set_opts2(&s->swr, &mono, AV_SAMPLE_FMT_FLT, SOUND_RATE, &in, f->format,
+                                f->sample_rate, 0, NULL);
+    if (!r)
+        r = swr_init(s->swr);
+    av_channel_layout_uninit(&in);
+    s->rate = f->sample_rate;
+    s->format = f->format;
+    s->channels = f->ch_layout.nb_channels;
+    return r;
+}
+
+static void place(struct sound *s, const float *px, int n, double at_s)
+{
+    for (size_t w = 0; w < s->n_windows; w++) {
+        struct sound_window *x = &s->windows[w];
+        long long off = llround((at_s - x->start_s) * SOUND_RATE);
+        for (int i = 0; i < n; i++) {
+            long long at = off + i;
+            if (at < 0 || at >= (long long)x->n)
+                continue;
+            x->px[at] = px[i];
+            x->filled++;
+        }
+    }
+}
+
+/* Whether anything between these times is wanted: most sound isn't. */
+static int wanted(const struct sound *s, double from, double to)
+{
+    for (size_t w = 0; w < s->n_windows; w++) {
+        const struct sound_window *x = &s->windows[w];
+        if (to > x->start_s - 1 && from < x->start_s + (double)x->n / SOUND_RATE + 1)
+            return 1;
+    }
+    return 0;
+}
+
+/* A twentieth of the way from where it is due to where it claims to be. */
+static double smooth(struct sound *s, const AVFrame *f, double at_s)
+{
+    double off = at_s - s->next_s;
+    if (s->next_s != 0 && fabs(off) < 0.05)
+        at_s = s->next_s + off / 20;
+    if (f->sample_rate > 0)
+        s->next_s = at_s + (double)f->nb_samples / f->sample_rate;
+    return at_s;
+}
+
+int sound_add(struct sound *s, const AVFrame *f, double at_s)
+{
+    at_s = smooth(s, f, at_s);
+    if (f->sample_rate <= 0 || f->nb_samples <= 0 ||
+        !wanted(s, at_s, at_s + (double)f->nb_samples / f->sample_rate)) {
+        if (s->swr)
+            swr_free(&s->swr); /* the next wanted frame starts afresh */
+        return 0;
+    }
+    if (!s->swr || s->rate != f->sample_rate || s->format != f->format ||
+        s->channels != f->ch_layout.nb_channels) {
+        int r = open_resampler(s, f);
+        if (r < 0)
+            return r;
+    }
+    /* What comes out first was delayed by the filter. */
+    double out_s = at_s - (double)swr_get_delay(s->swr, 1000000) / 1e6;
+    int room = swr_get_out_samples(s->swr, f->nb_samples);
+    if (room < 0)
+        return room;
+    _cleanup_free_ float *px = calloc((size_t)room + 1, sizeof(*px));
+    uint8_t *out[1] = { (uint8_t *)px };
+    if (!px)
+        return -ENOMEM;
+    int n = swr_convert(s->swr, out, room, (const uint8_t **)(void *)f->extended_data,
+                        f->nb_samples);
+    if (n > 0)
+        place(s, px, n, out_s);
+    return n < 0 ? n : 0;
+}
+
+void sound_release(struct sound *s)
+{
+    swr_free(&s->swr);
+}
+
+double sound_level(const float *px, size_t n)
+{
+    double sum = 0;
+    for (size_t i = 0; i < n; i++)
+        sum += (double)px[i] * px[i];
+    return n ? sqrt(sum / (double)n) : 0;
+}
+
+static double correlate(const float *a, const float *b, size_t n)
+{
+    float sum = 0;
+    double total = 0;
+    for (size_t i = 0; i < n; i++) {
+        sum += a[i] * b[i];
+        if (i % 256 == 255) { /* single precision is only good for short sums */
+            total += sum;
+            sum = 0;
+        }
+    }
+    return total + sum;
+}
+
+long sound_shift(const float *a, size_t n, const float *b, size_t reach, double *ret_match)
+{
+    double best = -2, level = sound_level(a, n);
+    long at = 0;
+    for (size_t k = 0; k <= 2 * reach; k++) {
+        double other = sound_level(b + k, n);
+        double c = level > 0 && other > 0 ? correlate(a, b + k, n) / ((double)n * level * other)
+                                          : 0;
+        long shift = (long)k - (long)reach;
+        /* Periodic sound matches at many shifts: the nearest of equals counts. */
+        if (c > best + 0.005 || (c > best - 0.005 && labs(shift) < labs(at))) {
+            best = c > best ? c : best;
+            at = shift;
+        }
+    }
+    *ret_match = best;
+    return at;
+}

@@ -1,0 +1,404 @@
+#include "source.h"
+
+#include <errno.h>
+#include <libavcodec/avcodec.h>
+#include <libavformat/avformat.h>
+#include <libavutil/display.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/base/cleanup.h"
+#include "common/base/err.h"
+
+DEFINE_CLEANUP(struct source *, source_free);
+
+static inline void format_freep(AVFormatContext **f)
+{
+    AVIOContext *io = *f ? (*f)->pb : NULL;
+    avformat_close_input(f);
+    avio_closep(&io);
+}
+
+static inline void codec_freep(AVCodecContext **c)
+{
+    avcodec_free_context(c);
+}
+
+static inline void packet_freep(AVPacket **p)
+{
+    av_packet_free(p);
+}
+
+static inline void frame_freep(AVFrame **f)
+{
+    av_frame_free(f);
+}
+
+void source_free(struct source *s)
+{
+    if (!s)
+        return;
+    free(s->path);
+    free(s->pts);
+    free(s->watched);
+    free(s->thumbs);
+    free(s->seen);
+    free(s);
+}
+
+static int bad(struct err *err, const struct source *s, const char *what, int r)
+{
+    char text[AV_ERROR_MAX_STRING_SIZE];
+    if (r == AVERROR(ENOMEM))
+        return err_set(err, -ENOMEM, ERR_RESOURCE, "out of memory");
+    av_strerror(r, text, sizeof(text));
+    return err_set(err, -EINVAL, ERR_INPUT, "%s: %s: %s", s->path, what, text);
+}
+
+/* Only this one file is read: playlists and scripts that a demuxer would
+ * follow find no protocol to open anything with. */
+static int open_alone(const struct source *s, AVFormatContext **ret)
+{
+    _cleanup_free_ char *url = NULL;
+    AVFormatContext *f = avformat_alloc_context();
+    AVIOContext *io = NULL;
+    /* "file:" so that no name is taken for a protocol. */
+    int r = f && asprintf(&url, "file:%s", s->path) >= 0 ? 0 : AVERROR(ENOMEM);
+    if (!r)
+        r = avio_open(&io, url, AVIO_FLAG_READ);
+    if (r < 0) {
+        avformat_free_context(f);
+        return r;
+    }
+    f->pb = io;
+    f->protocol_whitelist = av_strdup("none");
+    r = avformat_open_input(&f, s->path, NULL, NULL); /* frees f where it fails, not io */
+    if (r < 0)
+        avio_closep(&io);
+    else
+        *ret = f;
+    return r;
+}
+
+static int open_format(const struct source *s, AVFormatContext **ret, struct err *err)
+{
+    _cleanup_(format_freep) AVFormatContext *f = NULL;
+    int r = open_alone(s, &f);
+    if (r < 0)
+        return bad(err, s, "can't be opened", r);
+    r = avformat_find_stream_info(f, NULL);
+    if (r < 0)
+        return bad(err, s, "can't be read", r);
+    *ret = take_ptr(f);
+    return 0;
+}
+
+static void keep_only(AVFormatContext *f, int stream)
+{
+    for (unsigned i = 0; i < f->nb_streams; i++)
+        f->streams[i]->discard = (int)i == stream ? AVDISCARD_DEFAULT : AVDISCARD_ALL;
+}
+
+/* Cover art is a video stream to libavformat; films aren't. */
+static int best_video(AVFormatContext *f)
+{
+    for (unsigned i = 0; i < f->nb_streams; i++)
+        if (f->streams[i]->disposition & AV_DISPOSITION_ATTACHED_PIC)
+            f->streams[i]->codecpar->codec_type = AVMEDIA_TYPE_ATTACHMENT;
+    int v = av_find_best_stream(f, AVMEDIA_TYPE_VIDEO, -1, -1, NULL, 0);
+    return v < 0 ? -1 : v;
+}
+
+static void find_streams(struct source *s, AVFormatContext *f)
+{
+    s->video = best_video(f);
+    int a = av_find_best_stream(f, AVMEDIA_TYPE_AUDIO, -1, s->video, NULL, 0);
+    s->audio = a < 0 ? -1 : a;
+    if (s->video >= 0) {
+        const AVStream *st = f->streams[s->video];
+        size_t size = 0;
+        const uint8_t *m = av_stream_get_side_data(st, AV_PKT_DATA_DISPLAYMATRIX, &size);
+        s->video_tb = st->time_base;
+        s->has_matrix = m && size >= sizeof(s->matrix);
+        if (s->has_matrix)
+            memcpy(s->matrix, m, sizeof(s->matrix));
+    }
+    if (s->audio >= 0)
+        s->audio_tb = f->streams[s->audio]->time_base;
+}
+
+struct times {
+    int64_t *pts;
+    size_t n, room;
+};
+
+static int times_add(struct times *t, int64_t pts)
+{
+    if (t->n == t->room) {
+        size_t room = t->room ? t->room * 2 : 1024;
+        int64_t *grown = realloc(t->pts, room * sizeof(*grown));
+        if (!grown)
+            return -ENOMEM;
+        t->pts = grown;
+        t->room = room;
+    }
+    t->pts[t->n++] = pts;
+    return 0;
+}
+
+static int by_value(const void *a, const void *b)
+{
+    int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
+    return (x > y) - (x < y);
+}
+
+static void take_times(struct source *s, struct times *t)
+{
+    size_t n = 0;
+    if (t->n)
+        qsort(t->pts, t->n, sizeof(*t->pts), by_value);
+    for (size_t i = 0; i < t->n; i++)
+        if (!n || t->pts[n - 1] != t->pts[i])
+            t->pts[n++] = t->pts[i];
+    free(s->pts);
+    s->pts = t->pts;
+    s->n = n;
+    s->doubles = t->n - n;
+}
+
+static int list_packets(struct source *s, AVFormatContext *f)
+{
+    struct times t = { 0 };
+    _cleanup_(packet_freep) AVPacket *pkt = av_packet_alloc();
+    if (!pkt)
+        return -ENOMEM;
+    keep_only(f, s->video);
+    int r = 0;
+    while (!r && av_read_frame(f, pkt) >= 0) {
+        if (pkt->stream_index == s->video && !(pkt->flags & AV_PKT_FLAG_DISCARD)) {
+            if (pkt->pts == AV_NOPTS_VALUE)
+                s->unknown++;
+            else
+                r = times_add(&t, pkt->pts);
+        }
+        av_packet_unref(pkt);
+    }
+    take_times(s, &t);
+    return r;
+}
+
+static void first_sound_packet(struct source *s)
+{
+    _cleanup_(format_freep) AVFormatContext *f = NULL;
+    _cleanup_(packet_freep) AVPacket *pkt = av_packet_alloc();
+    if (!pkt || open_format(s, &f, NULL) < 0)
+        return;
+    keep_only(f, s->audio);
+    while (av_read_frame(f, pkt) >= 0) {
+        int first = pkt->stream_index == s->audio && pkt->pts != AV_NOPTS_VALUE;
+        if (first)
+            s->sound_packet = pkt->pts;
+        av_packet_unref(pkt);
+        if (first)
+            return;
+    }
+}
+
+static int first_sound(void *arg, const AVFrame *f)
+{
+    struct source *s = arg;
+    if (f->pts == AV_NOPTS_VALUE)
+        return 0;
+    s->has_sound = 1;
+    s->sound_start = f->pts;
+    return 1;
+}
+
+int source_open(const char *path, struct source **ret, struct err *err)
+{
+    _cleanup_(source_freep) struct source *s = calloc(1, sizeof(*s));
+    _cleanup_(format_freep) AVFormatContext *f = NULL;
+    if (!s || !(s->path = strdup(path)))
+        return err_set(err, -ENOMEM, ERR_RESOURCE, "out of memory");
+    s->video = s->audio = -1;
+    int r = open_format(s, &f, err);
+    if (r < 0)
+        return r;
+    find_streams(s, f);
+    if (s->video < 0 && s->audio < 0)
+        return err_set(err, -EINVAL, ERR_INPUT, "%s: neither video nor audio", path);
+    r = s->video >= 0 ? list_packets(s, f) : 0;
+    if (!r && s->video >= 0 && (!s->n || s->unknown))
+        r = source_decode_times(s, err);
+    /* Sound that doesn't decode starts nothing. */
+    if (r >= 0 && s->audio >= 0)
+        (void)source_decode(s, s->audio, first_sound, s, NULL);
+    if (r >= 0 && s->has_sound)
+        first_sound_packet(s);
+    if (r < 0)
+        return r;
+    *ret = take_ptr(s);
+    return 0;
+}
+
+static int open_codec(const struct source *s, AVFormatContext *f, int stream, AVCodecContext **ret,
+                      struct err *err)
+{
+    const AVCodecParameters *par = f->streams[stream]->codecpar;
+    const AVCodec *codec = avcodec_find_decoder(par->codec_id);
+    _cleanup_(codec_freep) AVCodecContext *c = codec ? avcodec_alloc_context3(codec) : NULL;
+    if (!codec)
+        return bad(err, s, avcodec_get_name(par->codec_id), AVERROR_DECODER_NOT_FOUND);
+    if (!c || avcodec_parameters_to_context(c, par) < 0)
+        return -ENOMEM;
+    c->pkt_timebase = f->streams[stream]->time_base;
+    c->thread_count = 0;
+    int r = avcodec_open2(c, codec, NULL);
+    if (r < 0)
+        return bad(err, s, "its decoder can't be opened", r);
+    *ret = take_ptr(c);
+    return 0;
+}
+
+/* All frames that are ready. Damaged input is the source's business. */
+static int drain(AVCodecContext *c, AVFrame *frame, int (*each)(void *, const AVFrame *), void *arg)
+{
+    for (;;) {
+        int r = avcodec_receive_frame(c, frame);
+        if (r == AVERROR(ENOMEM))
+            return -ENOMEM;
+        if (r < 0)
+            return 0;
+        frame->pts = frame->best_effort_timestamp;
+        r = each(arg, frame);
+        if (r)
+            return r;
+    }
+}
+
+static int decode(const struct source *s, int stream, int (*each)(void *arg, const AVFrame *f),
+                  void *arg, size_t *damage, struct err *err)
+{
+    _cleanup_(format_freep) AVFormatContext *f = NULL;
+    _cleanup_(codec_freep) AVCodecContext *c = NULL;
+    _cleanup_(packet_freep) AVPacket *pkt = av_packet_alloc();
+    _cleanup_(frame_freep) AVFrame *frame = av_frame_alloc();
+    if (!pkt || !frame)
+        return -ENOMEM;
+    int r = open_format(s, &f, err);
+    if (!r)
+        r = open_codec(s, f, stream, &c, err);
+    if (r < 0)
+        return r;
+    keep_only(f, stream);
+    while (!r && av_read_frame(f, pkt) >= 0) {
+        if (pkt->stream_index == stream) {
+            int sent = avcodec_send_packet(c, pkt);
+            if ((sent < 0 || pkt->flags & AV_PKT_FLAG_CORRUPT) && damage)
+                (*damage)++;
+            r = drain(c, frame, each, arg);
+        }
+        av_packet_unref(pkt);
+    }
+    if (!r) {
+        (void)avcodec_send_packet(c, NULL);
+        r = drain(c, frame, each, arg);
+    }
+    return r;
+}
+
+int source_decode(const struct source *s, int stream, int (*each)(void *arg, const AVFrame *f),
+                  void *arg, struct err *err)
+{
+    return decode(s, stream, each, arg, NULL, err);
+}
+
+struct decoding {
+    struct times t;
+    size_t damage;
+};
+
+static int add_time(void *arg, const AVFrame *f)
+{
+    struct decoding *d = arg;
+    d->damage += f->decode_error_flags || f->flags & AV_FRAME_FLAG_CORRUPT;
+    return f->pts == AV_NOPTS_VALUE ? 0 : times_add(&d->t, f->pts);
+}
+
+int source_decode_times(struct source *s, struct err *err)
+{
+    struct decoding d = { 0 };
+    size_t refused = 0;
+    int r = decode(s, s->video, add_time, &d, &refused, err);
+    if (r < 0) {
+        free(d.t.pts);
+        return r;
+    }
+    take_times(s, &d.t);
+    s->damage = d.damage + refused;
+    s->from_decoder = 1;
+    return 0;
+}
+
+static int by_size(const void *a, const void *b)
+{
+    size_t x = *(const size_t *)a, y = *(const size_t *)b;
+    return (x > y) - (x < y);
+}
+
+int source_watch(struct source *s, const size_t *frames, size_t n)
+{
+    s->watched = calloc(n + 1, sizeof(*s->watched));
+    s->thumbs = calloc(n + 1, sizeof(*s->thumbs));
+    s->seen = calloc(n + 1, 1);
+    if (!s->watched || !s->thumbs || !s->seen)
+        return -ENOMEM;
+    memcpy(s->watched, frames, n * sizeof(*frames));
+    qsort(s->watched, n, sizeof(*s->watched), by_size);
+    for (size_t i = 0; i < n; i++)
+        if (!s->n_watched || s->watched[s->n_watched - 1] != s->watched[i])
+            s->watched[s->n_watched++] = s->watched[i];
+    return 0;
+}
+
+static size_t watched_at(const struct source *s, size_t frame)
+{
+    const size_t *at = s->n_watched
+                           ? bsearch(&frame, s->watched, s->n_watched, sizeof(*s->watched), by_size)
+                           : NULL;
+    return at ? (size_t)(at - s->watched) : SIZE_MAX;
+}
+
+struct looking {
+    struct source *s;
+    struct SwsContext *sws;
+};
+
+static int look(void *arg, const AVFrame *f)
+{
+    struct looking *l = arg;
+    struct source *s = l->s;
+    const int64_t *at = s->n && f->pts != AV_NOPTS_VALUE
+                            ? bsearch(&f->pts, s->pts, s->n, sizeof(*s->pts), by_value)
+                            : NULL;
+    size_t w = at ? watched_at(s, (size_t)(at - s->pts)) : SIZE_MAX;
+    if (w == SIZE_MAX || s->seen[w])
+        return 0;
+    int r = thumb_make(&l->sws, f, s->has_matrix ? s->matrix : NULL, &s->thumbs[w]);
+    s->seen[w] = r == 0;
+    return r == -ENOMEM ? r : 0;
+}
+
+int source_look(struct source *s, struct err *err)
+{
+    struct looking l = { .s = s };
+    int r = source_decode(s, s->video, look, &l, err);
+    thumb_releasep(&l.sws);
+    return r;
+}
+
+const struct thumb *source_thumb(const struct source *s, size_t frame)
+{
+    size_t w = watched_at(s, frame);
+    return w != SIZE_MAX && s->seen[w] ? &s->thumbs[w] : NULL;
+}
