@@ -1,0 +1,264 @@
+#!/bin/bash
+# gopmill verify: a good package passes; each of many packages with one thing
+# wrong fails, and the check that it breaks says so.
+# shellcheck source-path=SCRIPTDIR
+. "$(dirname "$0")/tap.sh"
+cd "$scratch" || exit 1
+verify=$GOPMILL_VERIFY
+
+# ---- a clip and its package ----
+# Every frame differs from its neighbours, and so does every second of sound.
+ffmpeg -nostdin -v error -f lavfi -i testsrc2=size=854x480:rate=25 \
+    -f lavfi -i 'aevalsrc=0.4*sin(2*PI*(150+40*t)*t)*(0.6+0.4*sin(7*t)):s=48000' \
+    -t 13 -c:v libx264 -preset ultrafast -g 50 -pix_fmt yuv420p -c:a aac clip.mp4
+if ! "$GOPMILL" run clip.mp4 --output good >made 2>&1; then
+    fact "a package is made" cat made false
+    finish
+fi
+rm -rf good/.gopmill
+
+# All video renditions, best first, and one of sound.
+renditions=(good/video/*/)
+v=video/$(basename "${renditions[0]}")
+w=video/$(basename "${renditions[1]}")
+a=audio/$(basename good/audio/*/)
+
+# ---- helpers ----
+passes() {
+    "$verify" "$@" && "$verify" "$@" --json | jq -e '.ok' >/dev/null
+}
+
+# breaks CHECK[,CHECK...] COMMAND...: after the command, run in a copy, verify
+# ends with 1 and each of these checks fails, in text and in JSON.
+breaks() {
+    local ids=$1 id status=0
+    shift
+    rm -rf bad && cp -r good bad
+    (cd bad && "$@") || { echo "the damage itself failed" && return 1; }
+    timeout 120 "$verify" bad "${options[@]}" --json >out.json 2>err || status=$?
+    jq -r '.checks[] | select(.ok | not) | "\(.id): \(.detail)"' out.json
+    cat err
+    [ "$status" -eq 1 ] || { echo "exit status $status" && return 1; }
+    for id in ${ids//,/ }; do
+        jq -e --arg id "$id" '.checks[] | select(.id == $id) | .ok | not' out.json >/dev/null ||
+            { echo "$id didn't fail" && return 1; }
+    done
+}
+
+ends() { # STATUS COMMAND...
+    local want=$1 status=0
+    shift
+    "$@" || status=$?
+    [ "$status" -eq "$want" ]
+}
+
+swap() {
+    mv "$1" x && mv "$2" "$1" && mv x "$2"
+}
+
+# Byte offset behind the Nth (from 1) occurrence of a box's name.
+behind() { # FILE NAME N
+    local at
+    at=$(grep -abo "$2" "$1" | sed -n "${3}p" | cut -d: -f1)
+    [ -n "$at" ] || return 1
+    echo $((at + 4))
+}
+
+# Write these bytes (escapes of printf) at an offset.
+poke() { # FILE OFFSET BYTES
+    # shellcheck disable=SC2059
+    printf "$3" | dd of="$1" bs=1 seek="$2" conv=notrunc status=none
+}
+
+byte() { # FILE OFFSET
+    od -An -tu1 -j "$2" -N 1 "$1" | tr -d ' '
+}
+
+# Add to one byte.
+nudge() { # FILE OFFSET BY
+    poke "$1" "$2" "\\x$(printf %02x $((($(byte "$1" "$2") + $3) & 255)))"
+}
+
+# The last byte of the Nth tfdt: version and flags (4), time (8).
+nudge_tfdt() { # FILE N BY
+    local at
+    at=$(behind "$1" tfdt "$2") && nudge "$1" $((at + 11)) "$3"
+}
+
+drop_line() { # FILE PATTERN
+    grep -q "$2" "$1" && sed -i "0,\\|$2|{\\|$2|d}" "$1"
+}
+
+change() { # FILE SED-EXPRESSION
+    cp "$1" before && sed -i "$2" "$1" && ! cmp -s "$1" before && rm before
+}
+
+lengthen() { # PLAYLIST SECONDS, the first segment
+    awk -v by="$2" -F '[:,]' '/^#EXTINF/ && !n++ { printf "#EXTINF:%.6f,\n", $2 + by; next } { print }' \
+        "$1" >longer && mv longer "$1"
+}
+
+scale_attr() { # FILE ATTRIBUTE PERCENT, of the first line that has it
+    local old
+    old=$(grep -o "[:,]$2=[0-9]*" "$1" | head -n 1 | cut -d= -f2)
+    change "$1" "0,/\\([:,]\\)$2=$old/s//\\1$2=$((old * $3 / 100))/"
+}
+
+drop_last_segment() {
+    local last
+    last=$(grep -v '^#' "$v/index.m3u8" | tail -n 1)
+    rm "$v/$last"
+}
+
+drop_from_playlist() {
+    sed -i '/^#EXTINF/{N;/seg-00001/d}' "$v/index.m3u8"
+}
+
+clear_sync() { # the first sample's flags become those of a picture that depends on others
+    local at
+    at=$(behind "$v/seg-00001.m4s" trun 1) || return 1
+    # version, flags (4), count (4), data offset (4), first sample's flags (4)
+    poke "$v/seg-00001.m4s" $((at + 12)) '\x01\x01\x00\x00'
+}
+
+drop_s_element() {
+    change manifest.mpd '0,/<S /{/<S /d}'
+}
+
+older_tfhd() { # without default-base-is-moof
+    local at
+    at=$(behind "$v/seg-00002.m4s" tfhd 1) && poke "$v/seg-00002.m4s" $((at + 1)) '\x00'
+}
+
+shift_sound() { # by an edit list that hides 4096 samples
+    local at
+    at=$(behind "$a/init.mp4" elst 1) || return 1
+    # version, flags, count, duration (4), media time (4)
+    poke "$a/init.mp4" $((at + 12)) '\x00\x00\x10\x00'
+}
+
+cut_in_half() {
+    truncate -s "$(($(stat -c %s "$1") / 2))" "$1"
+}
+
+noise() {
+    local n
+    n=$(stat -c %s "$1")
+    head -c "$n" /dev/urandom >"$1"
+}
+
+noise_in_mdat() {
+    local at
+    at=$(behind "$1" mdat 2) || return 1
+    head -c 4000 /dev/urandom | dd of="$1" bs=1 seek=$((at + 200)) conv=notrunc status=none
+}
+
+# ---- facts ----
+options=(--no-decode)
+fact "a good package passes" passes good --source clip.mp4
+fact "a good package passes without its source" passes good
+mkdir none
+fact "a folder that is no package ends with 3" ends 3 "$verify" none
+fact "a folder that isn't there ends with 3" ends 3 "$verify" missing
+fact "a source that isn't there ends with 3" ends 3 "$verify" good --source missing.mp4
+fact "a source that is text ends with 3" ends 3 "$verify" good --source good/master.m3u8
+fact "no folder ends with 2" ends 2 "$verify"
+fact "an unknown option ends with 2" ends 2 "$verify" good --nope
+
+fact "a missing segment" breaks files.named drop_last_segment
+fact "a missing init segment" breaks files.named rm "$v/init.mp4"
+fact "a missing media playlist" breaks files.named,hls.media rm "$v/index.m3u8"
+fact "a missing manifest" breaks dash.mpd rm manifest.mpd
+fact "a missing receipt" breaks receipt rm job.json
+fact "a receipt of another version" breaks receipt change job.json 's/"v": *1/"v": 2/'
+fact "a file that nothing names" breaks files.extra touch "$v/seg-99999.m4s"
+fact "one flipped byte of a picture" breaks files.digest nudge "$v/seg-00001.m4s" 20000 1
+fact "a cut segment" breaks files.digest,seg.boxes cut_in_half "$v/seg-00002.m4s"
+fact "noise for a segment" breaks files.digest,seg.boxes noise "$v/seg-00002.m4s"
+fact "noise for an init segment" breaks files.digest,init.boxes noise "$v/init.mp4"
+fact "an empty master playlist" breaks hls.master truncate -s 0 master.m3u8
+fact "noise for a media playlist" breaks hls.media noise "$v/index.m3u8"
+fact "noise for a manifest" breaks dash.mpd noise manifest.mpd
+fact "a playlist that leads out of the package" breaks files.named \
+    change "$v/index.m3u8" 's|^seg-00001|../../../seg-00001|'
+
+fact "a tfdt off by one tick" breaks seg.time,align.video nudge_tfdt "$v/seg-00002.m4s" 1 1
+fact "the last GOP's tfdt off by one tick" breaks seg.time nudge_tfdt "$v/seg-00001.m4s" 3 -1
+fact "an audio tfdt off by one sample" breaks seg.time nudge_tfdt "$a/seg-00002.m4s" 1 1
+fact "a fragment that doesn't start with a sync sample" breaks seg.sync clear_sync
+fact "no default-base-is-moof" breaks seg.boxes older_tfhd
+fact "two segments swapped" breaks seg.time,files.digest swap "$v/seg-00001.m4s" "$v/seg-00002.m4s"
+fact "two segments swapped in the playlist" breaks seg.time,hls.media,dash.timeline \
+    change "$v/index.m3u8" 's/seg-00001/seg-0000x/; s/seg-00002/seg-00001/; s/seg-0000x/seg-00002/'
+fact "a segment left out of the playlist" breaks files.named,hls.media,align.video \
+    drop_from_playlist
+fact "a segment of another rendition" breaks files.digest \
+    cp "$w/seg-00001.m4s" "$v/seg-00001.m4s"
+
+fact "an EXTINF that is 2 ms too long" breaks hls.extinf lengthen "$v/index.m3u8" 0.002
+fact "an EXTINF that is 2 units too long" breaks hls.extinf lengthen "$v/index.m3u8" 0.000002
+fact "an audio EXTINF that is 2 ms too short" breaks hls.extinf lengthen "$a/index.m3u8" -0.002
+fact "TARGETDURATION below the longest segment" breaks hls.extinf \
+    change "$v/index.m3u8" 's/TARGETDURATION:.*/TARGETDURATION:2/'
+for tag in TARGETDURATION PLAYLIST-TYPE ENDLIST MAP VERSION; do
+    fact "no EXT-X-$tag" breaks hls.media drop_line "$v/index.m3u8" "^#EXT-X-$tag"
+done
+fact "an I-frame playlist that isn't one" breaks hls.iframe \
+    drop_line "$v/iframe.m3u8" I-FRAMES-ONLY
+fact "an I-frame range off by one byte" breaks hls.iframe \
+    change "$v/iframe.m3u8" '0,/BYTERANGE:\([0-9]*\)@/s//BYTERANGE:1\1@/'
+fact "no I-frame playlist in the master" breaks hls.iframe \
+    drop_line master.m3u8 "I-FRAME-STREAM-INF.*$v"
+
+fact "BANDWIDTH below the peak" breaks hls.bandwidth scale_attr master.m3u8 BANDWIDTH 98
+fact "BANDWIDTH 20 % above the peak" breaks hls.bandwidth scale_attr master.m3u8 BANDWIDTH 120
+fact "AVERAGE-BANDWIDTH 15 % off" breaks hls.bandwidth \
+    scale_attr master.m3u8 AVERAGE-BANDWIDTH 85
+fact "wrong CODECS" breaks init.codec change master.m3u8 's/avc1\.[0-9A-Fa-f]*/avc1.42001E/'
+fact "CODECS without the sound's" breaks init.codec change master.m3u8 's/,mp4a\.40\.2//'
+fact "wrong RESOLUTION" breaks init.picture change master.m3u8 's/x480/x482/'
+fact "wrong FRAME-RATE" breaks hls.master change master.m3u8 's/FRAME-RATE=[0-9.]*/FRAME-RATE=30.000/'
+fact "wrong VIDEO-RANGE" breaks hls.master change master.m3u8 's/VIDEO-RANGE=SDR/VIDEO-RANGE=PQ/'
+fact "an audio group that isn't there" breaks hls.master change master.m3u8 's/,AUDIO="/,AUDIO="x/'
+fact "a rendition that the master forgot" breaks files.extra,files.named \
+    change master.m3u8 "/^#EXT-X-STREAM-INF/{N;\\|$w|d};\\|$w|d"
+
+fact "an MPD that is dynamic" breaks dash.mpd change manifest.mpd 's/type="static"/type="dynamic"/'
+fact "a presentation a second too long" breaks dash.mpd \
+    change manifest.mpd 's/mediaPresentationDuration="PT13/mediaPresentationDuration="PT14/'
+fact "one S element less" breaks dash.timeline drop_s_element
+fact "an S off by one tick" breaks dash.timeline change manifest.mpd '0,/<S t="0"/s//<S t="1"/'
+fact "wrong codecs in the MPD" breaks dash.representation \
+    change manifest.mpd '0,/codecs="avc1\.[0-9A-Fa-f]*"/s//codecs="avc1.42001E"/'
+fact "too little bandwidth in the MPD" breaks dash.representation \
+    change manifest.mpd '0,/bandwidth="[0-9]*"/s//bandwidth="50000"/'
+fact "a representation less" breaks dash.representation \
+    change manifest.mpd '0,/<Representation .*\/>/{/<Representation .*\/>/d}'
+fact "no SAP" breaks dash.representation change manifest.mpd 's/startWithSAP="1"/startWithSAP="0"/'
+
+options=()
+fact "a picture that doesn't decode" breaks decode.video noise_in_mdat "$v/seg-00002.m4s"
+
+# ---- against the source ----
+options=(--source clip.mp4)
+fact "an edit list that hides too much" breaks source.audio,hls.extinf shift_sound
+
+options=(--source other.mp4)
+ffmpeg -nostdin -v error -i clip.mp4 -ss 0.04 -c:v libx264 -preset ultrafast -c:a copy other.mp4
+fact "a source with a frame less" breaks source.frames true
+ffmpeg -nostdin -v error -y -i clip.mp4 -vf "setpts='PTS+gte(N,200)*0.02/TB'" -fps_mode vfr \
+    -c:v libx264 -preset ultrafast -enc_time_base 1:1000 -c:a copy other.mp4
+fact "frames moved by 20 ms from the 200th on" breaks source.frames true
+# The same times, but each picture is the one after.
+ffmpeg -nostdin -v error -y -i clip.mp4 -filter_complex \
+    '[0:v]trim=start_frame=1,setpts=N/25/TB,tpad=stop=1:stop_mode=clone[v]' \
+    -map '[v]' -map 0:a -c:v libx264 -preset ultrafast -c:a copy other.mp4
+fact "pictures shifted by one frame" breaks source.picture true
+ffmpeg -nostdin -v error -y -i clip.mp4 -vf hflip -c:v libx264 -preset ultrafast -c:a copy other.mp4
+fact "a mirrored picture" breaks source.picture true
+ffmpeg -nostdin -v error -y -i clip.mp4 -af adelay=30:all=1 -c:v copy -c:a aac other.mp4
+fact "sound that is 30 ms off" breaks source.audio true
+ffmpeg -nostdin -v error -y -i clip.mp4 -af "atempo=1.004" -c:v copy -c:a aac other.mp4
+fact "sound that drifts" breaks source.audio true
+
+finish
