@@ -1,0 +1,42 @@
+/* The verifier's readers of texts. The first byte chooses: 'h' a playlist,
+ * 'd' a DASH manifest, 'j' a receipt. */
+#include "fuzz.h"
+
+#include "cli/verify/m3u8.h"
+#include "cli/verify/mpd.h"
+#include "cli/verify/receipt.h"
+#include "common/base/err.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    struct err err = { 0 };
+    struct m3u8 *h = NULL;
+    struct mpd *d = NULL;
+    struct receipt *j = NULL;
+    int r = 0;
+
+    if (size == 0)
+        return 0;
+    char *text = fuzz_text(data + 1, size - 1);
+    switch (data[0]) {
+    case 'h':
+        r = m3u8_parse(text, size - 1, &h, &err);
+        break;
+    case 'd':
+        r = mpd_parse(text, size - 1, &d, &err);
+        break;
+    case 'j':
+        r = receipt_parse(text, size - 1, &j, &err);
+        break;
+    default:
+        break;
+    }
+    fuzz_must(r == 0 || (r < 0 && err.text[0] && !h && !d && !j));
+    if (j)
+        (void)receipt_find(j, "video/1080p/init.mp4");
+    m3u8_free(h);
+    mpd_free(d);
+    receipt_free(j);
+    free(text);
+    return 0;
+}
