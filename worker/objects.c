@@ -9,9 +9,8 @@
 #include "../common/base/cleanup.h"
 #include "../common/base/err.h"
 #include "../common/store/store.h"
+#include "../common/wire/object.h"
 #include "../common/wire/result.h"
-
-static const char cache_forever[] = "public, max-age=31536000, immutable";
 
 void objects_release(struct objects *o)
 {
@@ -92,8 +91,8 @@ int objects_store(struct objects *o, struct store *output, const char *key, cons
                   size_t len, struct err *err)
 {
     const struct store_put_opts opts = {
-        .content_type = strncmp(key, "audio/", 6) == 0 ? "audio/mp4" : "video/mp4",
-        .cache_control = cache_forever,
+        .content_type = strncmp(key, "audio/", 6) == 0 ? OBJECT_TYPE_AUDIO : OBJECT_TYPE_VIDEO,
+        .cache_control = OBJECT_CACHE_SEGMENT,
     };
     struct object *e = entry(o, key);
 
