@@ -9,6 +9,9 @@
 
 #include "encoder_parts.h"
 
+/* A P picture or two: see rendition.warm_up. */
+enum { WARM_UP_FRAMES = 5 };
+
 int rendition_param_add(struct rendition *r, const char *key, const char *fmt, ...)
 {
     struct param *p = realloc(r->params, (r->n_params + 1) * sizeof(*p));
@@ -81,6 +84,7 @@ static int add_private(const struct rung *g, struct rendition *r, const char *ow
  * legal value is half of keyint, plus one. */
 int encoder_params_x264(const struct rung *g, struct rendition *r, int64_t bufsize)
 {
+    r->warm_up = WARM_UP_FRAMES;
     int e = rendition_param_add(r, "preset", "%s", preset_of(g));
     if (e == 0)
         e = rendition_param_add(r, "profile", "%s", x264_profile(g, r));
@@ -98,6 +102,7 @@ int encoder_params_x264(const struct rung *g, struct rendition *r, int64_t bufsi
 int encoder_params_x265(const struct rung *g, struct rendition *r, int64_t bufsize)
 {
     char own[256];
+    r->warm_up = WARM_UP_FRAMES;
     int e = rendition_param_add(r, "preset", "%s", preset_of(g));
     int ten = strstr(r->pix_fmt, "10") != NULL;
     if (e == 0)

@@ -25,6 +25,10 @@ struct venc {
     size_t *gop_first; /* number among the kept of each GOP's first; [n_gops] == n_kept */
     int in_ticks;      /* encoder times are ticks; otherwise numbers among the kept */
 
+    size_t warm_up; /* frames sent before the chunk's own */
+    AVFrame **held; /* the chunk's first, until there are enough to warm up with */
+    size_t n_held;
+
     size_t sent, gop, next_segment; /* kept frames sent; GOP being gathered; segment after it */
     AVPacket **gop_pkts;
     size_t n_pkts, room_pkts;
@@ -116,6 +120,18 @@ static int open_segmenter(struct venc *v, struct err *err)
     return segmenter_new(&cfg, &v->seg, err);
 }
 
+/* A part of the chunk at most, so that a short one isn't encoded twice. */
+static int hold_first_frames(struct venc *v, struct err *err)
+{
+    size_t most = v->n_kept / 4;
+
+    if (v->t->chunk.index == 0 || v->r->warm_up <= 0 || most == 0)
+        return 0;
+    v->warm_up = (size_t)v->r->warm_up < most ? (size_t)v->r->warm_up : most;
+    v->held = calloc(v->warm_up + 1, sizeof(*v->held));
+    return v->held ? 0 : oom(err);
+}
+
 int venc_new(struct inside *in, const struct task *t, const struct rendition *r, const int64_t *pts,
              struct venc **ret, struct err *err)
 {
@@ -127,7 +143,7 @@ int venc_new(struct inside *in, const struct task *t, const struct rendition *r,
     v->in_ticks = t->info.video.vfr && strcmp(r->encoder, "libx264") == 0;
     int n = lay_out(v, err);
     if (n == 0)
-        n = open_encoder(v, 0, &v->enc, err);
+        n = hold_first_frames(v, err);
     if (n == 0 && !(v->pkt = av_packet_alloc()))
         n = oom(err);
     if (n < 0) {
@@ -136,6 +152,15 @@ int venc_new(struct inside *in, const struct task *t, const struct rendition *r,
     }
     *ret = v;
     return 0;
+}
+
+static void drop_held(struct venc *v)
+{
+    for (size_t i = 0; i < v->n_held; i++)
+        av_frame_free(&v->held[i]);
+    free(v->held);
+    v->held = NULL;
+    v->n_held = 0;
 }
 
 static void drop_packets(struct venc *v)
@@ -149,6 +174,7 @@ void venc_free(struct venc *v)
 {
     if (!v)
         return;
+    drop_held(v);
     drop_packets(v);
     free(v->gop_pkts);
     free(v->ticks);
@@ -270,12 +296,17 @@ static int describe(struct venc *v, struct err *err)
     return open_segmenter(v, err);
 }
 
+static int is_warm_up(const struct venc *v, int64_t pts)
+{
+    return v->warm_up > 0 && pts != AV_NOPTS_VALUE && pts < (v->in_ticks ? v->ticks[0] : 0);
+}
+
 static int take_packet(struct venc *v, struct err *err)
 {
     size_t i = packet_number(v, v->pkt->pts);
     int r = describe(v, err);
 
-    if (r < 0)
+    if (r < 0 || is_warm_up(v, v->pkt->pts))
         return r;
     if (i == v->n_kept)
         return err_set(err, -EPROTO, ERR_INTERNAL, "rendition %s: %s made a picture nobody sent",
@@ -356,21 +387,8 @@ static int renew_encoder(struct venc *v, size_t gop, struct err *err)
     return 0;
 }
 
-int venc_push(struct venc *v, size_t i, AVFrame *f, struct err *err)
+static void tag(const struct venc *v, AVFrame *f)
 {
-    if (!keeps(v, i))
-        return 0;
-    size_t k = v->sent++;
-    size_t gop = gop_at(v, k);
-    int starts = gop < v->t->chunk.n_gops;
-    if (starts && k > 0 && v->r->gop_reset) {
-        int n = renew_encoder(v, gop, err);
-        if (n < 0)
-            return n;
-    }
-    f->pts = v->in_ticks ? v->ticks[k] : (int64_t)k;
-    f->pkt_duration = v->in_ticks ? v->ticks[k + 1] - v->ticks[k] : 1;
-    f->pict_type = starts && !v->r->gop_reset ? AV_PICTURE_TYPE_I : AV_PICTURE_TYPE_NONE;
     f->key_frame = 0;
     f->interlaced_frame = 0;
     f->sample_aspect_ratio = v->r->sar;
@@ -378,7 +396,68 @@ int venc_push(struct venc *v, size_t i, AVFrame *f, struct err *err)
     f->color_trc = v->r->color.transfer;
     f->colorspace = v->r->color.matrix;
     f->color_range = v->r->color.range;
+}
+
+/* The next kept frame. */
+static int push_kept(struct venc *v, AVFrame *f, struct err *err)
+{
+    size_t k = v->sent++;
+    size_t gop = gop_at(v, k);
+    int starts = gop < v->t->chunk.n_gops;
+
+    if (starts && k > 0 && v->r->gop_reset) {
+        int n = renew_encoder(v, gop, err);
+        if (n < 0)
+            return n;
+    }
+    tag(v, f);
+    f->pts = v->in_ticks ? v->ticks[k] : (int64_t)k;
+    f->pkt_duration = v->in_ticks ? v->ticks[k + 1] - v->ticks[k] : 1;
+    f->pict_type = starts && !v->r->gop_reset ? AV_PICTURE_TYPE_I : AV_PICTURE_TYPE_NONE;
     return send(v, f, err);
+}
+
+/* Frame k of the chunk as the k-th before its first: time runs backwards
+ * towards it. */
+static int push_mirrored(struct venc *v, size_t k, AVFrame *f, struct err *err)
+{
+    tag(v, f);
+    f->pts = v->in_ticks ? 2 * v->ticks[0] - v->ticks[k] : -(int64_t)k;
+    f->pkt_duration = v->in_ticks ? v->ticks[k] - v->ticks[k - 1] : 1;
+    f->pict_type = AV_PICTURE_TYPE_NONE;
+    return send(v, f, err);
+}
+
+static int push_held(struct venc *v, struct err *err)
+{
+    int r = 0;
+
+    for (size_t k = v->warm_up; k > 0 && r == 0; k--)
+        r = push_mirrored(v, k, v->held[k], err);
+    for (size_t k = 0; k <= v->warm_up && r == 0; k++)
+        r = push_kept(v, v->held[k], err);
+    drop_held(v);
+    return r;
+}
+
+static int hold(struct venc *v, const AVFrame *f, struct err *err)
+{
+    v->held[v->n_held] = av_frame_clone(f);
+    if (!v->held[v->n_held])
+        return oom(err);
+    return ++v->n_held <= v->warm_up ? 0 : push_held(v, err);
+}
+
+int venc_push(struct venc *v, size_t i, AVFrame *f, struct err *err)
+{
+    if (!keeps(v, i))
+        return 0;
+    if (!v->enc) {
+        int r = open_encoder(v, 0, &v->enc, err);
+        if (r < 0)
+            return r;
+    }
+    return v->held ? hold(v, f, err) : push_kept(v, f, err);
 }
 
 int venc_finish(struct venc *v, struct rendition_result *ret, struct err *err)

@@ -23,7 +23,8 @@ int venc_new(struct inside *in, const struct task *t, const struct rendition *r,
 void venc_free(struct venc *v);
 
 /* Frame number `i` of the chunk; all of them, in order. `f` is borrowed;
- * its pts and picture type are overwritten. */
+ * its pts and picture type are overwritten. The first opens the encoder, so
+ * that one rendition's may be at work before the next one's is opened. */
 int venc_push(struct venc *v, size_t i, AVFrame *f, struct err *err);
 
 /* No more frames: the last segments, then what was made. */

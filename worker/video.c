@@ -32,6 +32,14 @@ struct chunk_run {
 
 /* ---- pictures to encoders ---- */
 
+/* An encoder has taken its first frame. */
+static void note_first_frame(struct chunk_run *c)
+{
+    if (c->res->first_frame_s <= 0)
+        c->res->first_frame_s = (double)(clock_system.mono_ns(&clock_system) - c->start_ns) /
+                                (double)NS_PER_S;
+}
+
 static int on_picture(void *arg, unsigned out, AVFrame *f, struct err *err)
 {
     struct chunk_run *c = arg;
@@ -52,6 +60,7 @@ static int on_picture(void *arg, unsigned out, AVFrame *f, struct err *err)
         f->pts = pts;
         if (r < 0)
             return r;
+        note_first_frame(c);
     }
     inside_progress(c->in, c->at[0]);
     return 0;
@@ -62,9 +71,7 @@ static int on_frame(void *arg, size_t i, AVFrame *f, struct err *err)
 {
     struct chunk_run *c = arg;
 
-    if (i == 0)
-        c->res->first_frame_s = (double)(clock_system.mono_ns(&clock_system) - c->start_ns) /
-                                (double)NS_PER_S;
+    (void)i;
     return picture_push(c->pic, f, err);
 }
 

@@ -88,6 +88,8 @@ static void video_to_json(const struct rendition *r, struct out *o)
     out_int(o, "threads", r->threads);
     if (r->gop_reset)
         out_int(o, "gop_reset", 1);
+    if (r->warm_up)
+        out_int(o, "warm_up", r->warm_up);
 }
 
 json_t *rendition_to_json(const struct rendition *r)
@@ -147,6 +149,8 @@ static void video_read(const struct in *v, struct rendition *r)
     r->threads = (int)in_int(v, "threads", 1, 256);
     if (in_field(v, "gop_reset").j)
         r->gop_reset = in_flag(v, "gop_reset");
+    if (in_field(v, "warm_up").j)
+        r->warm_up = (int)in_int(v, "warm_up", 0, WARM_UP_MAX);
     if (r->width % 2 || r->height % 2) {
         struct in f = in_field(v, r->width % 2 ? "width" : "height");
         in_fail(&f, "must be even");

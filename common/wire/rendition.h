@@ -27,6 +27,8 @@ struct frame_grid {
     AVRational phase;  /* seconds */
 };
 
+enum { WARM_UP_MAX = 64 };
+
 struct rendition {
     enum media_kind kind;
     char *name;    /* [a-z0-9-]+, unique in the job; its folder under video/ or audio/ */
@@ -50,6 +52,12 @@ struct rendition {
      * is forced, and budgets a keyframe by gop_size. 0: one encoder for the
      * chunk, a forced keyframe at each GOP. */
     int gop_reset;
+    /* Frames that an encoder is given before the first of a chunk that isn't
+     * the job's first, and whose pictures are thrown away: the chunk's own
+     * first frames, backwards. x264 and x265 give the first picture of an
+     * encode a coarser quantiser than later keyframes, which have pictures
+     * before them to go by. 0: none. */
+    int warm_up; /* to WARM_UP_MAX */
 
     /* audio */
     int sample_rate, channels;
