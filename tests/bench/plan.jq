@@ -24,8 +24,24 @@ def video: map(select(.kind == "video"));
 # Starts of all GOPs, in seconds of the source's own time.
 def starts($p): [$p.chunks[].gops[] * ($p.info.video.tb | q)];
 
-# A time a little before each GOP's first frame, so that rounding can't force the one after.
-def forced($p): starts($p)[1:] | map(. - 0.25 / ($p.info.video.rate | q)) | map(tostring) | join(",");
+# Where GOPs begin, as frames counted from 0: ffmpeg rounds times to the
+# encoder's time base, which may move a keyframe by one.
+def frame_times($c):
+    $c.pts as $p
+    | reduce ([$p.runs | range(0; length; 2) as $i | [.[$i], .[$i + 1]]][]) as $run
+        ([$p.first]; . as $v | $v + [range(1; $run[1] + 1) | $v[-1] + . * $run[0]]);
+def gop_numbers($p):
+    reduce $p.chunks[] as $c ({at: 0, v: []};
+        frame_times($c) as $t
+        | .v += [.at as $at | $c.gops[] as $g | $at + ($t | index($g))] | .at += ($t | length))
+    | .v[1:];
+
+# A rendition that drops frames is told times instead, a little before each
+# GOP's first frame.
+def forced($p; $r):
+    if $r.grid_period[0] == 0 then gop_numbers($p) | map("eq(n,\(.))") | join("+")
+        | if . == "" then . else "expr:" + . end
+    else starts($p)[1:] | map(. - 0.25 / ($p.info.video.rate | q)) | map(tostring) | join(",") end;
 
 # Frames of the commonest GOP.
 def gop_frames($p; $r):
@@ -37,8 +53,8 @@ def gop_frames($p; $r):
 def keyframes($p; $r):
     if $r.gop_reset == 1 then
         (gop_frames($p; $r) | tostring) as $n | ["-g:v", $n, "-keyint_min:v", $n]
-    elif forced($p) == "" then []
-    else ["-force_key_frames:v", forced($p)] end;
+    elif forced($p; $r) == "" then []
+    else ["-force_key_frames:v", forced($p; $r)] end;
 
 def encoder($p; $r; $threads):
     ["-c:v", $r.encoder]

@@ -72,9 +72,9 @@ reference_bare() {
     done < <(ask sounds)
 }
 
-payload() { # FILE: pictures, keyframes and bytes of its video
+payload() { # FILE: pictures, bytes of its video, and where its keyframes are
     ffprobe -v error -select_streams v:0 -show_entries packet=size,flags -of csv=p=0 "$1" |
-        awk -F, '{ n++; bytes += $1; key += $2 ~ /K/ } END { print n + 0, key + 0, bytes + 0 }'
+        awk -F, '$2 ~ /K/ { key = key ":" n + 0 } { n++; bytes += $1 } END { print n + 0, bytes + 0, key }'
 }
 
 psnr() { # FILE FILTERS: dB against the clip behind these filters, frame by frame
