@@ -68,6 +68,7 @@ static int object_path(struct file_store *s, const char *key, char ret[PATH_MAX]
 static void fill_stat(const struct stat *st, struct store_stat *ret)
 {
     ret->size_bytes = (uint64_t)st->st_size;
+    ret->md5[0] = '\0';
     (void)snprintf(ret->etag, sizeof(ret->etag), "%" PRIu64 "-%lld%09ld-%" PRIu64,
                    (uint64_t)st->st_size, (long long)st->st_mtim.tv_sec, st->st_mtim.tv_nsec,
                    (uint64_t)st->st_ino);
@@ -239,6 +240,22 @@ static int open_tmp(struct file_store *s, char *path, char tmp[PATH_MAX], int du
     return r;
 }
 
+/* -EEXIST where `path` is there and `if_absent` is set. */
+static int move_into_place(const char *tmp, const char *path, int if_absent)
+{
+    if (!if_absent)
+        return rename(tmp, path) < 0 ? -errno : 0;
+    if (renameat2(AT_FDCWD, tmp, AT_FDCWD, path, RENAME_NOREPLACE) == 0)
+        return 0;
+    if (errno != EINVAL && errno != ENOSYS)
+        return -errno;
+    /* A file system that has no such rename. */
+    if (link(tmp, path) < 0)
+        return -errno;
+    (void)unlink(tmp);
+    return 0;
+}
+
 static int file_put(struct store *s, const char *key, const void *buf, size_t len,
                     const struct store_put_opts *opts, struct err *err)
 {
@@ -256,10 +273,12 @@ static int file_put(struct store *s, const char *key, const void *buf, size_t le
         r = -errno;
     if (close(fd) < 0 && r == 0)
         r = -errno;
-    if (r == 0 && rename(tmp, path) < 0)
-        r = -errno;
+    if (r == 0)
+        r = move_into_place(tmp, path, opts && opts->if_absent);
     if (r < 0) {
         (void)unlink(tmp);
+        if (r == -EEXIST)
+            return err_set(err, r, ERR_STORAGE, "%.500s is there already", path);
         return fail(err, r, "write", path);
     }
     if (durable) {

@@ -1,5 +1,5 @@
 /* store.h - where sources are read and packages are written: one interface
- * over a folder (file.c) and, later, an S3 bucket (s3.c).
+ * over a folder (file.c), an S3 bucket (s3.c) and, for reading, https (env.h).
  *
  * Keys are UTF-8, relative, '/'-separated, without empty, "." or ".." parts
  * (checked by store_key_check(); -EINVAL with ERR_INPUT otherwise).
@@ -16,16 +16,19 @@
 
 struct err;
 struct store;
+struct store_env;
 
 struct store_stat {
     uint64_t size_bytes;
     char etag[128]; /* changes whenever the bytes may have */
+    char md5[33];   /* of the bytes, lower-case hex, where the store knows it; else "" */
 };
 
 struct store_put_opts {
     const char *content_type;  /* borrowed; NULL: application/octet-stream */
     const char *cache_control; /* borrowed; NULL: none */
     int durable;               /* on disk (file: fsync of file and folder) before it returns */
+    int if_absent;             /* only where there is no such object yet: -EEXIST */
 };
 
 struct store_ops {
@@ -81,15 +84,30 @@ static inline void store_free(struct store *s)
  * -ENOENT. The etag is made of size, mtime (ns) and inode. */
 int store_file_open(const char *root, int create, struct store **ret, struct err *err);
 
-/* Open the store of a URL (file:// only, so far; ERR_UNSUPPORTED otherwise).
+/* Open the store of a URL: file:///path, s3://bucket/key, and for objects
+ * https://host/path. `env` (borrowed, must outlive the store) says how stores
+ * are reached; with NULL it is file:// only. ERR_UNSUPPORTED for a scheme that
+ * this build or this env has not, ERR_USAGE for a URL that isn't one.
+ * Opening does no network I/O: a bucket that isn't there is told by its use.
  * _object: the store that holds the object, and its key (allocated).
  * _prefix: the folder itself as a store, made where `create` is set. */
-int store_open_object(const char *url, struct store **ret, char **ret_key, struct err *err);
-int store_open_prefix(const char *url, int create, struct store **ret, struct err *err);
+int store_open_object(struct store_env *env, const char *url, struct store **ret, char **ret_key,
+                      struct err *err);
+int store_open_prefix(struct store_env *env, const char *url, int create, struct store **ret,
+                      struct err *err);
 
 /* "file://" + the absolute, percent-encoded path. NULL: out of memory, or
  * the path can't be made absolute (errno). */
 char *store_file_url(const char *path);
+
+/* What makes a store_env (env.h) out of reach of this file: libcommon itself
+ * knows no network. Owned by whoever made it. */
+struct store_env {
+    /* For every URL that isn't file://; as store_open_object() and _prefix(). */
+    int (*open_object)(struct store_env *e, const char *url, struct store **ret, char **ret_key,
+                       struct err *err);
+    int (*open_prefix)(struct store_env *e, const char *url, struct store **ret, struct err *err);
+};
 
 /* 0, or -EINVAL with a reason. */
 int store_key_check(const char *key, struct err *err);

@@ -77,13 +77,18 @@ static int percent_decode(char *s)
     return 0;
 }
 
+static int is_file(const char *url)
+{
+    return strncasecmp(url, "file://", 7) == 0;
+}
+
 static int url_path(const char *url, char **ret_path, struct err *err)
 {
     const char *p = url;
 
-    if (strncasecmp(p, "file://", 7) != 0)
+    if (!is_file(url))
         return err_set(err, -ENOTSUP, ERR_UNSUPPORTED,
-                       "%.300s: only file:// URLs can be opened by this build", url);
+                       "%.300s: only file:// URLs can be opened here", url);
     p += 7;
     if (strncasecmp(p, "localhost/", 10) == 0)
         p += 9;
@@ -102,11 +107,14 @@ static int url_path(const char *url, char **ret_path, struct err *err)
     return 0;
 }
 
-int store_open_object(const char *url, struct store **ret, char **ret_key, struct err *err)
+int store_open_object(struct store_env *env, const char *url, struct store **ret, char **ret_key,
+                      struct err *err)
 {
     _cleanup_free_ char *path = NULL;
-    int r = url_path(url, &path, err);
 
+    if (env && !is_file(url))
+        return env->open_object(env, url, ret, ret_key, err);
+    int r = url_path(url, &path, err);
     if (r < 0)
         return r;
     char *slash = strrchr(path, '/');
@@ -124,11 +132,14 @@ int store_open_object(const char *url, struct store **ret, char **ret_key, struc
     return r;
 }
 
-int store_open_prefix(const char *url, int create, struct store **ret, struct err *err)
+int store_open_prefix(struct store_env *env, const char *url, int create, struct store **ret,
+                      struct err *err)
 {
     _cleanup_free_ char *path = NULL;
-    int r = url_path(url, &path, err);
 
+    if (env && !is_file(url))
+        return env->open_prefix(env, url, ret, err);
+    int r = url_path(url, &path, err);
     return r < 0 ? r : store_file_open(path, create, ret, err);
 }
 
