@@ -15,6 +15,7 @@
 #define OBJECT_TYPE_JSON     "application/json"
 #define OBJECT_CACHE_SEGMENT "public, max-age=31536000, immutable"
 #define OBJECT_CACHE_LIST    "public, max-age=60"
+#define OBJECT_CACHE_GROWING "public, max-age=2" /* a playlist that is being added to */
 #define OBJECT_CACHE_NONE    "no-store"
 
 #endif
