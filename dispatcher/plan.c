@@ -15,6 +15,7 @@ static struct targets targets_of(const struct plan_options *o)
         .chunk_s = o->chunk_seconds,
         .slots = o->slots ? o->slots : 1,
         .chunk_count = o->chunk_count,
+        .early = o->early && !(o->chunk_seconds > 0) && o->chunk_count == 0,
     };
 
     t.gop_s = fmin(t.gop_s, t.segment_s); /* a segment is whole GOPs */

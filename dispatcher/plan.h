@@ -15,6 +15,8 @@ struct plan_options {
     double chunk_seconds;   /* >0: this target instead of the predicted-cost rule */
     unsigned slots;         /* that will share the job; 0: 1 */
     unsigned chunk_count;   /* >0: cut into this many chunks, as near as GOPs allow (tests) */
+    int early;              /* where neither chunk_seconds nor chunk_count says otherwise: the first
+                             * chunk is about one segment, so that there is soon something to play */
 };
 
 /* Make the plan. `info` and `renditions` (video first) are copied; `idx` is

@@ -18,6 +18,7 @@
 #define TASK_START     0.15  /* core-seconds that a task costs before its first frame */
 #define CHUNKS_WANTED  50000 /* at most, as far as the rules below decide */
 #define SHORT_S        600.0 /* up to here, cuts between keyframes are tried as well */
+#define EARLY_MAX      1.5   /* segments that an early first chunk may have */
 
 struct sizing {
     double divisor; /* guided: what is left / divisor; 0: min all along */
@@ -91,14 +92,35 @@ static size_t chunk_end(const struct timeline *t, const struct sizing *s, double
     return end;
 }
 
-static int chunks_by_size(const struct timeline *t, const struct sizing *s, double gop_s,
-                          struct cut_list *ret)
+/* Where the first chunk ends if it is to be done soon: at the keyframe
+ * nearest to one segment, else at any frame there, for decoding that little
+ * twice costs nothing much. 0: what is there is hardly more than that. */
+static size_t early_end(const struct timeline *t, const struct targets *want)
 {
-    size_t lo = 0;
+    double s = want->segment_s;
+    size_t end = 0;
 
-    for (ret->n = 0; lo < t->n_cuts; lo = chunk_end(t, s, gop_s, lo))
+    if (!want->early || cut_time(t, t->n_cuts) < 2 * s)
+        return 0;
+    end = key_cut_near(t, s, s / 2, s * EARLY_MAX);
+    if (!end)
+        end = cut_near(t, s, 0, t->n_cuts);
+    return end < t->n_cuts ? end : 0;
+}
+
+static int chunks_by_size(const struct timeline *t, const struct targets *want,
+                          const struct sizing *s, struct cut_list *ret)
+{
+    size_t lo = 0, early = early_end(t, want);
+
+    for (ret->n = 0; lo < t->n_cuts;) {
+        size_t end = chunk_end(t, s, want->gop_s, lo);
         if (cut_list_add(ret, lo) < 0)
             return -ENOMEM;
+        if (lo == 0 && early && cut_time(t, end) > want->segment_s * EARLY_MAX)
+            end = early;
+        lo = end;
+    }
     return 0;
 }
 
@@ -246,7 +268,7 @@ static int chunks_by_trial(const struct timeline *t, const struct targets *want,
 
     for (size_t i = 0; r == 0 && i < (length <= SHORT_S ? 2 * n : n); i++) {
         tries[i % n].anywhere = i >= n;
-        r = chunks_by_size(t, &tries[i % n], want->gop_s, &list);
+        r = chunks_by_size(t, want, &tries[i % n], &list);
         double is = r == 0 ? score(t, load, &list, slots, want->slots) : INFINITY;
         /* Those at keyframes, and of these the large, come first: what comes
          * later must be worth it. */
@@ -274,14 +296,15 @@ static int chunks_choose(const struct timeline *t, const struct targets *want,
     if (want->chunk_s > 0) {
         double size = fmax(want->chunk_s, length / CHUNKS_WANTED);
         struct sizing s = { 0, size, 1.5 * size, 0 };
-        return chunks_by_size(t, &s, want->gop_s, ret);
+        return chunks_by_size(t, want, &s, ret);
     }
     if (want->slots == 1) {
         double limit = fmax(fmin(max, ONE_SLOT_MAX_S), length / CHUNKS_WANTED);
+        length -= cut_time(t, early_end(t, want));
         double size = length / ceil(length / limit);
         double rounded = ceil(size / want->segment_s) * want->segment_s;
         struct sizing s = { 0, rounded <= limit ? rounded : size, limit, 0 };
-        return chunks_by_size(t, &s, want->gop_s, ret);
+        return chunks_by_size(t, want, &s, ret);
     }
     return chunks_by_trial(t, want, load, max, ret);
 }

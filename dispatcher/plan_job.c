@@ -48,10 +48,11 @@ static int parse_request(const char *text, struct request *ret, struct err *err)
     struct plan_options o = { 0 };
     json_t *j = json_loads(text, JSON_REJECT_DUPLICATES, &je);
 
-    int r = json_unpack_ex(j, &je, 0, "{s:i, s:s, s:s, s:{s?F, s?F, s?F, s?i, s?i}}", "v", &v,
+    int r = json_unpack_ex(j, &je, 0, "{s:i, s:s, s:s, s:{s?F, s?F, s?F, s?i, s?i, s?i}}", "v", &v,
                            "ladder", &yaml, "ladder_name", &name, "options", "segment_seconds",
                            &o.segment_seconds, "gop_seconds", &o.gop_seconds, "chunk_seconds",
-                           &o.chunk_seconds, "slots", &slots, "chunk_count", &count);
+                           &o.chunk_seconds, "slots", &slots, "chunk_count", &count, "early",
+                           &o.early);
     if (r < 0 || v != 1 || slots < 0 || count < 0) {
         json_decref(j);
         return err_set(err, -EINVAL, ERR_INTERNAL, "a plan request can't be read: %s", je.text);

@@ -43,6 +43,7 @@ struct timeline {
 struct targets {
     double segment_s, gop_s, chunk_s;
     unsigned slots, chunk_count;
+    int early; /* a first chunk of about one segment */
 };
 
 /* What the chunk sizes are weighed by, in core-seconds a second. */

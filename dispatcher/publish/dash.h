@@ -12,6 +12,11 @@
  * alone; HLG's transfer is supplemental, since it degrades to SDR (as in
  * DVB-DASH). SDR sets carry what is known as SupplementalProperty.
  *
+ * There is none of a growing package: a static one must not claim what isn't
+ * there yet, and a dynamic one needs a clock (availabilityStartTime, and
+ * segments that become available as real time passes), which encoding, faster
+ * or slower than that, doesn't keep. DASH players get the finished package.
+ *
  * @bandwidth is measured for the @minBufferTime that stands in the manifest
  * (bitrate_sustained()).
  */

@@ -150,6 +150,8 @@ int hls_master(const struct package *p, char **ret, size_t *ret_len, struct err 
 
     put_header(t.f);
     fputs("#EXT-X-INDEPENDENT-SEGMENTS\n", t.f);
+    if (p->growing) /* else players start at what was encoded last */
+        fputs("#EXT-X-START:TIME-OFFSET=0,PRECISE=YES\n", t.f);
     for (size_t i = p->n_video; i < p->n_renditions; i++) {
         if (p->n_video)
             put_audio_group(t.f, p, &p->renditions[i]);
@@ -163,11 +165,11 @@ int hls_master(const struct package *p, char **ret, size_t *ret_len, struct err 
     return text_close(&t, ret, ret_len, err);
 }
 
-static void put_media_header(FILE *f, unsigned target_s, int iframes)
+static void put_media_header(FILE *f, const struct package *p, unsigned target_s, int iframes)
 {
     put_header(f);
-    fprintf(f, "#EXT-X-TARGETDURATION:%u\n#EXT-X-MEDIA-SEQUENCE:%d\n#EXT-X-PLAYLIST-TYPE:VOD\n",
-            target_s, FIRST_SEQUENCE);
+    fprintf(f, "#EXT-X-TARGETDURATION:%u\n#EXT-X-MEDIA-SEQUENCE:%d\n#EXT-X-PLAYLIST-TYPE:%s\n",
+            target_s, FIRST_SEQUENCE, p->growing ? "EVENT" : "VOD");
     fputs("#EXT-X-INDEPENDENT-SEGMENTS\n", f);
     if (iframes)
         fputs("#EXT-X-I-FRAMES-ONLY\n", f);
@@ -179,6 +181,12 @@ static void put_extinf(FILE *f, int64_t start, int64_t end, uint32_t timescale)
     fputs("#EXTINF:", f);
     put_seconds(f, ticks_to_us(end, timescale) - ticks_to_us(start, timescale));
     fputs(",\n", f);
+}
+
+static void put_end(FILE *f, const struct package *p)
+{
+    if (!p->growing)
+        fputs("#EXT-X-ENDLIST\n", f);
 }
 
 /* Playlists lie beside their segments. */
@@ -196,24 +204,25 @@ int hls_media(const struct package *p, const struct package_rendition *r, char *
     if (res < 0)
         return res;
 
-    put_media_header(t.f, p->target_s, 0);
+    put_media_header(t.f, p, p->target_s, 0);
     for (size_t i = 0; i < r->n_segments; i++) {
         const struct package_segment *s = &r->segments[i];
         put_extinf(t.f, s->start, s->end, r->timescale);
         fprintf(t.f, "%s\n", file_of(s->seg));
     }
-    fputs("#EXT-X-ENDLIST\n", t.f);
+    put_end(t.f, p);
     return text_close(&t, ret, ret_len, err);
 }
 
-int hls_iframes(const struct package_rendition *r, char **ret, size_t *ret_len, struct err *err)
+int hls_iframes(const struct package *p, const struct package_rendition *r, char **ret,
+                size_t *ret_len, struct err *err)
 {
     _cleanup_(text_releasep) struct text t = { 0 };
     int res = text_open(&t, err);
     if (res < 0)
         return res;
 
-    put_media_header(t.f, r->iframes.target_s, 1);
+    put_media_header(t.f, p, r->iframes.target_s, 1);
     for (size_t i = 0; i < r->n_segments; i++) {
         const struct segment *s = r->segments[i].seg;
         for (size_t k = 0; k < s->n_gops; k++) {
@@ -223,6 +232,6 @@ int hls_iframes(const struct package_rendition *r, char **ret, size_t *ret_len, 
                     file_of(s));
         }
     }
-    fputs("#EXT-X-ENDLIST\n", t.f);
+    put_end(t.f, p);
     return text_close(&t, ret, ret_len, err);
 }

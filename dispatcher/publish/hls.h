@@ -6,6 +6,12 @@
  * Times are written in microseconds; each EXTINF is the difference of two
  * rounded times, so that they add up to the exact duration however many
  * there are.
+ *
+ * Of a growing package (package_build_early()) media playlists are of type
+ * EVENT and without an end, and every later one of the same plan, the last
+ * (VOD) included, has the same target duration and the same segments, letter
+ * by letter, with more behind them; its master sends players to the start,
+ * where they would otherwise go to the newest segment.
  */
 #ifndef GOPMILL_PUBLISH_HLS_H
 #define GOPMILL_PUBLISH_HLS_H
@@ -33,6 +39,7 @@ int hls_media(const struct package *p, const struct package_rendition *r, char *
               size_t *ret_len, struct err *err);
 
 /* video/<name>/iframe.m3u8: the first sample of each GOP as a byte range. */
-int hls_iframes(const struct package_rendition *r, char **ret, size_t *ret_len, struct err *err);
+int hls_iframes(const struct package *p, const struct package_rendition *r, char **ret,
+                size_t *ret_len, struct err *err);
 
 #endif

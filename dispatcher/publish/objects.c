@@ -9,15 +9,20 @@
 #include "../../common/base/cleanup.h"
 #include "../../common/store/store.h"
 #include "../../common/wire/result.h"
+#include "package.h"
 #include "sha256.h"
 
 enum { READ_BYTES = 1 << 20 };
 
 struct object {
-    const char *key, *sha256, *task;
+    const char *key, *sha256, *md5, *task;
     uint64_t size_bytes;   /* as the result has it */
     uint64_t stored_bytes; /* as the store has it */
     int found;
+    /* Both have an md5. Equal: the bytes needn't be read. Different: they must
+     * be: what a store encrypts with a key of its own has an ETag of 32 hex
+     * digits that is no md5. */
+    int md5_same, md5_differs;
     enum { FAULT_NONE, FAULT_MISSING, FAULT_SIZE, FAULT_BYTES } fault;
     size_t order; /* in the results */
 };
@@ -26,6 +31,11 @@ struct object_list {
     struct object *items; /* by key while the store is listed */
     size_t n;
 };
+
+static int no_memory(const struct object_list *l, struct err *err)
+{
+    return err_set(err, -ENOMEM, ERR_RESOURCE, "out of memory while checking %zu objects", l->n);
+}
 
 static int by_key(const void *a, const void *b)
 {
@@ -62,10 +72,11 @@ static int collect(const struct task_result *const *results, size_t n, struct ob
         const char *task = results[i]->task;
         for (size_t k = 0; k < results[i]->n_renditions; k++) {
             const struct rendition_result *r = &results[i]->renditions[k];
-            add(ret, &(struct object){ r->init.key, r->init.sha256, task, r->init.size_bytes });
+            add(ret, &(struct object){ r->init.key, r->init.sha256, r->init.md5, task,
+                                       r->init.size_bytes });
             for (size_t s = 0; s < r->n_segments; s++)
-                add(ret, &(struct object){ r->segments[s].key, r->segments[s].sha256, task,
-                                           r->segments[s].size_bytes });
+                add(ret, &(struct object){ r->segments[s].key, r->segments[s].sha256,
+                                           r->segments[s].md5, task, r->segments[s].size_bytes });
         }
     }
     return 0;
@@ -85,8 +96,16 @@ static int mark(void *arg, const char *key, const struct store_stat *st)
             high = mid;
     }
     for (; low < l->n && strcmp(l->items[low].key, key) == 0; low++) {
-        l->items[low].found = 1;
-        l->items[low].stored_bytes = st->size_bytes;
+        struct object *o = &l->items[low];
+        o->found = 1;
+        o->stored_bytes = st->size_bytes;
+        o->fault = FAULT_NONE;
+        if (st->size_bytes != o->size_bytes) {
+            o->fault = FAULT_SIZE;
+        } else if (st->md5[0] && o->md5[0]) {
+            o->md5_same = strcmp(st->md5, o->md5) == 0;
+            o->md5_differs = !o->md5_same;
+        }
     }
     return 0;
 }
@@ -121,10 +140,15 @@ static int same_bytes(struct store *s, const struct object *o, void *buf, struct
 }
 
 /* In the order of keys, where the entries of one init segment are
- * neighbours: its bytes are read once. `buf` NULL: sizes only. */
-static int judge(struct store *s, struct object_list *l, void *buf, struct err *err)
+ * neighbours: its bytes are read once. Without `hash` only those are read
+ * whose md5 differs. */
+static int judge(struct store *s, struct object_list *l, int hash, struct err *err)
 {
+    _cleanup_free_ void *buf = malloc(READ_BYTES);
     const struct object *before = NULL;
+
+    if (!buf)
+        return no_memory(l, err);
 
     for (size_t i = 0; i < l->n; i++) {
         struct object *o = &l->items[i];
@@ -132,12 +156,9 @@ static int judge(struct store *s, struct object_list *l, void *buf, struct err *
 
         if (!o->found)
             o->fault = FAULT_MISSING;
-        else if (o->stored_bytes != o->size_bytes)
-            o->fault = FAULT_SIZE;
-        else if (!buf)
+        if (o->fault != FAULT_NONE || o->md5_same || (!hash && !o->md5_differs))
             continue;
-        else if (before && strcmp(before->key, o->key) == 0 &&
-                 strcmp(before->sha256, o->sha256) == 0)
+        if (before && strcmp(before->key, o->key) == 0 && strcmp(before->sha256, o->sha256) == 0)
             o->fault = before->fault;
         else if ((same = same_bytes(s, o, buf, err)) < 0)
             return same;
@@ -179,15 +200,71 @@ int package_check_objects(const struct task_result *const *results, size_t n_res
     struct object_list l = { 0 };
     int r = collect(results, n_results, &l);
     _cleanup_free_ struct object *items = l.items;
-    _cleanup_free_ void *buf = hash ? malloc(READ_BYTES) : NULL;
 
-    if (r < 0 || (hash && !buf))
-        return err_set(err, -ENOMEM, ERR_RESOURCE, "out of memory while checking %zu objects", l.n);
+    if (r < 0)
+        return no_memory(&l, err);
 
     qsort(l.items, l.n, sizeof(*l.items), by_key);
     if ((r = store->ops->list(store, "video/", mark, &l, err)) != 0 ||
         (r = store->ops->list(store, "audio/", mark, &l, err)) != 0 ||
-        (r = judge(store, &l, buf, err)) != 0)
+        (r = judge(store, &l, hash, err)) != 0)
+        return r;
+    qsort(l.items, l.n, sizeof(*l.items), by_order);
+    return report_all(&l, bad, arg, ret_bad);
+}
+
+/* What the playlists of `p` name. */
+static int collect_named(const struct package *p, struct object_list *ret)
+{
+    size_t room = 1;
+    for (size_t i = 0; i < p->n_renditions; i++)
+        room += 1 + p->renditions[i].n_segments;
+
+    ret->items = calloc(room, sizeof(*ret->items));
+    if (!ret->items)
+        return -ENOMEM;
+    for (size_t i = 0; i < p->n_renditions; i++) {
+        const struct package_rendition *r = &p->renditions[i];
+        add(ret, &(struct object){ r->head->init.key, r->head->init.sha256, r->head->init.md5,
+                                   r->head_from->task, r->head->init.size_bytes });
+        for (size_t s = 0; s < r->n_segments; s++) {
+            const struct segment *g = r->segments[s].seg;
+            add(ret, &(struct object){ g->key, g->sha256, g->md5, r->segments[s].from->task,
+                                       g->size_bytes });
+        }
+    }
+    return 0;
+}
+
+/* Only the folders of these renditions are listed: others may be large. */
+static int list_named(const struct package *p, struct store *store, struct object_list *l,
+                      struct err *err)
+{
+    for (size_t i = 0; i < p->n_renditions; i++) {
+        const struct package_rendition *pr = &p->renditions[i];
+        _cleanup_free_ char *folder = NULL;
+        if (asprintf(&folder, "%s/%s/", package_folder(pr), pr->rendition->name) < 0) {
+            folder = NULL;
+            return no_memory(l, err);
+        }
+        int r = store->ops->list(store, folder, mark, l, err);
+        if (r != 0)
+            return r;
+    }
+    return 0;
+}
+
+int package_check_named(const struct package *p, struct store *store, object_fn *bad, void *arg,
+                        size_t *ret_bad, struct err *err)
+{
+    struct object_list l = { 0 };
+    int r = collect_named(p, &l);
+    _cleanup_free_ struct object *items = l.items;
+
+    if (r < 0)
+        return no_memory(&l, err);
+    qsort(l.items, l.n, sizeof(*l.items), by_key);
+    if ((r = list_named(p, store, &l, err)) != 0 || (r = judge(store, &l, 0, err)) != 0)
         return r;
     qsort(l.items, l.n, sizeof(*l.items), by_order);
     return report_all(&l, bad, arg, ret_bad);

@@ -10,14 +10,17 @@
 #include <stddef.h>
 
 struct err;
+struct package;
 struct store;
 struct task_result;
 
 typedef int object_fn(void *arg, const char *task, const char *key, const char *why);
 
 /* Compare every segment and init segment of `results` (borrowed) with the
- * package's store: it is listed with the size of the result and, where
- * `hash` is set, its bytes are read again and have the result's sha256.
+ * package's store: it is listed with the size of the result, and with its
+ * md5 where the listing has one (S3's ETag). Where it has another, and where
+ * `hash` is set and it has none, its bytes are read again and have the
+ * result's sha256.
  *
  * `bad` (may be NULL) is called for each object that isn't so, in the order
  * of the results, with the task that made it and what is wrong ("missing",
@@ -29,5 +32,10 @@ typedef int object_fn(void *arg, const char *task, const char *key, const char *
 int package_check_objects(const struct task_result *const *results, size_t n_results,
                           struct store *store, int hash, object_fn *bad, void *arg, size_t *ret_bad,
                           struct err *err);
+
+/* The same for what the playlists of `p` (borrowed) name, by size and md5 of
+ * the listing; the order is that of the playlists. */
+int package_check_named(const struct package *p, struct store *store, object_fn *bad, void *arg,
+                        size_t *ret_bad, struct err *err);
 
 #endif

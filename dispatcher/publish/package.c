@@ -6,16 +6,7 @@
 
 #include "../../common/base/cleanup.h"
 #include "check.h"
-
-DEFINE_CLEANUP(struct package *, package_unbuild);
-
-/* What package_build() keeps while it joins. */
-struct joiner {
-    struct package *pkg;
-    struct package_redo redo; /* room for every result */
-    struct err *err;          /* of the first fault */
-    int faults;
-};
+#include "package_parts.h"
 
 void package_redo_release(struct package_redo *r)
 {
@@ -67,8 +58,8 @@ static size_t planned_segments(const struct plan *p)
     return last ? last->first_segment + last->n_segments : 0;
 }
 
-static struct package *package_new(const struct plan *plan,
-                                   const struct task_result *const *results, size_t n_results)
+struct package *package_new(const struct plan *plan, const struct task_result *const *results,
+                            size_t n_results)
 {
     _cleanup_(package_unbuildp) struct package *p = calloc(1, sizeof(*p));
     if (!p)
@@ -195,8 +186,7 @@ static int join_audio(struct joiner *j, struct package_rendition *pr,
     return 0;
 }
 
-/* 0 also where a fault was noted; negative only when out of memory. */
-static int join_result(struct joiner *j, const struct task_result *from)
+int package_join(struct joiner *j, const struct task_result *from)
 {
     struct err e = { 0 };
 
@@ -338,15 +328,20 @@ static int measure_rendition(struct package *p, struct package_rendition *pr)
     _cleanup_free_ struct span *gops = gop_spans(pr, &n);
     if (!gops)
         return -ENOMEM;
-    pr->iframes = measure(gops, n, pr->timescale, span_target_s(gops, n, pr->timescale));
+    unsigned target = span_target_s(gops, n, pr->timescale);
+    if (target < p->gop_target_s)
+        target = p->gop_target_s;
+    pr->iframes = measure(gops, n, pr->timescale, target);
+    pr->iframes.target_s = target;
     return 0;
 }
 
 /* RFC 8216bis, 6.2.4 wants one target duration for all media playlists, and
  * peaks depend on it: so two rounds. */
-static int measure_all(struct package *p)
+int package_measure(struct package *p)
 {
-    p->target_s = 1;
+    if (p->target_s < 1)
+        p->target_s = 1;
     for (size_t i = 0; i < p->n_renditions; i++) {
         struct package_rendition *pr = &p->renditions[i];
         total(p, pr);
@@ -368,7 +363,7 @@ static int join(struct joiner *j)
     struct package *p = j->pkg;
 
     for (size_t i = 0; i < p->n_results; i++) {
-        int r = join_result(j, p->results[i]);
+        int r = package_join(j, p->results[i]);
         if (r < 0)
             return r;
     }
@@ -388,7 +383,7 @@ int package_build(const struct plan *plan, const struct task_result *const *resu
 
     j.redo.tasks = calloc(n_results + 1, sizeof(*j.redo.tasks));
     int r = p && j.redo.tasks ? join(&j) : no_memory(err);
-    if (r == 0 && measure_all(p) < 0)
+    if (r == 0 && package_measure(p) < 0)
         r = no_memory(err);
     if (r == -EPROTO && ret_redo)
         *ret_redo = j.redo;

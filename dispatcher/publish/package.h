@@ -50,6 +50,8 @@ struct package {
     struct package_rendition *renditions; /* in the plan's order: video first */
     size_t n_renditions, n_video;
     unsigned target_s;     /* EXT-X-TARGETDURATION of all media playlists */
+    unsigned gop_target_s; /* what that of I-frame playlists is at least */
+    int growing;           /* of package_build_early(): there is more to come */
     int64_t min_buffer_ms; /* MPD@minBufferTime: the longest segment */
 };
 
@@ -82,6 +84,24 @@ int package_build(const struct plan *plan, const struct task_result *const *resu
                   size_t n_results, struct package **ret, struct package_redo *ret_redo,
                   struct err *err);
 void package_unbuild(struct package *p); /* NULL is a no-op */
+
+/* Of the results that are there so far (in any order; plan and results
+ * borrowed as above), what can be played already, and what it will be at the
+ * end is this with more behind it:
+ *   - the H.264 renditions, which every player knows (all video renditions
+ *     where none is H.264), each with its first segments, as many as there
+ *     are in all of them without a hole;
+ *   - all audio renditions: whole, but shown only up to where video ends.
+ * Target durations are those of the finished package, known from the plan
+ * and from audio; rates are as measured so far. What isn't as planned, or has
+ * another init segment than chunk 0, counts as not there: package_build()
+ * is who tells of it.
+ *
+ * Returns 0, with *ret NULL where it isn't enough: no segment of one of these
+ * renditions, sound not done, or a package without video; -ENOMEM
+ * (ERR_RESOURCE). */
+int package_build_early(const struct plan *plan, const struct task_result *const *results,
+                        size_t n_results, struct package **ret, struct err *err);
 
 /* "video" or "audio": the folder that a rendition's folder is in. */
 const char *package_folder(const struct package_rendition *r);

@@ -22,6 +22,7 @@ struct sheet {
 struct sheets {
     struct sheet *items;
     size_t n;
+    const char *cache; /* of playlists and manifest */
 };
 
 static void sheets_releasep(struct sheets *l)
@@ -50,7 +51,7 @@ static struct sheet *next_sheet(struct sheets *l, const struct package_rendition
         return NULL;
     }
     s->type = type;
-    s->cache = OBJECT_CACHE_LIST;
+    s->cache = l->cache;
     l->n++;
     return s;
 }
@@ -64,24 +65,35 @@ static int add_rendition(struct sheets *l, const struct package *p,
         return res;
 
     s = next_sheet(l, r, "iframe.m3u8", OBJECT_TYPE_HLS);
-    return s ? hls_iframes(r, &s->text, &s->len, err) : no_memory(err);
+    return s ? hls_iframes(p, r, &s->text, &s->len, err) : no_memory(err);
 }
 
-/* In the order in which they are stored. */
-static int add_playlists(struct sheets *l, const struct package *p, struct err *err)
+static int add_media(struct sheets *l, const struct package *p, struct err *err)
 {
     for (size_t i = 0; i < p->n_renditions; i++) {
         int r = add_rendition(l, p, &p->renditions[i], err);
         if (r < 0)
             return r;
     }
+    return 0;
+}
 
-    struct sheet *s = next_sheet(l, NULL, "manifest.mpd", OBJECT_TYPE_DASH);
-    int r = s ? dash_manifest(p, &s->text, &s->len, err) : no_memory(err);
+static int add_master(struct sheets *l, const struct package *p, struct err *err)
+{
+    struct sheet *s = next_sheet(l, NULL, "master.m3u8", OBJECT_TYPE_HLS);
+    return s ? hls_master(p, &s->text, &s->len, err) : no_memory(err);
+}
+
+/* In the order in which they are stored. */
+static int add_playlists(struct sheets *l, const struct package *p, struct err *err)
+{
+    int r = add_media(l, p, err);
     if (r < 0)
         return r;
-    s = next_sheet(l, NULL, "master.m3u8", OBJECT_TYPE_HLS);
-    return s ? hls_master(p, &s->text, &s->len, err) : no_memory(err);
+
+    struct sheet *s = next_sheet(l, NULL, "manifest.mpd", OBJECT_TYPE_DASH);
+    r = s ? dash_manifest(p, &s->text, &s->len, err) : no_memory(err);
+    return r < 0 ? r : add_master(l, p, err);
 }
 
 static int add_receipt(struct sheets *l, const struct package *p, const struct receipt_job *job,
@@ -105,21 +117,84 @@ static int add_receipt(struct sheets *l, const struct package *p, const struct r
     return receipt_make(p, job, texts, n, &s->text, &s->len, err);
 }
 
+/* Durable each, not just the last: after a power cut the master may not be
+ * the only one that is there. */
+static int put(struct store *s, const struct sheet *sh, struct err *err)
+{
+    const struct store_put_opts opts = { sh->type, sh->cache, 1, 0 };
+    return s->ops->put(s, sh->key, sh->text, sh->len, &opts, err);
+}
+
+static int sheets_init(struct sheets *l, const struct package *p, const char *cache)
+{
+    l->cache = cache;
+    l->items = calloc(2 * p->n_renditions + 3, sizeof(*l->items));
+    return l->items ? 0 : -ENOMEM;
+}
+
 int package_publish(const struct package *p, const struct receipt_job *job, struct store *s,
                     struct err *err)
 {
     _cleanup_(sheets_releasep) struct sheets l = { 0 };
-    l.items = calloc(2 * p->n_renditions + 3, sizeof(*l.items));
 
-    int r = l.items ? add_playlists(&l, p, err) : no_memory(err);
+    int r = sheets_init(&l, p, OBJECT_CACHE_LIST) == 0 ? add_playlists(&l, p, err) : no_memory(err);
     if (r == 0)
         r = add_receipt(&l, p, job, err);
-    for (size_t i = 0; i < l.n && r == 0; i++) {
-        const struct sheet *sh = &l.items[i];
-        /* Durable each, not just the last: after a power cut the master may
-         * not be the only one that is there. */
-        const struct store_put_opts opts = { sh->type, sh->cache, 1 };
-        r = s->ops->put(s, sh->key, sh->text, sh->len, &opts, err);
-    }
+    for (size_t i = 0; i < l.n && r == 0; i++)
+        r = put(s, &l.items[i], err);
     return r;
+}
+
+/* Whether what is stored under the sheet's key is the sheet already, or has
+ * more behind it: 1, else 0, or negative. */
+static int is_stored(struct store *s, const struct sheet *sh, struct err *err)
+{
+    _cleanup_free_ char *old = malloc(sh->len);
+    size_t n = 0, off = 0;
+
+    if (!old)
+        return no_memory(err);
+    while (off < sh->len) {
+        int r = s->ops->get_range(s, sh->key, NULL, off, old + off, sh->len - off, &n, err);
+        if (r < 0)
+            return r == -ENOENT ? 0 : r;
+        if (n == 0)
+            return 0;
+        off += n;
+    }
+    return memcmp(old, sh->text, sh->len) == 0;
+}
+
+static int put_missing(struct store *s, struct sheet *const *list, size_t n, struct err *err)
+{
+    int r = 0;
+
+    if (n > 0 && s->ops->sync)
+        r = s->ops->sync(s, err);
+    for (size_t i = 0; i < n && r == 0; i++)
+        r = put(s, list[i], err);
+    return r;
+}
+
+int package_publish_early(const struct package *p, struct store *s, struct err *err)
+{
+    _cleanup_(sheets_releasep) struct sheets l = { 0 };
+    _cleanup_free_ struct sheet **missing = NULL;
+    size_t n = 0;
+
+    if (sheets_init(&l, p, OBJECT_CACHE_GROWING) < 0)
+        return no_memory(err);
+    int r = add_media(&l, p, err);
+    if (r == 0)
+        r = add_master(&l, p, err);
+    missing = calloc(l.n + 1, sizeof(struct sheet *));
+    if (r == 0 && !missing)
+        r = no_memory(err);
+    for (size_t i = 0; i < l.n && r == 0; i++) {
+        r = is_stored(s, &l.items[i], err);
+        if (r == 0)
+            missing[n++] = &l.items[i];
+        r = r < 0 ? r : 0;
+    }
+    return r < 0 ? r : put_missing(s, missing, n, err);
 }

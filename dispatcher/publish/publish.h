@@ -21,4 +21,12 @@ struct store;
 int package_publish(const struct package *p, const struct receipt_job *job, struct store *s,
                     struct err *err);
 
+/* The playlists of a growing package (package_build_early()), media first,
+ * then the master; neither manifest nor receipt. Caches keep them for
+ * seconds. A playlist that is stored already, the same or with more behind
+ * it, is let alone: what players have seen is never taken back. Segments are
+ * made durable before a playlist names them; the caller has checked that they
+ * are there (package_check_named()). Errors as above. */
+int package_publish_early(const struct package *p, struct store *s, struct err *err);
+
 #endif

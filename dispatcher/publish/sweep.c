@@ -1,0 +1,286 @@
+#include "sweep.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "../../common/base/cleanup.h"
+#include "../../common/base/err.h"
+#include "../../common/store/store.h"
+
+#define RECEIPT "job.json"
+
+enum {
+    RECEIPT_MAX = 256 << 20, /* bytes; about 400 for each segment */
+    RENDITION_MAX = 64,      /* characters of a name, as on the wire */
+};
+
+static int no_memory(struct err *err)
+{
+    return err_set(err, -ENOMEM, ERR_RESOURCE, "out of memory while looking for left-over objects");
+}
+
+/* ---- names ---- */
+
+static int is_segment(const char *file)
+{
+    unsigned number = 0;
+    char again[32];
+
+    if (strcmp(file, "init.mp4") == 0)
+        return 1;
+    if (sscanf(file, "seg-%9u.m4s", &number) != 1 || number == 0)
+        return 0;
+    (void)snprintf(again, sizeof(again), "seg-%05u.m4s", number);
+    return strcmp(file, again) == 0;
+}
+
+enum sweep_kind sweep_kind_of(const char *key)
+{
+    int is_video = strncmp(key, "video/", 6) == 0;
+
+    if (strcmp(key, "master.m3u8") == 0)
+        return SWEEP_MASTER;
+    if (strcmp(key, "manifest.mpd") == 0)
+        return SWEEP_MANIFEST;
+    if (strcmp(key, RECEIPT) == 0)
+        return SWEEP_RECEIPT;
+    if (!is_video && strncmp(key, "audio/", 6) != 0)
+        return SWEEP_NOT_OURS;
+
+    const char *name = key + 6;
+    size_t n = strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789-");
+    if (n == 0 || n > RENDITION_MAX || name[n] != '/')
+        return SWEEP_NOT_OURS;
+    const char *file = name + n + 1;
+    if (strcmp(file, "index.m3u8") == 0 || (is_video && strcmp(file, "iframe.m3u8") == 0))
+        return SWEEP_PLAYLIST;
+    return is_segment(file) ? SWEEP_SEGMENT : SWEEP_NOT_OURS;
+}
+
+/* ---- what the receipt names ---- */
+
+struct names {
+    json_t *receipt;   /* holds the keys; NULL: there is none */
+    const char **keys; /* sorted */
+    size_t n, room;
+    int other_job; /* it is not the receipt of ours */
+};
+
+static void names_releasep(struct names *l)
+{
+    json_decref(l->receipt);
+    free(l->keys);
+}
+
+static int by_text(const void *a, const void *b)
+{
+    return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+static int is_named(const struct names *l, const char *key)
+{
+    return l->n > 0 && bsearch(&key, l->keys, l->n, sizeof(*l->keys), by_text) != NULL;
+}
+
+static int broken(struct err *err, const char *what)
+{
+    return err_set(err, -EPROTO, ERR_INPUT,
+                   RECEIPT " is no receipt (%s): nothing is removed; look at it, and remove it by "
+                           "hand",
+                   what);
+}
+
+/* `key` is what every entry of a receipt calls its name. */
+static int add_key(struct names *l, const json_t *entry, struct err *err)
+{
+    const char *key = json_string_value(json_object_get(entry, "key"));
+    enum sweep_kind kind = key ? sweep_kind_of(key) : SWEEP_NOT_OURS;
+
+    if (kind == SWEEP_NOT_OURS || kind == SWEEP_RECEIPT)
+        return broken(err, "it names what no package has");
+    if (l->n == l->room) {
+        size_t room = l->room ? 2 * l->room : 256;
+        const char **grown = reallocarray(l->keys, room, sizeof(*grown));
+        if (!grown)
+            return no_memory(err);
+        l->keys = grown;
+        l->room = room;
+    }
+    l->keys[l->n++] = key;
+    return 0;
+}
+
+static int add_all(struct names *l, const json_t *list, const char *what, struct err *err)
+{
+    size_t i;
+    json_t *item;
+    int r = json_array_size(list) > 0 ? 0 : broken(err, what);
+
+    json_array_foreach (list, i, item) {
+        if (r == 0)
+            r = add_key(l, item, err);
+    }
+    return r;
+}
+
+static int add_renditions(struct names *l, const json_t *list, struct err *err)
+{
+    size_t i;
+    json_t *item;
+    int r = json_array_size(list) > 0 ? 0 : broken(err, "without renditions");
+
+    json_array_foreach (list, i, item) {
+        if (r == 0)
+            r = add_key(l, json_object_get(item, "init"), err);
+        if (r == 0)
+            r = add_all(l, json_object_get(item, "segments"), "a rendition without segments", err);
+    }
+    return r;
+}
+
+static int read_all(struct store *s, uint64_t size, const char *etag, char *buf, struct err *err)
+{
+    size_t off = 0, n = 0;
+    int r = 0;
+
+    while (r == 0 && off < size) {
+        r = s->ops->get_range(s, RECEIPT, etag, off, buf + off, (size_t)size - off, &n, err);
+        if (r == 0 && n == 0)
+            r = broken(err, "it ends early");
+        off += n;
+    }
+    return r;
+}
+
+static int parse(const char *text, size_t len, const char *job, struct names *ret, struct err *err)
+{
+    json_error_t je;
+    int v = 0;
+    const char *id = NULL;
+
+    ret->receipt = json_loadb(text, len, JSON_REJECT_DUPLICATES, &je);
+    if (!ret->receipt)
+        return json_error_code(&je) == json_error_out_of_memory ? no_memory(err)
+                                                                : broken(err, "not JSON");
+    if (json_unpack(ret->receipt, "{s:i, s:s}", "v", &v, "job", &id) < 0 || v != 1)
+        return broken(err, "not of version 1");
+    ret->other_job = strcmp(id, job) != 0;
+    int r = add_renditions(ret, json_object_get(ret->receipt, "renditions"), err);
+    if (r == 0)
+        r = add_all(ret, json_object_get(ret->receipt, "texts"), "without playlists", err);
+    if (r == 0)
+        qsort(ret->keys, ret->n, sizeof(*ret->keys), by_text);
+    return r;
+}
+
+static int names_read(struct store *s, const char *job, struct names *ret, struct err *err)
+{
+    struct store_stat st;
+    int r = s->ops->head(s, RECEIPT, &st, err);
+
+    if (r < 0)
+        return r == -ENOENT ? 0 : r;
+    if (st.size_bytes > RECEIPT_MAX)
+        return err_set(err, -EFBIG, ERR_INPUT, RECEIPT " has %" PRIu64 " bytes, more than %d",
+                       st.size_bytes, RECEIPT_MAX);
+    _cleanup_free_ char *text = malloc((size_t)st.size_bytes + 1);
+    if (!text)
+        return no_memory(err);
+    r = read_all(s, st.size_bytes, st.etag, text, err);
+    return r < 0 ? r : parse(text, (size_t)st.size_bytes, job, ret, err);
+}
+
+/* ---- what is removed ---- */
+
+struct victim {
+    char *key;
+    enum sweep_kind kind;
+};
+
+struct victims {
+    struct victim *items;
+    size_t n, room;
+    const struct names *keep; /* NULL: nothing */
+    struct err *err;
+};
+
+static void victims_releasep(struct victims *l)
+{
+    for (size_t i = 0; i < l->n; i++)
+        free(l->items[i].key);
+    free(l->items);
+}
+
+static int in_turn(const void *a, const void *b)
+{
+    const struct victim *x = a, *y = b;
+    return x->kind != y->kind ? (int)x->kind - (int)y->kind : strcmp(x->key, y->key);
+}
+
+static int consider(void *arg, const char *key, const struct store_stat *st)
+{
+    struct victims *l = arg;
+    enum sweep_kind kind = sweep_kind_of(key);
+
+    (void)st;
+    if (kind == SWEEP_NOT_OURS || (l->keep && (is_named(l->keep, key) || kind == SWEEP_RECEIPT)))
+        return 0;
+    if (l->n == l->room) {
+        size_t room = l->room ? 2 * l->room : 256;
+        struct victim *grown = reallocarray(l->items, room, sizeof(*grown));
+        if (!grown)
+            return no_memory(l->err);
+        l->items = grown;
+        l->room = room;
+    }
+    l->items[l->n].key = strdup(key);
+    if (!l->items[l->n].key)
+        return no_memory(l->err);
+    l->items[l->n++].kind = kind;
+    return 0;
+}
+
+/* Asked for by name: a listing of all might be that of a whole bucket. */
+static int consider_tops(struct store *s, struct victims *l)
+{
+    static const char *const tops[] = { "master.m3u8", "manifest.mpd", RECEIPT };
+    struct store_stat st;
+    int r = 0;
+
+    for (size_t i = 0; i < sizeof(tops) / sizeof(tops[0]) && r == 0; i++) {
+        r = s->ops->head(s, tops[i], &st, l->err);
+        if (r == 0)
+            r = consider(l, tops[i], &st);
+        else if (r == -ENOENT)
+            r = 0;
+    }
+    return r;
+}
+
+int package_sweep(struct store *s, const char *job, int everything, size_t *ret_removed,
+                  struct err *err)
+{
+    _cleanup_(names_releasep) struct names names = { 0 };
+    _cleanup_(victims_releasep) struct victims l = { .err = err };
+    int r = names_read(s, job, &names, err);
+
+    *ret_removed = 0;
+    if (r < 0)
+        return r;
+    if (names.receipt && (!everything || names.other_job))
+        l.keep = &names;
+    if ((r = consider_tops(s, &l)) < 0 || (r = s->ops->list(s, "video/", consider, &l, err)) < 0 ||
+        (r = s->ops->list(s, "audio/", consider, &l, err)) < 0)
+        return r;
+    if (l.n > 0)
+        qsort(l.items, l.n, sizeof(*l.items), in_turn);
+    for (size_t i = 0; i < l.n && r == 0; i++) {
+        r = s->ops->del(s, l.items[i].key, err);
+        *ret_removed += r == 0;
+    }
+    return r;
+}
