@@ -1,4 +1,4 @@
-/* engine.h - the dispatcher: admits jobs, plans them in a child, releases
+/* engine.h - the dispatcher: admits jobs, plans them in children, releases
  * tasks, collects results, publishes packages.
  *
  * The same engine runs inside `gopmill run` (embedded queue, file store, one
@@ -7,7 +7,10 @@
  * again on the same database it goes on where it was.
  *
  * One thread owns a dispatcher and calls every function here, except
- * dispatcher_wake(), which any thread or signal-handling loop may call.
+ * dispatcher_wake() and dispatcher_call(), which any thread may. That thread
+ * waits for nothing but its database: sources are looked at, planned and packages
+ * published by threads of its own, messages are received and sent by others
+ * (inbox.h), and what came in meanwhile is applied in one transaction.
  */
 #ifndef GOPMILL_DISPATCHER_ENGINE_H
 #define GOPMILL_DISPATCHER_ENGINE_H
@@ -15,8 +18,10 @@
 #include "../common/base/err.h"
 #include "../common/wire/plan.h"
 
+struct board;
 struct clock;
 struct queue;
+struct store_env;
 struct dispatcher;
 
 /* queued -> planning -> running -> publishing -> done; failed, canceled. */
@@ -36,27 +41,70 @@ const char *job_state_name(enum job_state s);
 enum task_state { TASK_WAITING, TASK_RELEASED, TASK_DONE, TASK_DEAD, TASK_STATE_MAX };
 const char *task_state_name(enum task_state s);
 
+enum { JOB_PRIORITY_MAX = 9, JOB_PRIORITY_DEFAULT = 5 };
+
 struct job_request {
     const char *id;     /* the idempotency key */
     const char *source; /* URL */
+    const char *etag;   /* of the source; NULL or "": what is there when it is planned */
     const char *output; /* prefix URL */
     const char *ladder; /* the ladder's text (YAML), inline */
     const char *ladder_name;
     double chunk_seconds, segment_seconds, gop_seconds; /* 0: planner's or ladder's choice */
     unsigned chunk_count;                               /* 0: planner's choice (tests) */
+
+    unsigned priority;    /* 0 to 9, higher goes first */
+    const char *tenant;   /* fairness is among tenants; NULL: "" */
+    const char *notify;   /* webhook URL for its end; NULL: none */
+    const char *metadata; /* JSON text, echoed back; NULL: none */
+};
+
+/* A job came to its end, or its last end was not yet told (see
+ * dispatcher_notified()). Borrowed for the call. */
+struct job_end {
+    const char *id, *notify, *metadata;
+    enum job_state state;
+    const struct err *error;
 };
 
 struct dispatcher_config {
     const char *db_path;       /* job database; made if it isn't there */
     struct queue *queue;       /* borrowed */
+    struct store_env *stores;  /* borrowed; NULL: file:// only */
+    struct board *board;       /* borrowed: kept up to date for readers; NULL: none */
     const struct clock *clock; /* NULL: the system's */
-    unsigned slots;            /* of the farm, a hint for chunk sizes and queue depth */
+    unsigned slots;            /* of the farm, as long as no worker's heartbeat says better */
+    unsigned queue_min;        /* released tasks are held at twice the slots, but at least at this;
+                                * 0: no minimum. A farm: 64 */
     unsigned max_attempts;     /* of a task; 0: 4 */
     int64_t retry_base_ms;     /* first back-off; 0: 500; doubles, with jitter */
+    unsigned planners;         /* jobs planned at once; 0: 1 */
+    unsigned publishers;       /* packages checked and published at once; 0: 1 */
+    int early_playlists;       /* playable before finished: playlists of type EVENT while it runs */
+    int64_t lost_after_ms;     /* a released task that no live worker says to have, and whose turn
+                                * was over long ago, is released again; 0: 10 minutes */
+    int64_t keep_failed_ms;    /* segments of failed and canceled jobs stay so long for a requeue;
+                                * 0: for ever */
+
+    /* Told on the dispatcher's thread, after the commit; may be NULL. At least once for each end of
+     * a job that has `notify`. */
+    void (*on_end)(void *arg, const struct job_end *e);
+    void *arg;
 };
 
 int dispatcher_new(const struct dispatcher_config *cfg, struct dispatcher **ret, struct err *err);
+/* Kills planners, waits for what is being published, and for tasks that are being given to
+ * the queue: close that first where its broker may be away. NULL is a no-op. */
 void dispatcher_free(struct dispatcher *d);
+
+/* Have `fn` called on the dispatcher's thread, among what else it applies,
+ * and return what it returned once that is committed. Calls that came
+ * together share one commit. -ESHUTDOWN where the dispatcher goes down, -ETIMEDOUT (both
+ * ERR_RESOURCE) where it was not even begun within timeout_ms. `fn` may use every function of this
+ * header but _step, _free and _call; where it fails, it must have changed nothing. */
+int dispatcher_call(struct dispatcher *d,
+                    int (*fn)(struct dispatcher *d, void *arg, struct err *err), void *arg,
+                    int timeout_ms, struct err *err);
 
 /* Accept a job: in the database when this returns 0. The same id with the
  * same source, output, ladder and options again: 0, and work that was done
@@ -71,7 +119,38 @@ int dispatcher_submit(struct dispatcher *d, const struct job_request *req, struc
 int dispatcher_step(struct dispatcher *d, int timeout_ms, struct err *err);
 void dispatcher_wake(struct dispatcher *d); /* end a waiting step early */
 
+/* Its tasks are taken out of the queue by workers that hear of it (event
+ * "event.job.<id>.canceled"), running ones are killed. -EALREADY (ERR_USAGE)
+ * where it has ended. */
 int dispatcher_cancel(struct dispatcher *d, const char *id, struct err *err);
+
+/* Encode again: of a failed or canceled job what is missing (chunk < 0,
+ * rendition NULL: like submitting it again); of a planned job that has ended, also what was done of
+ * that chunk, or of the tasks that make that rendition. -ENOENT: no such job, chunk or rendition;
+ * -EBUSY: it hasn't ended; both ERR_USAGE. */
+int dispatcher_requeue(struct dispatcher *d, const char *id, int chunk, const char *rendition,
+                       struct err *err);
+
+/* Forget a job that has ended (-EBUSY, ERR_USAGE otherwise). Objects that no published receipt
+ * names are removed from its output in the background; with `package` the published package, too.
+ */
+int dispatcher_delete(struct dispatcher *d, const char *id, int package, struct err *err);
+
+/* The end of that job was told. */
+int dispatcher_notified(struct dispatcher *d, const char *id, struct err *err);
+
+/* A message that nobody could use, kept for a person: the newest 1000. */
+int dispatcher_dead_letter(struct dispatcher *d, const char *queue, const char *reason,
+                           const char *body, size_t len, struct err *err);
+
+struct dead_letter {
+    int64_t at_ms; /* wall */
+    const char *queue, *reason, *body;
+};
+/* Newest first; valid during the call; a non-zero return ends it. From the database. */
+int dispatcher_dead_letters(struct dispatcher *d,
+                            int (*each)(void *arg, const struct dead_letter *l), void *arg,
+                            struct err *err);
 
 struct task_status {
     char id[64];

@@ -1,23 +1,24 @@
-/* engine_collect.c - results into the database: one transaction for what is
- * there, then the acks. Applying a result twice changes nothing. */
+/* engine_collect.c - what came from the queue, into the database. Applying a
+ * result twice changes nothing. */
 #include <errno.h>
-#include <inttypes.h>
 #include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "../common/base/cleanup.h"
 #include "../common/base/log.h"
+#include "../common/base/utf8.h"
 #include "../common/queue/queue.h"
 #include "../common/wire/result.h"
 #include "job.h"
 #include "publish/package.h"
 
 enum {
-    BATCH_MAX = 64,
     DEFAULT_ATTEMPTS = 4,
     DEFAULT_RETRY_MS = 500,
     DOUBLINGS_MAX = 7,
+    DEAD_KEPT = 1000,
+    DEAD_BODY_MAX = 64 << 10, /* of a dead letter, kept */
 };
 
 /* ---- failed attempts ---- */
@@ -33,7 +34,7 @@ static uint64_t next_random(struct dispatcher *d)
 
 /* Doubles with each failure; the jitter of half of it either way keeps tasks
  * that failed together from coming back together. */
-static int64_t backoff_ms(struct dispatcher *d, unsigned failures)
+int64_t engine_backoff_ms(struct dispatcher *d, unsigned failures)
 {
     int64_t base = d->cfg.retry_base_ms > 0 ? d->cfg.retry_base_ms : DEFAULT_RETRY_MS;
     unsigned doublings = failures > DOUBLINGS_MAX ? DOUBLINGS_MAX : failures - 1;
@@ -42,12 +43,11 @@ static int64_t backoff_ms(struct dispatcher *d, unsigned failures)
     return delay / 2 + (int64_t)(next_random(d) % (uint64_t)(delay + 1));
 }
 
-static unsigned attempts_allowed(const struct dispatcher *d)
+unsigned engine_attempts_allowed(const struct dispatcher *d)
 {
     return d->cfg.max_attempts ? d->cfg.max_attempts : DEFAULT_ATTEMPTS;
 }
 
-/* The job ends; what it still has in the queue is let run out. */
 static int fail_job(struct dispatcher *d, struct live_job *j, const struct live_task *t,
                     const struct err *why, struct err *err)
 {
@@ -66,15 +66,16 @@ static int fail_job(struct dispatcher *d, struct live_job *j, const struct live_
 int engine_attempt_failed(struct dispatcher *d, struct live_job *j, struct live_task *t,
                           const struct err *why, struct err *err)
 {
-    int again = err_class_retried(why->cls) && t->failures + 1 < attempts_allowed(d);
+    int again = err_class_retried(why->cls) && t->failures + 1 < engine_attempts_allowed(d);
 
     j->attempts_failed++;
+    d->totals.attempts_failed++;
     t->failures++;
     log_event(LOG_INFO, "task.attempt-failed", LSTR("job", j->id), LSTR("task", t->id),
               LINT("attempt", t->attempt), LSTR("class", err_class_name(why->cls)),
               LSTR("error", why->text));
     if (again) {
-        t->not_before_ms = d->clock->wall_ms(d->clock) + backoff_ms(d, t->failures);
+        t->not_before_ms = d->clock->wall_ms(d->clock) + engine_backoff_ms(d, t->failures);
         t->attempt++;
         return task_move(d, j, t, TASK_RETRY, why, err);
     }
@@ -85,69 +86,117 @@ int engine_attempt_failed(struct dispatcher *d, struct live_job *j, struct live_
 int engine_redo(struct dispatcher *d, struct live_job *j, struct live_task *t, int counted,
                 const struct err *why, struct err *err)
 {
-    int r = jobdb_set_result(d->db, j->id, t->id, NULL, err);
+    int r = engine_begin(d, err);
 
+    if (r == 0)
+        r = jobdb_set_result(d->db, j->id, t->id, NULL, err);
     if (r < 0)
         return r;
     log_event(LOG_INFO, "task.redo", LSTR("job", j->id), LSTR("task", t->id),
               LSTR("error", why->text));
     t->attempt++;
+    j->frames_done -= t->frames;
     t->frames = 0;
     t->not_before_ms = 0;
+    d->totals.redone++;
     if (counted) {
         t->failures++;
         j->attempts_failed++;
     }
     r = task_move(d, j, t, TASK_REDO, why, err);
-    if (r == 0 && counted && t->failures >= attempts_allowed(d))
+    if (r == 0 && counted && t->failures >= engine_attempts_allowed(d))
         r = fail_job(d, j, t, why, err);
     return r;
 }
 
 /* ---- results ---- */
 
-static void note_first_frame(struct live_job *j, const struct live_task *t,
+static void note_first_frame(struct dispatcher *d, struct live_job *j, const struct live_task *t,
                              const struct task_result *r)
 {
-    if (!t->released_ns || r->first_frame_s <= 0 || t->audio)
+    if (t->released_at == NOT_RELEASED || r->first_frame_s <= 0 || t->audio)
         return;
-    double s = (double)(t->released_ns - j->submit_ns) / (double)NS_PER_S + r->first_frame_s;
+    int64_t waited = d->released[t->released_at].released_ns - j->submit_ns;
+    double s = (double)waited / (double)NS_PER_S + r->first_frame_s;
     if (j->first_frame_s <= 0 || s < j->first_frame_s)
         j->first_frame_s = s;
 }
 
-static uint64_t best_frames(const struct live_job *j, const struct task_result *r)
+static uint64_t best_frames(const struct plan *plan, const struct task_result *r)
 {
-    for (size_t i = 0; i < r->n_renditions && j->plan.n_renditions > 0; i++)
-        if (strcmp(r->renditions[i].name, j->plan.renditions[0].name) == 0)
+    for (size_t i = 0; i < r->n_renditions && plan->n_renditions > 0; i++)
+        if (strcmp(r->renditions[i].name, plan->renditions[0].name) == 0)
             return r->renditions[i].frames;
     return 0;
 }
 
-/* Compare with the plan what the worker says that it made. */
-static int check(struct dispatcher *d, const struct live_job *j, const struct live_task *t,
-                 const struct task_result *r, struct err *why)
+/* What package_check_result() looks at of a task, borrowed from the plan:
+ * reading its message back from the database would cost more than the rest. */
+static int as_planned(const struct plan *p, const struct live_task *t, struct task *ret)
 {
-    _cleanup_free_ char *body = NULL;
-    struct task task = { 0 };
-    int ret = jobdb_task_body(d->db, j->id, t->id, &body, why);
+    size_t n_audio = p->n_renditions - p->n_video;
+    const struct task_group *g = t->audio || t->group >= p->n_groups ? NULL : &p->groups[t->group];
 
-    if (ret == 0)
-        ret = task_from_text(body, strlen(body), &task, why);
-    if (ret == 0)
-        ret = package_check_result(&j->plan, &task, r, why);
-    task_release(&task);
+    *ret = (struct task){ .id = (char *)t->id, .kind = t->audio ? TASK_AUDIO : TASK_VIDEO };
+    ret->chunk.index = t->chunk;
+    ret->n_renditions = t->audio ? n_audio : g ? g->n_renditions : 0;
+    ret->renditions = calloc(ret->n_renditions + 1, sizeof(*ret->renditions));
+    for (size_t i = 0; ret->renditions && i < ret->n_renditions; i++)
+        ret->renditions[i] = p->renditions[t->audio ? p->n_video + i : g->renditions[i]];
+    return ret->renditions ? 0 : -ENOMEM;
+}
+
+/* Compare with the plan what the worker says that it made. */
+static int check(const struct plan *plan, const struct live_task *t, const struct task_result *r,
+                 struct err *why)
+{
+    struct task task;
+
+    if (as_planned(plan, t, &task) < 0)
+        return engine_no_memory(why);
+    int ret = package_check_result(plan, &task, r, why);
+    free(task.renditions);
     return ret;
+}
+
+static void count_result(struct dispatcher *d, const struct live_task *t,
+                         const struct task_result *r)
+{
+    uint64_t frames = 0;
+
+    d->totals.bytes_read += r->bytes_read;
+    for (size_t i = 0; i < r->n_renditions; i++) {
+        frames += r->renditions[i].frames;
+        for (size_t k = 0; k < r->renditions[i].n_segments; k++)
+            d->totals.bytes_made += r->renditions[i].segments[k].size_bytes;
+    }
+    engine_measured(d, t->encoder, t->cost, r->cpu_s, frames);
 }
 
 static int apply_done(struct dispatcher *d, struct live_job *j, struct live_task *t,
                       const struct task_result *r, const char *text, struct err *err)
 {
-    t->cpu_s += r->cpu_s;
-    t->frames = best_frames(j, r);
-    note_first_frame(j, t, r);
-    int ret = jobdb_set_result(d->db, j->id, t->id, text, err);
-    return ret < 0 ? ret : task_move(d, j, t, TASK_RESULT, NULL, err);
+    const struct plan *plan;
+    int ret = job_plan(d, j, &plan, err);
+
+    if (ret < 0)
+        return ret;
+    t->cpu_s += (float)r->cpu_s;
+    j->cpu_s += r->cpu_s;
+    t->frames = best_frames(plan, r);
+    j->frames_done += t->frames;
+    note_first_frame(d, j, t, r);
+    count_result(d, t, r);
+    if (t->released_at != NOT_RELEASED && d->released[t->released_at].seq > d->seen_seq)
+        d->seen_seq = d->released[t->released_at].seq;
+    ret = engine_begin(d, err);
+    if (ret == 0)
+        ret = jobdb_set_result(d->db, j->id, t->id, text, err);
+    if (ret == 0)
+        ret = task_move(d, j, t, TASK_RESULT, NULL, err);
+    if (ret == 0)
+        engine_tell(d, EFFECT_TASK, j, NULL, t);
+    return ret;
 }
 
 static int apply_failed(struct dispatcher *d, struct live_job *j, struct live_task *t,
@@ -155,26 +204,56 @@ static int apply_failed(struct dispatcher *d, struct live_job *j, struct live_ta
 {
     if (t->state != TASK_RELEASED || r->attempt != t->attempt)
         return 0; /* late: another attempt is on its way */
-    t->cpu_s += r->cpu_s;
+    t->cpu_s += (float)r->cpu_s;
+    j->cpu_s += r->cpu_s;
     if (j->state != JOB_RUNNING || why->cls == ERR_CANCELED)
         return task_move(d, j, t, TASK_LOST, why, err);
     return engine_attempt_failed(d, j, t, why, err);
 }
 
-static int apply(struct dispatcher *d, const struct task_result *r, const char *text,
-                 struct err *err)
+/* The task that a message names, also one of a job that has ended. */
+static int find_task(struct dispatcher *d, const char *job, const char *id, struct live_job **ret_j,
+                     struct live_task **ret_t, struct err *err)
 {
-    struct live_job *j = job_find(d, r->job);
-    struct live_task *t = j && j->loaded ? job_task(j, r->task) : NULL;
-    struct err why = r->error;
+    struct live_job *j = job ? job_find(d, job) : NULL;
+    int r = j && id ? job_load(d, j, err) : 0;
 
+    *ret_j = j;
+    *ret_t = r == 0 && j && id ? job_task(j, id) : NULL;
+    return r;
+}
+
+/* A plan that can't be read is the end of its job, not of the dispatcher. */
+static int no_plan(struct dispatcher *d, struct live_job *j, int r, const struct err *why,
+                   struct err *err)
+{
+    if (why->cls != ERR_INTERNAL && why->cls != ERR_INPUT)
+        return err_set(err, r, why->cls, "%s", why->text);
+    return job_ended(j) ? 0 : job_move(d, j, JOB_FAIL, why, err);
+}
+
+static int apply_result(struct dispatcher *d, const struct task_result *r, const char *text,
+                        struct err *err)
+{
+    struct live_job *j;
+    struct live_task *t;
+    const struct plan *plan;
+    struct err why = r->error, why_not = { 0 };
+    int ret = find_task(d, r->job, r->task, &j, &t, err);
+
+    d->totals.results++;
+    if (ret < 0)
+        return ret;
     if (!t || t->state == TASK_DONE || t->state == TASK_DEAD) {
         log_event(LOG_DEBUG, "result.ignored", LSTR("job", r->job), LSTR("task", r->task),
                   LINT("attempt", r->attempt));
         return 0;
     }
+    ret = job_plan(d, j, &plan, &why_not);
+    if (ret < 0)
+        return no_plan(d, j, ret, &why_not, err);
     /* A late success counts: equal tasks give equal bytes. */
-    if (why.cls == ERR_NONE && check(d, j, t, r, &why) == 0)
+    if (why.cls == ERR_NONE && check(plan, t, r, &why) == 0)
         return apply_done(d, j, t, r, text, err);
     return apply_failed(d, j, t, r, &why, err);
 }
@@ -188,103 +267,94 @@ static int apply_unreadable(struct dispatcher *d, const struct queue_msg *m, con
     const char *job = json_string_value(json_object_get(json, "job"));
     const char *id = json_string_value(json_object_get(json, id_key));
     json_int_t attempt = json_integer_value(json_object_get(json, "attempt"));
-    struct live_job *j = job ? job_find(d, job) : NULL;
-    struct live_task *t = j && j->loaded && id ? job_task(j, id) : NULL;
     struct task_result r = { .attempt = attempt > 0 ? (unsigned)attempt : 0 };
+    struct live_job *j;
+    struct live_task *t;
 
     log_event(LOG_ERROR, "message.unreadable", LSTR("job", job), LSTR("task", id),
               LSTR("error", why->text));
-    int ret = t ? apply_failed(d, j, t, &r, why, err) : 0;
+    int ret = find_task(d, job, id, &j, &t, err);
+    if (ret == 0 && t)
+        ret = apply_failed(d, j, t, &r, why, err);
     json_decref(json);
     return ret;
 }
 
-static int apply_message(struct dispatcher *d, const struct queue_msg *m, struct err *err)
-{
-    struct task_result r = { 0 };
-    struct err why = { 0 };
-
-    if (task_result_from_text(m->body, m->len, &r, &why) < 0) {
-        why.cls = ERR_INTERNAL;
-        return apply_unreadable(d, m, "task", &why, err);
-    }
-    int ret = apply(d, &r, m->body, err);
-    task_result_release(&r);
-    return ret;
-}
-
-/* A task that no worker could read, or that killed its workers. */
+/* A task that no worker could read, or that killed its workers; a message
+ * that its reader refused. */
 static int apply_dead_letter(struct dispatcher *d, const struct queue_msg *m, struct err *err)
 {
-    const struct err why = { ERR_CRASH, "no worker could take it" };
-
-    return apply_unreadable(d, m, "id", &why, err);
-}
-
-typedef int apply_fn(struct dispatcher *d, const struct queue_msg *m, struct err *err);
-
-static int apply_batch(struct dispatcher *d, const struct queue_msg *msgs, size_t n,
-                       apply_fn *apply_one, struct err *err)
-{
-    int r = jobdb_begin(d->db, err);
-
-    for (size_t i = 0; i < n && r == 0; i++)
-        r = apply_one(d, &msgs[i], err);
-    if (r == 0)
-        r = jobdb_commit(d->db, err);
-    if (r < 0)
-        jobdb_rollback(d->db);
-    return r;
-}
-
-/* What is in `name`, at most BATCH_MAX messages; waits for the first only. */
-static int consume_batch(struct queue *q, const char *name, int timeout_ms, struct queue_msg *msgs,
-                         size_t *ret_n, struct err *err)
-{
+    const char *from = m->from ? m->from : QUEUE_TASKS;
+    const char *reason = m->reason ? m->reason : "no worker could take it";
     struct err why = { 0 };
-    size_t n = 0;
-    int r = 0;
+    int r = dispatcher_dead_letter(d, from, reason, m->body, m->len, err);
 
-    while (n < BATCH_MAX && r == 0) {
-        r = q->ops->consume(q, name, n == 0 ? timeout_ms : 0, &msgs[n], &why);
-        n += r == 0;
-    }
-    *ret_n = n;
-    if (n > 0 || r == -EAGAIN)
+    if (r < 0)
+        return r;
+    (void)err_set(&why, -EIO, ERR_CRASH, "%s", reason);
+    if (strcmp(from, QUEUE_TASKS) == 0)
+        return apply_unreadable(d, m, "id", &why, err);
+    why.cls = ERR_INTERNAL;
+    return strcmp(from, QUEUE_RESULTS) == 0 ? apply_unreadable(d, m, "task", &why, err) : 0;
+}
+
+int engine_apply(struct dispatcher *d, struct received *m, struct err *err)
+{
+    int r;
+
+    if (strcmp(m->queue, QUEUE_EVENTS) == 0) {
+        if (m->heartbeat && d->cfg.board) {
+            (void)board_put_worker(d->cfg.board, m->heartbeat, d->clock->wall_ms(d->clock));
+            engine_seen(d, m->heartbeat);
+        }
         return 0;
-    if (err)
-        *err = why;
-    return r;
-}
-
-static int collect_from(struct dispatcher *d, const char *name, int timeout_ms, apply_fn *apply_one,
-                        size_t *ret_n, struct err *err)
-{
-    struct queue *q = d->cfg.queue;
-    struct queue_msg msgs[BATCH_MAX];
-    size_t n = 0;
-    int r = consume_batch(q, name, timeout_ms, msgs, &n, err);
-
-    if (n > 0)
-        r = apply_batch(d, msgs, n, apply_one, err);
-    for (size_t i = 0; i < n; i++) {
-        if (r == 0)
-            (void)q->ops->ack(q, &msgs[i], NULL); /* lost: delivered again, changes nothing */
-        else
-            (void)q->ops->reject(q, &msgs[i], 1, NULL);
-        queue_msg_release(&msgs[i]);
     }
-    *ret_n = n;
-    return r;
+    d->received++;
+    if (strcmp(m->queue, QUEUE_DEAD) == 0)
+        return apply_dead_letter(d, m->msg, err);
+    if (m->result)
+        return apply_result(d, m->result, m->msg->body, err);
+    m->why.cls = ERR_INTERNAL;
+    r = dispatcher_dead_letter(d, m->queue, m->why.text, m->msg->body, m->msg->len, err);
+    return r < 0 ? r : apply_unreadable(d, m->msg, "task", &m->why, err);
 }
 
-int engine_collect(struct dispatcher *d, int timeout_ms, size_t *ret_n, struct err *err)
+/* ---- dead letters ---- */
+
+/* Text that any database takes: UTF-8, no NUL, not too long. */
+static char *plain(const char *s, size_t len, size_t max)
 {
-    size_t dead = 0;
-    int r = collect_from(d, QUEUE_DEAD, 0, apply_dead_letter, &dead, err);
+    char *t = strndup(s, len < max ? len : max);
+
+    if (t)
+        utf8_mend(t);
+    return t;
+}
+
+int dispatcher_dead_letter(struct dispatcher *d, const char *queue, const char *reason,
+                           const char *body, size_t len, struct err *err)
+{
+    _cleanup_free_ char *text = plain(body, len, DEAD_BODY_MAX);
+    _cleanup_free_ char *why = plain(reason ? reason : "", ERR_TEXT_MAX, ERR_TEXT_MAX);
+    const struct dead_letter l = {
+        .at_ms = d->clock->wall_ms(d->clock), .queue = queue, .reason = why, .body = text
+    };
+    int r = text && why ? engine_begin(d, err) : engine_no_memory(err);
 
     if (r == 0)
-        r = collect_from(d, QUEUE_RESULTS, dead ? 0 : timeout_ms, apply_message, ret_n, err);
-    *ret_n += dead;
-    return r;
+        r = jobdb_add_dead(d->db, d->last_dead + 1, DEAD_KEPT, &l, err);
+    if (r == 0) {
+        d->last_dead++;
+        d->totals.dead_letters++;
+        d->totals_dirty = 1;
+        log_event(LOG_WARN, "message.dead", LSTR("queue", queue), LSTR("reason", why));
+    }
+    return engine_settle(d, r, err);
+}
+
+int dispatcher_dead_letters(struct dispatcher *d,
+                            int (*each)(void *arg, const struct dead_letter *l), void *arg,
+                            struct err *err)
+{
+    return jobdb_each_dead(d->db, each, arg, err);
 }

@@ -1,9 +1,9 @@
 /* engine_plan.c - planning: a child reads the source's index on a thread of
- * its own, so that steps go on meanwhile. One job at a time. */
+ * its own, which makes rows of the plan as well, so that steps go on
+ * meanwhile. A few jobs at a time. */
 #include <errno.h>
 #include <jansson.h>
 #include <pthread.h>
-#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -19,40 +19,65 @@ enum {
     PLAN_STALL_MS = 60 * 1000,
     PLAN_DEADLINE_MS = 10 * 60 * 1000,
     PLAN_TRIES_MAX = 2, /* where the failure may pass; most don't when planning */
+    INSERT_MAX = 64,    /* tasks in one transaction */
+    HELD_MS = 1000,     /* a job whose output is being swept */
 };
 
 /* Of addresses: an index of millions of packets is a tenth of it. */
 static const uint64_t plan_memory_bytes = UINT64_C(4) << 30;
 
+/* A task of the plan, as its row. */
+struct planned_task {
+    struct task_row row; /* its texts are the next ones */
+    char *id, *body, *encoder;
+};
+
 struct planner {
+    struct inbox_item
+        item; /* sent when the thread is done: what it made is then the dispatcher's */
+    struct planner *next;
+    struct inbox *inbox;
+    struct store_env *stores;
     pthread_t thread;
-    char *job; /* its id */
+    int started; /* and not joined yet */
+    char *job, *source, *output;
+    char *etag; /* "": what is there */
     char *request;
-    struct store *store;
-    char *key, *etag;
-    uint64_t size_bytes;
     struct child_limits limits;
+
+    struct store *store; /* of the thread */
+    char *key;
 
     pthread_mutex_t lock; /* guards child and stopping */
     struct child *child;
     int stopping;
 
-    atomic_int done; /* set last by the thread; what follows is then the dispatcher's */
     int r;
-    char *answer; /* JSON text */
     struct err err;
+    char *text, *facts; /* of the plan, JSON */
+    struct planned_task *tasks;
+    size_t n_tasks;
 };
 
 static void planner_free(struct planner *p)
 {
     if (!p)
         return;
+    for (size_t i = 0; i < p->n_tasks; i++) {
+        free(p->tasks[i].id);
+        free(p->tasks[i].body);
+        free(p->tasks[i].encoder);
+    }
+    free(p->tasks);
     store_free(p->store);
     free(p->job);
+    free(p->source);
+    free(p->output);
     free(p->request);
     free(p->key);
     free(p->etag);
-    free(p->answer);
+    free(p->text);
+    free(p->facts);
     (void)pthread_mutex_destroy(&p->lock);
     free(p);
 }
@@ -80,21 +105,144 @@ static int expose(struct planner *p, struct child *c)
     return r;
 }
 
+/* The source, at the version that was asked for, or at the one that is there. */
+static int open_source(struct planner *p, uint64_t *ret_size)
+{
+    struct store_stat st;
+    int r = store_open_object(p->stores, p->source, &p->store, &p->key, &p->err);
+
+    if (r == 0)
+        r = p->store->ops->head(p->store, p->key, &st, &p->err);
+    if (r == -ENOENT)
+        p->err.cls = ERR_INPUT;
+    if (r < 0)
+        return r;
+    if (p->etag[0] && strcmp(st.etag, p->etag) != 0)
+        return err_set(&p->err, -ESTALE, ERR_INPUT, "source %.500s was changed or replaced",
+                       p->source);
+    free(p->etag);
+    p->etag = strdup(st.etag);
+    *ret_size = st.size_bytes;
+    return p->etag ? 0 : engine_no_memory(&p->err);
+}
+
 static int plan_in_child(struct planner *p)
 {
     const struct child_handler handler = { .arg = p, .read = read_source };
     struct child_usage usage;
+    uint64_t size = 0;
     struct child *c;
-    int r = child_start(&c, &p->err); /* here: it is bound to the thread that started it */
+    int r = open_source(p, &size);
 
+    if (r == 0)
+        r = child_start(&c, &p->err); /* here: it is bound to the thread that started it */
     if (r < 0)
         return r;
     r = expose(p, c);
     if (r == 0)
-        r = child_run(c, "plan", p->request, p->size_bytes, &handler, &p->limits, &p->answer,
-                      &usage, &p->err);
+        r = child_run(c, "plan", p->request, size, &handler, &p->limits, &p->text, &usage, &p->err);
+    else
+        (void)err_set(&p->err, r, ERR_CANCELED, "canceled");
     (void)expose(p, NULL);
     child_free(c);
+    return r;
+}
+
+static const char *encoder_of(const struct task *t)
+{
+    return t->n_renditions > 0 ? t->renditions[0].encoder : "";
+}
+
+static int make_row(const struct task *t, int64_t ord, struct planned_task *ret, struct err *err)
+{
+    json_t *json = task_to_json(t);
+
+    ret->body = json ? json_dumps(json, JSON_COMPACT) : NULL;
+    json_decref(json);
+    ret->id = strdup(t->id);
+    ret->encoder = strdup(encoder_of(t));
+    ret->row = (struct task_row){
+        .id = ret->id,
+        .ord = ord,
+        .state = TASK_WAITING,
+        .attempt = 1,
+        .cost = t->cost,
+        .chunk = t->kind == TASK_VIDEO ? t->chunk.index : 0,
+        .group = t->group,
+        .audio = t->kind == TASK_AUDIO,
+        .encoder = ret->encoder,
+        .body = ret->body,
+    };
+    return ret->body && ret->id && ret->encoder ? 0 : engine_no_memory(err);
+}
+
+static int make_rows(struct planner *p, const struct plan *plan)
+{
+    const struct task base = {
+        .job = p->job, .source = p->source, .etag = p->etag, .output = p->output, .attempt = 1
+    };
+    struct task *tasks = NULL;
+    size_t n = 0;
+    int r = plan_tasks(plan, &base, &tasks, &n, &p->err);
+
+    if (r == 0 && !(p->tasks = calloc(n + 1, sizeof(*p->tasks))))
+        r = engine_no_memory(&p->err);
+    for (size_t i = 0; i < n && r == 0; i++) {
+        r = make_row(&tasks[i], (int64_t)i, &p->tasks[i], &p->err);
+        p->n_tasks = i + 1;
+    }
+    for (size_t i = 0; i < n; i++)
+        task_release(&tasks[i]);
+    free(tasks);
+    return r;
+}
+
+/* What status wants to know of a plan without reading it: job_read_facts(). */
+static char *make_facts(const struct plan *plan)
+{
+    json_t *list = json_array();
+    uint64_t frames = 0;
+    char *text = NULL;
+
+    for (size_t c = 0; c < plan->n_chunks && plan->n_video > 0; c++) {
+        const struct chunk *k = &plan->chunks[c];
+        int64_t n = chunk_frames_kept(k, &plan->renditions[0].grid, 0, k->n_gops, plan->origin,
+                                      plan->info.video.tb);
+        frames += n > 0 ? (uint64_t)n : 0;
+    }
+    for (size_t i = 0; i < plan->n_renditions; i++) {
+        int group = -1;
+        for (size_t g = 0; g < plan->n_groups; g++)
+            for (size_t k = 0; k < plan->groups[g].n_renditions; k++)
+                if (plan->groups[g].renditions[k] == i)
+                    group = (int)g;
+        (void)json_array_append_new(list, json_pack("[s, i, s]", plan->renditions[i].name, group,
+                                                    plan->renditions[i].encoder));
+    }
+    json_t *j = json_pack("{s:f, s:I, s:o}", "duration_s", (double)plan->duration / plan->timescale,
+                          "frames", (json_int_t)frames, "renditions", list);
+    if (j)
+        text = json_dumps(j, JSON_COMPACT);
+    json_decref(j);
+    return text;
+}
+
+static int use_plan(struct planner *p)
+{
+    struct plan plan = { 0 };
+    json_error_t why;
+    json_t *json = json_loads(p->text, JSON_REJECT_DUPLICATES, &why);
+
+    if (!json)
+        return err_set(&p->err, -EPROTO, ERR_INTERNAL, "the child's plan: %s", why.text);
+    int r = plan_from_json(json, &plan, &p->err);
+    json_decref(json);
+    if (r < 0)
+        return r;
+    r = make_rows(p, &plan);
+    if (r == 0 && !(p->facts = make_facts(&plan)))
+        r = engine_no_memory(&p->err);
+    plan_release(&plan);
     return r;
 }
 
@@ -103,165 +251,132 @@ static void *planner_main(void *arg)
     struct planner *p = arg;
 
     p->r = plan_in_child(p);
-    atomic_store(&p->done, 1);
+    if (p->r == 0)
+        p->r = use_plan(p);
+    p->item.kind = INBOX_PLANNED;
+    inbox_put(p->inbox, &p->item);
     return NULL;
 }
 
-void engine_plan_stop(struct dispatcher *d, const char *job)
-{
-    struct planner *p = d->planner;
+/* ---- stopping ---- */
 
-    if (!p || (job && strcmp(job, p->job) != 0))
-        return;
+static void stop(struct planner *p)
+{
     (void)pthread_mutex_lock(&p->lock);
     p->stopping = 1;
     if (p->child)
         child_kill(p->child);
     (void)pthread_mutex_unlock(&p->lock);
-    (void)pthread_join(p->thread, NULL);
-    d->planner = NULL;
-    planner_free(p);
 }
 
-/* ---- starting it ---- */
+/* What it is at is stopped, not waited for: its outcome will be for nobody. */
+void engine_plan_stop(struct dispatcher *d, struct live_job *j)
+{
+    (void)d;
+    if (j->planner)
+        stop(j->planner);
+    j->planner = NULL;
+    planner_free(j->inserting);
+    j->inserting = NULL;
+}
 
-static char *make_request(const struct dispatcher *d, const struct live_job *j)
+/* Out of those that run; its thread has put its item, or never ran. */
+static void leave(struct dispatcher *d, struct planner *p)
+{
+    struct planner **at = &d->planners;
+
+    while (*at && *at != p)
+        at = &(*at)->next;
+    if (*at) {
+        *at = p->next;
+        d->n_planners--;
+    }
+    if (p->started)
+        (void)pthread_join(p->thread, NULL);
+    p->started = 0;
+}
+
+/* Their items are in the inbox then. */
+void engine_plan_stop_all(struct dispatcher *d)
+{
+    for (struct planner *p = d->planners; p; p = p->next) {
+        struct live_job *j = job_find(d, p->job);
+        if (j && j->planner == p)
+            j->planner = NULL;
+        stop(p);
+    }
+    for (struct planner *p = d->planners; p; p = p->next) {
+        struct live_job *j = job_find(d, p->job);
+        if (p->started)
+            (void)pthread_join(p->thread, NULL);
+        p->started = 0;
+        if (j && j->planner == p)
+            j->planner = NULL; /* it is freed with its item, before the job */
+    }
+    d->planners = NULL;
+    d->n_planners = 0;
+}
+
+void planner_free_item(struct inbox_item *item)
+{
+    planner_free((struct planner *)item); /* its first member */
+}
+
+/* ---- starting ---- */
+
+static char *make_request(struct dispatcher *d, const struct live_job *j)
 {
     json_t *options = json_loads(j->options, 0, NULL);
-    json_t *req = json_pack("{s:i, s:s, s:s, s:o}", "v", 1, "ladder", j->ladder, "ladder_name",
-                            j->ladder_name, "options", options);
+    json_t *req = json_pack("{s:i, s:s, s:s, s:o}", "v", 1, "ladder", j->ladder->text,
+                            "ladder_name", j->ladder_name, "options", options);
     char *text = NULL;
 
-    if (req &&
-        json_object_set_new(options, "slots", json_integer(d->cfg.slots ? d->cfg.slots : 1)) == 0)
+    if (req && json_object_set_new(options, "slots", json_integer(engine_slots(d))) == 0)
         text = json_dumps(req, JSON_COMPACT);
     json_decref(req);
     return text;
 }
 
-static int open_source(struct planner *p, const struct live_job *j, struct err *err)
-{
-    struct store_stat st;
-    int r = store_open_object(j->source, &p->store, &p->key, err);
-
-    if (r == 0)
-        r = p->store->ops->head(p->store, p->key, &st, err);
-    if (r < 0) {
-        if (r == -ENOENT && err)
-            err->cls = ERR_INPUT;
-        return r;
-    }
-    if (strcmp(st.etag, j->etag) != 0)
-        return err_set(err, -ESTALE, ERR_INPUT, "source %.500s was changed or replaced", j->source);
-    p->size_bytes = st.size_bytes;
-    return 0;
-}
-
-static int planner_start(struct dispatcher *d, const struct live_job *j, struct err *err)
+static struct planner *planner_new(struct dispatcher *d, const struct live_job *j)
 {
     struct planner *p = calloc(1, sizeof(*p));
 
     if (!p)
-        return err_set(err, -ENOMEM, ERR_RESOURCE, "out of memory");
+        return NULL;
     (void)pthread_mutex_init(&p->lock, NULL);
+    p->inbox = d->inbox;
+    p->stores = d->cfg.stores;
     p->limits = (struct child_limits){ .stall_ms = PLAN_STALL_MS, .deadline_ms = PLAN_DEADLINE_MS };
     if (!getenv("GOPMILL_NO_RLIMIT")) /* see worker.h */
         p->limits.memory_bytes = plan_memory_bytes;
     p->job = strdup(j->id);
+    p->source = strdup(j->source);
+    p->output = strdup(j->output);
     p->etag = strdup(j->etag);
     p->request = make_request(d, j);
-    int r = p->job && p->etag && p->request ? open_source(p, j, err)
-                                            : err_set(err, -ENOMEM, ERR_RESOURCE, "out of memory");
-    if (r == 0) {
-        r = -pthread_create(&p->thread, NULL, planner_main, p);
-        if (r < 0)
-            (void)err_set(err, r, ERR_RESOURCE, "can't start a thread: %s", strerror(-r));
-    }
-    if (r < 0)
+    if (p->job && p->source && p->output && p->etag && p->request)
+        return p;
+    planner_free(p);
+    return NULL;
+}
+
+static int planner_start(struct dispatcher *d, struct live_job *j, struct err *err)
+{
+    struct planner *p = planner_new(d, j);
+
+    if (!p)
+        return engine_no_memory(err);
+    int r = -pthread_create(&p->thread, NULL, planner_main, p);
+    if (r < 0) {
         planner_free(p);
-    else
-        d->planner = p;
-    return r;
-}
-
-/* ---- taking its plan over ---- */
-
-static int insert_task(struct dispatcher *d, const struct task *t, int64_t ord, struct err *err)
-{
-    json_t *json = task_to_json(t);
-    _cleanup_free_ char *body = json ? json_dumps(json, JSON_COMPACT) : NULL;
-
-    json_decref(json);
-    if (!body)
-        return err_set(err, -ENOMEM, ERR_RESOURCE, "out of memory for task %.64s", t->id);
-    const struct task_row row = {
-        .job = t->job,
-        .id = t->id,
-        .ord = ord,
-        .state = TASK_WAITING,
-        .attempt = 1,
-        .cost = t->cost,
-        .chunk = t->kind == TASK_VIDEO ? t->chunk.index : 0,
-        .group = t->group,
-        .audio = t->kind == TASK_AUDIO,
-        .body = body,
-    };
-    return jobdb_insert_task(d->db, &row, err);
-}
-
-static int insert_tasks(struct dispatcher *d, const struct live_job *j, const struct plan *plan,
-                        struct err *err)
-{
-    const struct task base = {
-        .job = j->id, .source = j->source, .etag = j->etag, .output = j->output, .attempt = 1
-    };
-    struct task *tasks = NULL;
-    size_t n = 0;
-    int r = plan_tasks(plan, &base, &tasks, &n, err);
-
-    for (size_t i = 0; i < n && r == 0; i++)
-        r = insert_task(d, &tasks[i], (int64_t)i, err);
-    for (size_t i = 0; i < n; i++)
-        task_release(&tasks[i]);
-    free(tasks);
-    return r;
-}
-
-static int read_plan(const char *text, struct plan *ret, struct err *err)
-{
-    json_error_t why;
-    json_t *json = json_loads(text, JSON_REJECT_DUPLICATES, &why);
-
-    if (!json)
-        return err_set(err, -EPROTO, ERR_INTERNAL, "the child's plan: %s", why.text);
-    int r = plan_from_json(json, ret, err);
-    json_decref(json);
-    return r;
-}
-
-/* Plan, tasks and state in one transaction: a job has all or none. A plan
- * that can't be used is `why` (the job's); *err is the dispatcher's. */
-static int store_plan(struct dispatcher *d, struct live_job *j, const char *text, struct err *why,
-                      struct err *err)
-{
-    struct plan plan = { 0 };
-
-    if (read_plan(text, &plan, why) < 0)
-        return 0;
-    int r = jobdb_begin(d->db, err);
-    if (r == 0)
-        r = insert_tasks(d, j, &plan, err);
-    if (r == 0)
-        r = jobdb_set_job_plan(d->db, j->id, text, err);
-    if (r == 0)
-        r = job_move(d, j, JOB_PLANNED, NULL, err);
-    if (r == 0)
-        r = jobdb_commit(d->db, err);
-    if (r < 0)
-        jobdb_rollback(d->db);
-    plan_release(&plan);
-    job_drop_plan(j);
-    return r < 0 ? r : job_load(d, j, err);
+        return err_set(err, r, ERR_RESOURCE, "can't start a thread: %s", strerror(-r));
+    }
+    p->started = 1;
+    p->next = d->planners;
+    d->planners = p;
+    d->n_planners++;
+    j->planner = p;
+    return 0;
 }
 
 /* Planning failed: once more where that may help, else the job fails. */
@@ -276,50 +391,110 @@ static int plan_failed(struct dispatcher *d, struct live_job *j, const struct er
     return job_move(d, j, JOB_FAIL, why, err);
 }
 
-static int take_plan(struct dispatcher *d, struct planner *p, struct err *err)
-{
-    struct live_job *j = job_find(d, p->job);
-    struct err why = { 0 };
-    int r = 0;
-
-    if (!j || j->state != JOB_PLANNING)
-        return 0;
-    if (p->r < 0)
-        why = p->err;
-    else
-        r = store_plan(d, j, p->answer, &why, err);
-    return r == 0 && why.cls != ERR_NONE ? plan_failed(d, j, &why, err) : r;
-}
-
 /* The child sets out first and the state is written meanwhile: whoever finds
  * the job still queued after a crash plans it again. */
 static int begin(struct dispatcher *d, struct live_job *j, struct err *err)
 {
     struct err why = { 0 };
+
+    if (engine_sweeping(d, j->output)) {
+        sched_wait(d->queue, j->queued, 0, d->clock->wall_ms(d->clock) + HELD_MS);
+        return 0;
+    }
+    sched_charge(d->queue, j->queued, 1);
     int started = planner_start(d, j, &why);
     int r = job_move(d, j, JOB_PLAN, NULL, err);
-
     if (r < 0)
         return r;
     return started < 0 ? plan_failed(d, j, &why, err) : 0;
 }
 
-int engine_plan(struct dispatcher *d, int *ret_did, struct err *err)
+int engine_plan_more(struct dispatcher *d, struct err *err)
 {
-    struct planner *p = d->planner;
+    unsigned most = d->cfg.planners ? d->cfg.planners : 1;
+    void *job;
+    size_t i;
     int r = 0;
 
-    if (p && atomic_load(&p->done)) {
-        (void)pthread_join(p->thread, NULL);
-        d->planner = NULL;
-        r = take_plan(d, p, err);
+    sched_due(d->queue, d->clock->wall_ms(d->clock));
+    while (d->n_planners < most && r == 0 && sched_pick(d->queue, &job, &i))
+        r = begin(d, job, err);
+    return r;
+}
+
+/* ---- taking its plan over ---- */
+
+int engine_plan_ended(struct dispatcher *d, struct inbox_item *item, struct err *err)
+{
+    struct planner *p = (struct planner *)item;
+    struct live_job *j = job_find(d, p->job);
+    int r = 0;
+
+    leave(d, p);
+    if (!j || j->planner != p) {
         planner_free(p);
-        *ret_did = 1;
+        return 0;
     }
-    for (struct live_job *j = d->jobs; j && !d->planner && r == 0; j = j->next)
-        if (j->state == JOB_QUEUED) {
-            r = begin(d, j, err);
-            *ret_did = 1;
-        }
+    j->planner = NULL;
+    if (p->r < 0) {
+        r = plan_failed(d, j, &p->err, err);
+        planner_free(p);
+        return r;
+    }
+    j->inserting = p;
+    j->inserted = 0;
+    engine_attend(d, j);
+    return 0;
+}
+
+static int insert_some(struct dispatcher *d, struct live_job *j, struct planner *p, struct err *err)
+{
+    size_t end = j->inserted + INSERT_MAX < p->n_tasks ? j->inserted + INSERT_MAX : p->n_tasks;
+    int r = engine_begin(d, err);
+
+    /* Rows that planning has left which was cut off. */
+    if (r == 0 && j->inserted == 0)
+        r = jobdb_delete_tasks(d->db, j->id, err);
+    for (; j->inserted < end && r == 0; j->inserted++) {
+        p->tasks[j->inserted].row.job = j->id;
+        r = jobdb_insert_task(d->db, &p->tasks[j->inserted].row, err);
+    }
+    return r;
+}
+
+/* Plan, the last tasks and state in one transaction: a job that runs has all. */
+static int finish(struct dispatcher *d, struct live_job *j, struct planner *p, struct err *err)
+{
+    int r = jobdb_set_job_plan(d->db, j->id, p->text, p->facts, p->etag, err);
+
+    if (r < 0)
+        return r;
+    free(j->facts);
+    free(j->etag);
+    j->facts = take_ptr(p->facts);
+    j->etag = take_ptr(p->etag);
+    job_read_facts(j);
+    job_unload(d, j);
+    r = job_load(d, j, err);
+    if (r == 0)
+        r = job_move(d, j, JOB_PLANNED, NULL, err);
+    if (r == 0)
+        engine_tell(d, EFFECT_JOB, j, "planned", NULL);
+    return r;
+}
+
+int engine_plan_insert(struct dispatcher *d, struct live_job *j, struct err *err)
+{
+    struct planner *p = j->inserting;
+    int r = insert_some(d, j, p, err);
+
+    if (r == 0 && j->inserted < p->n_tasks) {
+        engine_attend(d, j);
+        return 0;
+    }
+    j->inserting = NULL;
+    if (r == 0)
+        r = finish(d, j, p, err);
+    planner_free(p);
     return r;
 }

@@ -1,216 +1,416 @@
-/* engine_publish.c - the end of a job: everything is there and fits, or it
- * is made again; then playlists. */
+/* engine_publish.c - what the publisher is asked for, and what becomes of its
+ * answers. One request of a job is with it at a time. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "../common/base/cleanup.h"
 #include "../common/base/log.h"
-#include "../common/store/store.h"
-#include "../common/wire/result.h"
+#include "fault.h"
 #include "job.h"
-#include "publish/objects.h"
-#include "publish/package.h"
-#include "publish/publish.h"
-#include "publish/sha256.h"
 
-/* The results of a job's done tasks. */
-struct results {
-    struct task_result *v;
-    const struct task_result **ptrs;
-    size_t n;
+enum {
+    EARLY_MS = 3000,  /* at least between playlists of a job that runs */
+    REFUSED_MS = 500, /* until the publisher is asked again */
+    SWEEP_RETRY_MS = 60 * 1000,
 };
 
-static void results_release(struct results *r)
+struct published {
+    struct inbox_item item;
+    struct publish_outcome *outcome;
+};
+
+/* ---- the publisher's thread ---- */
+
+static void on_outcome(void *arg, struct publish_outcome *o)
 {
-    for (size_t i = 0; i < r->n; i++)
-        task_result_release(&r->v[i]);
-    free(r->v);
-    free(r->ptrs);
+    struct dispatcher *d = arg; /* nothing of it is read but the inbox */
+    struct published *p;
+
+    while (!(p = calloc(1, sizeof(*p))))
+        ; /* an outcome must not be lost; memory comes back */
+    p->item.kind = INBOX_PUBLISHED;
+    p->outcome = o;
+    inbox_put(d->inbox, &p->item);
 }
 
-static int results_load(struct dispatcher *d, const struct live_job *j, struct results *ret,
-                        struct err *err)
+int engine_publish_start(struct dispatcher *d, struct err *err)
 {
-    ret->v = calloc(j->n_done + 1, sizeof(*ret->v));
-    ret->ptrs = calloc(j->n_done + 1, sizeof(*ret->ptrs));
-    if (!ret->v || !ret->ptrs)
-        return err_set(err, -ENOMEM, ERR_RESOURCE, "out of memory for the results");
-    for (size_t i = 0; i < j->n_tasks; i++) {
-        if (j->tasks[i].state != TASK_DONE)
-            continue;
-        int r = job_result(d, j, j->tasks[i].id, &ret->v[ret->n], err);
-        if (r < 0)
-            return r;
-        ret->ptrs[ret->n] = &ret->v[ret->n];
-        ret->n++;
+    return publisher_new(d->cfg.stores, d->cfg.publishers ? d->cfg.publishers : 1, on_outcome, d,
+                         &d->publisher, err);
+}
+
+void engine_published_free(struct inbox_item *item)
+{
+    struct published *p = (struct published *)item;
+
+    publish_outcome_free(p->outcome);
+    free(p);
+}
+
+/* ---- requests ---- */
+
+struct collecting {
+    struct live_job *job;
+    struct publish_request *req;
+    size_t limit; /* tasks from here on in the plan's order are left out */
+    struct err *err;
+};
+
+static int collect_result(void *arg, const char *task, const char *result)
+{
+    struct collecting *c = arg;
+    const struct live_task *t = job_task(c->job, task);
+
+    if (!t || t->state != TASK_DONE || (size_t)(t - c->job->tasks) >= c->limit)
+        return 0;
+    char **v = reallocarray(c->req->results, c->req->n_results + 1, sizeof(*v));
+    if (!v)
+        return engine_no_memory(c->err);
+    c->req->results = v;
+    if (!(v[c->req->n_results] = strdup(result)))
+        return engine_no_memory(c->err);
+    c->req->n_results++;
+    return 0;
+}
+
+static int fill_request(struct dispatcher *d, struct live_job *j, size_t limit,
+                        struct publish_request *q, struct err *err)
+{
+    struct collecting c = { j, q, limit, err };
+
+    q->job = strdup(j->id);
+    q->output = strdup(j->output);
+    q->source = strdup(j->source);
+    q->etag = strdup(j->etag);
+    q->ladder = strdup(j->ladder->text);
+    q->ladder_name = strdup(j->ladder_name);
+    if (!q->job || !q->output || !q->source || !q->etag || !q->ladder || !q->ladder_name)
+        return engine_no_memory(err);
+    int r = job_has_plan(j) ? jobdb_job_plan(d->db, j->id, &q->plan, err) : 0;
+    if (r == 0 && q->what != PUBLISH_SWEEP)
+        r = jobdb_each_result(d->db, j->id, collect_result, &c, err);
+    return r;
+}
+
+/* Ask for it; *ret_asked: the publisher has taken it. */
+static int ask(struct dispatcher *d, struct live_job *j, enum publish_what what, size_t limit,
+               struct err *err)
+{
+    struct publish_request *q = calloc(1, sizeof(*q));
+
+    if (!q)
+        return engine_no_memory(err);
+    q->what = what;
+    int r = fill_request(d, j, limit, q, err);
+    if (what == PUBLISH_FINAL)
+        fault_point("package-before");
+    int taken = r == 0 && publisher_submit(d->publisher, q) == 0;
+    if (!taken)
+        publish_request_free(q);
+    if (r < 0)
+        return r;
+    if (taken) {
+        j->busy = 1 + (int)what;
+        d->publishing++;
+    } else {
+        engine_attend_at(d, j, d->clock->wall_ms(d->clock) + REFUSED_MS);
     }
     return 0;
 }
 
-/* ---- what is wrong with what was made ---- */
-
-struct faults {
-    struct dispatcher *d;
-    struct live_job *job;
-    int counted;
-    size_t redone; /* tasks sent back */
-    struct err *err;
-};
-
-static int names_init(const char *key)
+/* Chunks from the first of which everything is done, sound included. */
+static size_t early_chunks(const struct live_job *j)
 {
-    static const char init[] = "/init.mp4";
-    size_t n = strlen(key), m = sizeof(init) - 1;
+    size_t i = j->first_open;
 
-    return n > m && strcmp(key + n - m, init) == 0;
-}
-
-/* For package_check_objects(). A task with several faults is redone once. An
- * init segment is stored by chunk 0 alone, perhaps later than the other
- * chunks that name it: it is for package_build() to compare theirs. */
-static int fault(void *arg, const char *task, const char *key, const char *why)
-{
-    struct faults *f = arg;
-    struct live_task *t = job_task(f->job, task);
-    struct err text = { 0 };
-
-    if (!t || t->state != TASK_DONE || (names_init(key) && !t->audio && t->chunk > 0))
+    if (i == 0 || j->tasks[i - 1].audio)
         return 0;
-    (void)err_set(&text, -EIO, ERR_STORAGE, "%s: %s", key, why);
-    f->redone++;
-    return engine_redo(f->d, f->job, t, f->counted, &text, f->err);
+    return i < j->n_tasks ? j->tasks[i].chunk : (size_t)j->tasks[i - 1].chunk + 1;
 }
 
-static int check_objects(struct faults *f, const struct results *res, struct store *store, int hash)
+static int ask_early(struct dispatcher *d, struct live_job *j, int64_t now, struct err *err)
 {
-    size_t bad;
+    size_t chunks = early_chunks(j);
 
-    return package_check_objects(res->ptrs, res->n, store, hash, fault, f, &bad, f->err);
-}
-
-int engine_recheck(struct dispatcher *d, struct live_job *j, struct err *err)
-{
-    _cleanup_(results_release) struct results res = { 0 };
-    struct faults f = { .d = d, .job = j, .err = err };
-    struct store *store = NULL;
-    int r = results_load(d, j, &res, err);
-
-    if (r == 0 && res.n > 0)
-        r = store_open_prefix(j->output, 1, &store, err);
-    if (r == 0 && res.n > 0)
-        r = check_objects(&f, &res, store, 1);
-    store_free(store);
-    j->checked = r == 0;
-    return r;
-}
-
-/* ---- publishing ---- */
-
-/* The package, or what must be encoded again for it (then *ret is NULL). */
-static int build(struct faults *f, const struct results *res, struct package **ret)
-{
-    struct package_redo redo = { 0 };
-    struct err why = { 0 };
-    int r = package_build(&f->job->plan, res->ptrs, res->n, ret, &redo, &why);
-
-    if (r == -EPROTO && redo.n > 0) {
-        r = 0;
-        for (size_t i = 0; i < redo.n && r == 0; i++) {
-            struct live_task *t = job_task(f->job, redo.tasks[i]);
-            if (t && t->state == TASK_DONE)
-                r = engine_redo(f->d, f->job, t, 1, &why, f->err);
-        }
-    } else if (r < 0) {
-        r = job_move(f->d, f->job, JOB_FAIL, &why, f->err);
+    if (!d->cfg.early_playlists || chunks <= j->early_chunks)
+        return 0;
+    if (now < j->early_after_ms) {
+        engine_attend_at(d, j, j->early_after_ms);
+        return 0;
     }
-    package_redo_release(&redo);
-    return r;
+    j->early_after_ms = now + EARLY_MS;
+    j->early_asked = chunks;
+    return ask(d, j, PUBLISH_EARLY, j->first_open, err);
 }
 
-static int put_package(const struct live_job *j, const struct package *p, struct store *store,
-                       struct err *why)
+static int ask_sweep(struct dispatcher *d, struct live_job *j, int64_t now, struct err *err)
 {
-    char digest[SHA256_HEX];
-
-    if (sha256_of(j->ladder, strlen(j->ladder), digest) < 0)
-        return err_set(why, -ENOMEM, ERR_RESOURCE, "out of memory");
-    const struct receipt_job job = { .id = j->id,
-                                     .source = j->source,
-                                     .etag = j->etag,
-                                     .ladder = j->ladder_name,
-                                     .ladder_digest = digest };
-    int r = store->ops->sweep ? store->ops->sweep(store, why) : 0;
-    /* Segments are durable before a playlist that is names them. */
-    if (r == 0 && store->ops->sync)
-        r = store->ops->sync(store, why);
-    return r < 0 ? r : package_publish(p, &job, store, why);
-}
-
-/* Look whether everything is there and fits. *ret stays NULL where tasks were
- * sent back or the job failed. */
-static int prepare(struct faults *f, const struct results *res, struct store *store,
-                   struct package **ret)
-{
-    int r = check_objects(f, res, store, 0);
-
-    if (r == 0 && f->redone == 0)
-        r = build(f, res, ret);
-    if (r == 0 && !*ret && f->job->state == JOB_PUBLISHING)
-        r = job_move(f->d, f->job, JOB_REDO, NULL, f->err);
-    return r;
-}
-
-static int publish_to(struct dispatcher *d, struct live_job *j, struct store *store,
-                      struct err *err)
-{
-    _cleanup_(results_release) struct results res = { 0 };
-    struct faults f = { .d = d, .job = j, .counted = 1, .err = err };
-    struct package *p = NULL;
-    struct err why = { 0 };
-    int r = jobdb_begin(d->db, err);
-
-    if (r == 0)
-        r = results_load(d, j, &res, err);
-    if (r == 0)
-        r = prepare(&f, &res, store, &p);
-    if (r == 0)
-        r = jobdb_commit(d->db, err);
-    if (r < 0)
-        jobdb_rollback(d->db);
-    if (r == 0 && p) {
-        r = put_package(j, p, store, &why);
-        r = job_move(d, j, r < 0 ? JOB_FAIL : JOB_PUBLISHED, r < 0 ? &why : NULL, err);
+    if (j->state == JOB_DONE)
+        return j->sweep_wanted ? ask(d, j, PUBLISH_SWEEP, 0, err) : 0;
+    if (d->cfg.keep_failed_ms <= 0 || j->swept || !job_has_plan(j))
+        return 0;
+    if (now >= j->ended_ms + d->cfg.keep_failed_ms)
+        return ask(d, j, PUBLISH_SWEEP, 0, err);
+    if (!j->sweep_wanted) {
+        j->sweep_wanted = 1;
+        engine_attend_at(d, j, j->ended_ms + d->cfg.keep_failed_ms);
     }
-    package_unbuild(p);
-    return r;
+    return 0;
 }
 
-static int publish_job(struct dispatcher *d, struct live_job *j, struct err *err)
+int engine_publish_attend(struct dispatcher *d, struct live_job *j, struct err *err)
 {
-    struct store *store = NULL;
-    struct err why = { 0 };
-
-    if (store_open_prefix(j->output, 1, &store, &why) < 0)
-        return job_move(d, j, JOB_FAIL, &why, err);
-    int r = publish_to(d, j, store, err);
-    store_free(store);
-    return r;
-}
-
-int engine_publish(struct dispatcher *d, int *ret_did, struct err *err)
-{
+    int64_t now = d->clock->wall_ms(d->clock);
     int r = 0;
 
-    for (struct live_job *j = d->jobs; j && r == 0; j = j->next) {
-        if (j->state == JOB_RUNNING && j->loaded && j->n_done == j->n_tasks) {
-            *ret_did = 1;
-            r = job_move(d, j, JOB_ALL_DONE, NULL, err);
-        }
-        if (r == 0 && j->state == JOB_PUBLISHING) {
-            *ret_did = 1;
-            r = publish_job(d, j, err);
-        }
+    if (j->busy || j->publish_after_ms > now)
+        return 0;
+    if (job_ended(j))
+        return ask_sweep(d, j, now, err);
+    if (!j->loaded)
+        return 0;
+    if (j->check_wanted && (j->state == JOB_RUNNING || j->state == JOB_PUBLISHING))
+        return ask(d, j, PUBLISH_CHECK, SIZE_MAX, err);
+    if (j->state == JOB_RUNNING && j->n[TASK_DONE] == j->n_tasks)
+        r = job_move(d, j, JOB_ALL_DONE, NULL, err);
+    if (r == 0 && j->state == JOB_PUBLISHING)
+        return ask(d, j, PUBLISH_FINAL, SIZE_MAX, err);
+    return r == 0 && j->state == JOB_RUNNING ? ask_early(d, j, now, err) : r;
+}
+
+/* ---- answers ---- */
+
+static int redo_faults(struct dispatcher *d, struct live_job *j, const struct publish_outcome *o,
+                       size_t *ret_n, struct err *err)
+{
+    struct err why = { 0 };
+    int r = 0;
+
+    *ret_n = 0;
+    for (size_t i = 0; i < o->n_faults && r == 0; i++) {
+        struct live_task *t = job_task(j, o->faults[i].task);
+        if (!t || t->state != TASK_DONE)
+            continue;
+        (void)err_set(&why, -EIO, ERR_STORAGE, "%s", o->faults[i].reason);
+        ++*ret_n;
+        r = engine_redo(d, j, t, o->faults[i].counted, &why, err);
     }
+    if (r == 0 && *ret_n > 0 && j->state == JOB_PUBLISHING)
+        r = job_move(d, j, JOB_REDO, NULL, err);
+    return r;
+}
+
+/* Again after a while where that may help, else the job fails. */
+static int publish_failed(struct dispatcher *d, struct live_job *j, const struct err *why,
+                          struct err *err)
+{
+    log_event(LOG_WARN, "publish.failed", LSTR("job", j->id), LSTR("error", why->text));
+    if (err_class_retried(why->cls) && ++j->publish_tries < engine_attempts_allowed(d)) {
+        j->publish_after_ms = d->clock->wall_ms(d->clock) + engine_backoff_ms(d, j->publish_tries);
+        engine_attend_at(d, j, j->publish_after_ms);
+        return 0;
+    }
+    j->publish_tries = 0;
+    j->check_wanted = 0;
+    return job_move(d, j, JOB_FAIL, why, err);
+}
+
+static int take_faults(struct dispatcher *d, struct live_job *j, const struct publish_outcome *o,
+                       struct err *err)
+{
+    size_t n = 0;
+    int r = redo_faults(d, j, o, &n, err);
+
+    if (r == 0 && n == 0 && o->what == PUBLISH_FINAL) {
+        struct err why = { 0 };
+        (void)err_set(&why, -ESTALE, ERR_INTERNAL, "%s",
+                      o->err.text[0] ? o->err.text : "the package doesn't fit its plan");
+        return publish_failed(d, j, &why, err);
+    }
+    return r;
+}
+
+static int checked(struct dispatcher *d, struct live_job *j, const struct publish_outcome *o,
+                   struct err *err)
+{
+    if (j->state != JOB_RUNNING && j->state != JOB_PUBLISHING)
+        return 0;
+    if (o->r < 0 && o->r != -ESTALE)
+        return publish_failed(d, j, &o->err, err);
+    j->check_wanted = 0;
+    j->checked = 1;
+    j->publish_tries = 0;
+    int r = take_faults(d, j, o, err);
+    j->tasks_reused = j->n[TASK_DONE];
+    return r;
+}
+
+static int finished(struct dispatcher *d, struct live_job *j, const struct publish_outcome *o,
+                    struct err *err)
+{
+    if (j->state != JOB_PUBLISHING)
+        return 0;
+    if (o->r == -ESTALE)
+        return take_faults(d, j, o, err);
+    if (o->r < 0)
+        return publish_failed(d, j, &o->err, err);
+    j->publish_tries = 0;
+    j->sweep_wanted = d->cfg.board != NULL; /* a farm tidies up */
+    if (!j->playable_ms)
+        j->playable_ms = d->clock->wall_ms(d->clock);
+    return job_move(d, j, JOB_PUBLISHED, NULL, err);
+}
+
+static int early(struct dispatcher *d, struct live_job *j, const struct publish_outcome *o,
+                 struct err *err)
+{
+    if (o->r < 0) { /* the final one will say what is wrong */
+        log_event(LOG_WARN, "publish.early-failed", LSTR("job", j->id), LSTR("error", o->err.text));
+        return 0;
+    }
+    j->early_chunks = j->early_asked;
+    if (o->segments == 0 || j->playable_ms)
+        return 0;
+    j->playable_ms = d->clock->wall_ms(d->clock);
+    engine_tell(d, EFFECT_JOB, j, "playable", NULL);
+    return job_save(d, j, err);
+}
+
+static int swept(struct dispatcher *d, struct live_job *j, const struct publish_outcome *o,
+                 struct err *err)
+{
+    int was_done = j->state == JOB_DONE;
+
+    if (o->r < 0 && !was_done) {
+        log_event(LOG_WARN, "sweep.failed", LSTR("job", j->id), LSTR("error", o->err.text));
+        j->publish_after_ms = d->clock->wall_ms(d->clock) + SWEEP_RETRY_MS;
+        engine_attend_at(d, j, j->publish_after_ms);
+        return 0;
+    }
+    j->sweep_wanted = 0;
+    if (was_done || !job_ended(j))
+        return 0;
+    j->swept = 1;
+    return job_save(d, j, err);
+}
+
+static int take_outcome(struct dispatcher *d, struct live_job *j, const struct publish_outcome *o,
+                        struct err *err)
+{
+    switch (o->what) {
+    case PUBLISH_CHECK:
+        return checked(d, j, o, err);
+    case PUBLISH_FINAL:
+        fault_point("package-after");
+        return finished(d, j, o, err);
+    case PUBLISH_EARLY:
+        return early(d, j, o, err);
+    default:
+        return swept(d, j, o, err);
+    }
+}
+
+/* ---- outputs of deleted jobs ---- */
+
+int engine_sweep_add(struct dispatcher *d, const struct sweep_row *row)
+{
+    struct pending_sweep *s = calloc(1, sizeof(*s));
+
+    if (!s)
+        return -ENOMEM;
+    s->job = strdup(row->job);
+    s->output = strdup(row->output);
+    s->everything = row->everything;
+    if (!s->job || !s->output) {
+        free(s->job);
+        free(s->output);
+        free(s);
+        return -ENOMEM;
+    }
+    s->next = d->sweeps;
+    d->sweeps = s;
+    return 0;
+}
+
+int engine_sweeping(const struct dispatcher *d, const char *output)
+{
+    const struct pending_sweep *s = d->sweeps;
+
+    while (s && strcmp(s->output, output) != 0)
+        s = s->next;
+    return s != NULL;
+}
+
+static void ask_pending(struct dispatcher *d, struct pending_sweep *s, int64_t now)
+{
+    struct publish_request *q = calloc(1, sizeof(*q));
+
+    s->after_ms = now + REFUSED_MS;
+    if (!q)
+        return;
+    q->what = PUBLISH_SWEEP;
+    q->everything = s->everything;
+    q->job = strdup(s->job);
+    q->output = strdup(s->output);
+    if (q->job && q->output && publisher_submit(d->publisher, q) == 0) {
+        s->busy = 1;
+        d->publishing++;
+    } else {
+        publish_request_free(q);
+    }
+}
+
+int engine_sweep(struct dispatcher *d, struct err *err)
+{
+    int64_t now = d->clock->wall_ms(d->clock);
+
+    (void)err;
+    for (struct pending_sweep *s = d->sweeps; s; s = s->next)
+        if (!s->busy && s->after_ms <= now)
+            ask_pending(d, s, now);
+    return 0;
+}
+
+static int pending_ended(struct dispatcher *d, struct pending_sweep **at,
+                         const struct publish_outcome *o, struct err *err)
+{
+    struct pending_sweep *s = *at;
+
+    s->busy = 0;
+    if (o->r < 0 && err_class_retried(o->err.cls)) {
+        log_event(LOG_WARN, "sweep.failed", LSTR("job", s->job), LSTR("error", o->err.text));
+        s->after_ms = d->clock->wall_ms(d->clock) + SWEEP_RETRY_MS;
+        return 0;
+    }
+    int r = engine_begin(d, err);
+    if (r == 0)
+        r = jobdb_end_sweep(d->db, s->job, err);
+    *at = s->next;
+    free(s->job);
+    free(s->output);
+    free(s);
+    return r;
+}
+
+int engine_published(struct dispatcher *d, struct inbox_item *item, struct err *err)
+{
+    const struct publish_outcome *o = ((struct published *)item)->outcome;
+    struct live_job *j = job_find(d, o->job);
+    struct pending_sweep **s = &d->sweeps;
+    int r = 0;
+
+    d->publishing--;
+    while (*s && !((*s)->busy && strcmp((*s)->job, o->job) == 0))
+        s = &(*s)->next;
+    if (*s && o->what == PUBLISH_SWEEP) {
+        r = pending_ended(d, s, o, err);
+    } else if (j && j->busy == 1 + (int)o->what) {
+        j->busy = 0;
+        engine_attend(d, j);
+        r = job_load(d, j, err);
+        if (r == 0)
+            r = take_outcome(d, j, o, err);
+    }
+    engine_published_free(item);
     return r;
 }

@@ -1,5 +1,5 @@
-/* engine_submit.c - how jobs come in: by submission, and from the database
- * when a dispatcher starts. */
+/* engine_submit.c - how jobs come in: by submission, again by a requeue, and
+ * from the database when a dispatcher starts. */
 #include <errno.h>
 #include <jansson.h>
 #include <stdlib.h>
@@ -8,7 +8,6 @@
 #include "../common/base/cleanup.h"
 #include "../common/base/log.h"
 #include "../common/base/utf8.h"
-#include "../common/store/store.h"
 #include "job.h"
 
 enum { ID_MAX = 128, LADDER_MAX = 1 << 20 };
@@ -28,6 +27,9 @@ static int check_request(const struct job_request *q, struct err *err)
                        LADDER_MAX);
     if (!(q->chunk_seconds >= 0) || !(q->segment_seconds >= 0) || !(q->gop_seconds >= 0))
         return err_set(err, -EINVAL, ERR_USAGE, "job %s: a length below 0 seconds", q->id);
+    if (q->priority > JOB_PRIORITY_MAX)
+        return err_set(err, -EINVAL, ERR_USAGE, "job %s: priority %u is above %d", q->id,
+                       q->priority, JOB_PRIORITY_MAX);
     return 0;
 }
 
@@ -42,25 +44,11 @@ static char *options_text(const struct job_request *q)
     return text;
 }
 
-static int source_etag(const char *url, struct store_stat *ret, struct err *err)
-{
-    _cleanup_free_ char *key = NULL;
-    struct store *s;
-    int r = store_open_object(url, &s, &key, err);
-
-    if (r == 0) {
-        r = s->ops->head(s, key, ret, err);
-        store_free(s);
-    }
-    if (r == -ENOENT && err)
-        err->cls = ERR_INPUT;
-    return r;
-}
-
 /* ---- a job that is known ---- */
 
-/* The queue may have died with the process that released into it. Where it
- * has not, a task runs twice and makes the same bytes. */
+/* What the queue had may have died with the process that released it; or it
+ * was never sent. Where it is in the queue after all, a task runs twice and
+ * makes the same bytes. */
 static int take_back(struct dispatcher *d, struct live_job *j, struct err *err)
 {
     int r = 0;
@@ -68,7 +56,7 @@ static int take_back(struct dispatcher *d, struct live_job *j, struct err *err)
     if (j->taken_back)
         return 0;
     for (size_t i = 0; i < j->n_tasks && r == 0; i++)
-        if (j->tasks[i].state == TASK_RELEASED)
+        if (j->tasks[i].state == TASK_RELEASED && (!d->survives || !j->tasks[i].sent))
             r = task_move(d, j, &j->tasks[i], TASK_LOST, NULL, err);
     j->taken_back = r == 0;
     return r;
@@ -82,14 +70,14 @@ static int differs(const struct live_job *j, const struct job_row *row, struct e
     if (strcmp(j->output, row->output) != 0)
         return err_set(err, -EEXIST, ERR_USAGE, "made for %.300s, not %.300s", j->output,
                        row->output);
-    if (strcmp(j->ladder, row->ladder) != 0) {
+    if (strcmp(j->ladder->text, row->ladder) != 0) {
         if (strcmp(j->ladder_name, row->ladder_name) != 0)
             return err_set(err, -EEXIST, ERR_USAGE, "made with the ladder %.100s, not %.100s",
                            j->ladder_name, row->ladder_name);
         return err_set(err, -EEXIST, ERR_USAGE, "the ladder %.100s was changed since",
                        j->ladder_name);
     }
-    if (strcmp(j->etag, row->etag) != 0)
+    if (j->etag[0] && row->etag[0] && strcmp(j->etag, row->etag) != 0)
         return err_set(err, -EEXIST, ERR_USAGE, "the source %.300s was changed since", j->source);
     if (strcmp(j->options, row->options) != 0)
         return err_set(err, -EEXIST, ERR_USAGE, "made with other options: %.200s, not %.200s",
@@ -104,28 +92,45 @@ static int revive_task(struct dispatcher *d, struct live_job *j, struct live_tas
         return 0;
     t->failures = 0;
     t->not_before_ms = 0;
+    if (t->state == TASK_WAITING && j->waits) { /* at once, not when its back-off ends */
+        sched_leave(d->tasks, j->waits, (size_t)(t - j->tasks));
+        sched_wait(d->tasks, j->waits, (size_t)(t - j->tasks), 0);
+    }
     if (t->state != TASK_DEAD)
         return 0; /* written when it is next moved; old numbers only mean a longer wait */
     t->attempt++;
     return task_move(d, j, t, TASK_REVIVE, NULL, err);
 }
 
+/* What earlier tries left behind counts no more. */
+static void forget_tries(struct dispatcher *d, struct live_job *j)
+{
+    j->plan_tries = j->publish_tries = 0;
+    j->publish_after_ms = j->early_after_ms = 0;
+    j->early_chunks = 0;
+    j->sweep_wanted = 0;
+    j->tasks_reused = j->n[TASK_DONE];
+    j->submit_ns = d->clock->mono_ns(d->clock);
+    j->first_frame_s = 0;
+    engine_attend(d, j);
+}
+
 /* Done tasks are looked at, dead ones get new attempts, the state goes on. */
 static int go_on(struct dispatcher *d, struct live_job *j, struct err *err)
 {
-    int ended = j->state == JOB_FAILED || j->state == JOB_CANCELED;
+    int over = j->state == JOB_FAILED || j->state == JOB_CANCELED;
     int r = 0;
 
-    if (j->n_tasks > 0 && (!j->checked || ended || j->state == JOB_DONE))
-        r = engine_recheck(d, j, err);
+    if (j->n_tasks > 0 && (!j->checked || over || j->state == JOB_DONE))
+        j->check_wanted = 1;
     for (size_t i = 0; i < j->n_tasks && r == 0; i++)
         r = revive_task(d, j, &j->tasks[i], err);
     if (r < 0)
         return r;
-    if (ended)
-        return job_move(d, j, j->has_plan ? JOB_REVIVE_PLANNED : JOB_REVIVE, NULL, err);
+    if (over)
+        return job_move(d, j, job_has_plan(j) ? JOB_REVIVE_PLANNED : JOB_REVIVE, NULL, err);
     /* Also where nothing is wrong: the playlists are written again. */
-    if (j->state == JOB_DONE || (j->state == JOB_PUBLISHING && j->n_done < j->n_tasks))
+    if (j->state == JOB_DONE || (j->state == JOB_PUBLISHING && j->n[TASK_DONE] < j->n_tasks))
         return job_move(d, j, JOB_REDO, NULL, err);
     return 0;
 }
@@ -135,23 +140,12 @@ static int resume(struct dispatcher *d, struct live_job *j, struct err *err)
     int r = job_load(d, j, err);
 
     if (r == 0)
-        r = jobdb_begin(d->db, err);
-    if (r < 0)
-        return r;
-    r = take_back(d, j, err);
+        r = take_back(d, j, err);
     if (r == 0)
         r = go_on(d, j, err);
     if (r == 0)
-        r = jobdb_commit(d->db, err);
-    if (r < 0) {
-        jobdb_rollback(d->db);
-        return r;
-    }
-    j->plan_tries = 0;
-    j->tasks_reused = j->n_done;
-    j->submit_ns = d->clock->mono_ns(d->clock);
-    j->first_frame_s = 0;
-    return 0;
+        forget_tries(d, j);
+    return r;
 }
 
 /* ---- a new one ---- */
@@ -160,58 +154,54 @@ static int insert(struct dispatcher *d, const struct job_row *row, struct live_j
                   struct err *err)
 {
     struct live_job *j = NULL;
-    int r = job_new(row, &j, err);
+    int r = job_new(d, row, &j, err);
 
     if (r == 0)
-        r = jobdb_begin(d->db, err);
+        r = engine_begin(d, err);
     if (r == 0 && old)
         r = jobdb_delete_job(d->db, old->id, err);
     if (r == 0)
         r = jobdb_insert_job(d->db, row, err);
-    if (r == 0)
-        r = jobdb_commit(d->db, err);
     if (r < 0) {
-        jobdb_rollback(d->db);
-        job_free(j);
+        job_free(d, j);
         return r;
     }
+    if (old)
+        job_forget(d, old);
     j->loaded = 1; /* there is nothing to load */
     j->checked = j->taken_back = 1;
     j->submit_ns = d->clock->mono_ns(d->clock);
-    if (old)
-        job_forget(d, old);
-    job_append(d, j);
-    return 0;
+    r = job_add(d, j, err);
+    if (r < 0)
+        job_free(d, j);
+    else
+        engine_tell(d, EFFECT_JOB, j, "queued", NULL);
+    return r;
 }
 
 /* Nothing was made of it and nothing is being made: it may be another job. */
-static int is_blank(struct dispatcher *d, struct live_job *j)
+static int is_blank(const struct live_job *j)
 {
     return (j->state == JOB_FAILED || j->state == JOB_CANCELED || j->state == JOB_QUEUED) &&
-           job_load(d, j, NULL) == 0 && !j->has_plan;
+           !job_has_plan(j);
 }
 
-int dispatcher_submit(struct dispatcher *d, const struct job_request *req, struct err *err)
+static int submit(struct dispatcher *d, const struct job_request *req, const char *options,
+                  struct err *err)
 {
-    struct store_stat st;
-    int r = check_request(req, err);
-
-    if (r == 0)
-        r = source_etag(req->source, &st, err);
-    if (r < 0)
-        return r;
-    _cleanup_free_ char *options = options_text(req);
-    if (!options)
-        return err_set(err, -ENOMEM, ERR_RESOURCE, "out of memory");
     int64_t now = d->clock->wall_ms(d->clock);
     const struct job_row row = {
         .id = req->id,
         .source = req->source,
-        .etag = st.etag,
+        .etag = req->etag ? req->etag : "",
         .output = req->output,
         .ladder = req->ladder,
         .ladder_name = req->ladder_name,
         .options = options,
+        .tenant = req->tenant ? req->tenant : "",
+        .notify = req->notify,
+        .metadata = req->metadata,
+        .priority = req->priority,
         .state = JOB_QUEUED,
         .created_ms = now,
         .updated_ms = now,
@@ -219,28 +209,136 @@ int dispatcher_submit(struct dispatcher *d, const struct job_request *req, struc
     struct live_job *j = job_find(d, req->id);
     if (!j)
         return insert(d, &row, NULL, err);
-    r = differs(j, &row, is_blank(d, j) ? NULL : err);
+    int r = differs(j, &row, is_blank(j) ? NULL : err);
     if (r < 0)
-        return is_blank(d, j) ? insert(d, &row, j, err) : r;
+        return is_blank(j) ? insert(d, &row, j, err) : r;
     return resume(d, j, err);
+}
+
+int dispatcher_submit(struct dispatcher *d, const struct job_request *req, struct err *err)
+{
+    int r = check_request(req, err);
+
+    if (r < 0)
+        return r;
+    _cleanup_free_ char *options = options_text(req);
+    if (!options)
+        return engine_no_memory(err);
+    return engine_settle(d, submit(d, req, options, err), err);
+}
+
+/* ---- again ---- */
+
+/* What of a planned job is to be made again; numbers below 0: any. */
+struct choice {
+    int chunk;
+    int group, audio; /* of the rendition */
+};
+
+static int chosen(const struct choice *c, const struct live_task *t)
+{
+    if (c->chunk >= 0 && (t->audio || t->chunk != (unsigned)c->chunk))
+        return 0;
+    if (c->audio)
+        return t->audio;
+    return c->group < 0 || (!t->audio && t->group == (unsigned)c->group);
+}
+
+static int find_rendition(struct dispatcher *d, struct live_job *j, const char *name,
+                          struct choice *c, struct err *err)
+{
+    const struct plan *p;
+    int r = job_plan(d, j, &p, err);
+
+    for (size_t i = 0; r == 0 && i < p->n_renditions; i++) {
+        if (strcmp(p->renditions[i].name, name) != 0)
+            continue;
+        c->audio = i >= p->n_video;
+        for (size_t g = 0; g < p->n_groups; g++)
+            for (size_t k = 0; k < p->groups[g].n_renditions; k++)
+                if (p->groups[g].renditions[k] == i)
+                    c->group = (int)g;
+        return 0;
+    }
+    return r < 0
+               ? r
+               : err_set(err, -ENOENT, ERR_USAGE, "job %.128s has no rendition %.64s", j->id, name);
+}
+
+static int redo_chosen(struct dispatcher *d, struct live_job *j, const struct choice *c,
+                       struct err *err)
+{
+    static const struct err why = { ERR_USAGE, "asked for again" };
+    int r = 0;
+
+    for (size_t i = 0; i < j->n_tasks && r == 0; i++)
+        if (chosen(c, &j->tasks[i]) && j->tasks[i].state == TASK_DONE)
+            r = engine_redo(d, j, &j->tasks[i], 0, &why, err);
+    return r;
+}
+
+static int requeue(struct dispatcher *d, const char *id, int chunk, const char *rendition,
+                   struct err *err)
+{
+    struct live_job *j = job_find(d, id);
+    struct choice c = { .chunk = chunk, .group = -1 };
+    size_t n = 0;
+    int r;
+
+    if (!j)
+        return err_set(err, -ENOENT, ERR_USAGE, "nobody knows a job %.128s", id);
+    if (!job_ended(j))
+        return err_set(err, -EBUSY, ERR_USAGE, "job %.128s is %s: it has not ended", id,
+                       job_state_name(j->state));
+    if (chunk < 0 && !rendition)
+        return resume(d, j, err);
+    if (!job_has_plan(j))
+        return err_set(err, -ENOENT, ERR_USAGE, "job %.128s was never planned", id);
+    if ((r = job_load(d, j, err)) < 0 ||
+        (rendition && (r = find_rendition(d, j, rendition, &c, err)) < 0))
+        return r;
+    for (size_t i = 0; i < j->n_tasks; i++)
+        n += chosen(&c, &j->tasks[i]);
+    if (n == 0)
+        return err_set(err, -ENOENT, ERR_USAGE, "job %.128s has no such chunk %d", id, chunk);
+    r = redo_chosen(d, j, &c, err);
+    return r < 0 ? r : resume(d, j, err);
+}
+
+int dispatcher_requeue(struct dispatcher *d, const char *id, int chunk, const char *rendition,
+                       struct err *err)
+{
+    return engine_settle(d, requeue(d, id, chunk, rendition, err), err);
 }
 
 /* ---- from the database ---- */
 
 struct loading {
     struct dispatcher *d;
+    struct live_job **live;
+    size_t n, cap;
     struct err *err;
 };
 
 static int load_one(void *arg, const struct job_row *row)
 {
-    const struct loading *l = arg;
+    struct loading *l = arg;
     struct live_job *j;
-    int r = job_new(row, &j, l->err);
+    int r = job_new(l->d, row, &j, l->err);
 
-    if (r == 0)
-        job_append(l->d, j);
-    return r;
+    if (r < 0)
+        return r;
+    r = job_add(l->d, j, l->err);
+    if (r < 0) {
+        job_free(l->d, j);
+        return r;
+    }
+    if (job_ended(j))
+        return 0;
+    if (engine_grow(&l->live, &l->cap, l->n, sizeof(struct live_job *)) < 0)
+        return engine_no_memory(l->err);
+    l->live[l->n++] = j;
+    return 0;
 }
 
 static int load_live(struct dispatcher *d, struct live_job *j, struct err *err)
@@ -248,28 +346,47 @@ static int load_live(struct dispatcher *d, struct live_job *j, struct err *err)
     int r = job_load(d, j, err);
 
     if (r == 0)
-        r = jobdb_begin(d->db, err);
-    if (r < 0)
-        return r;
-    r = take_back(d, j, err);
+        r = take_back(d, j, err);
     if (r == 0 && j->state == JOB_PLANNING)
         r = job_move(d, j, JOB_INTERRUPTED, NULL, err);
-    if (r == 0)
-        r = jobdb_commit(d->db, err);
-    if (r < 0)
-        jobdb_rollback(d->db);
-    j->tasks_reused = j->n_done;
+    j->tasks_reused = j->n[TASK_DONE];
     j->submit_ns = d->clock->mono_ns(d->clock);
     return r;
 }
 
+/* What jobs that have ended add up to, without their tasks. */
+static int load_sum(void *arg, const struct task_sum *s)
+{
+    struct live_job *j = job_find(arg, s->job);
+
+    if (!j || !job_ended(j) || !job_has_plan(j))
+        return 0;
+    j->n[s->state] = s->n;
+    j->cost += s->cost;
+    j->cpu_s += s->cpu_s;
+    if (s->state == TASK_DONE)
+        j->cost_done = s->cost;
+    return 0;
+}
+
+static int load_sweep(void *arg, const struct sweep_row *row)
+{
+    return engine_sweep_add(arg, row);
+}
+
 int engine_load(struct dispatcher *d, struct err *err)
 {
-    struct loading l = { d, err };
+    struct loading l = { .d = d, .err = err };
     int r = jobdb_each_job(d->db, load_one, &l, err);
 
-    for (struct live_job *j = d->jobs; j && r == 0; j = j->next)
-        if (j->state != JOB_DONE && j->state != JOB_FAILED && j->state != JOB_CANCELED)
-            r = load_live(d, j, err);
-    return r;
+    for (size_t i = 0; i < l.n && r == 0; i++)
+        r = load_live(d, l.live[i], err);
+    free(l.live);
+    if (r == 0 && d->cfg.board)
+        r = jobdb_each_sum(d->db, load_sum, d, err);
+    if (r == 0)
+        r = jobdb_each_sweep(d->db, load_sweep, d, err);
+    if (r == 0)
+        r = jobdb_last_dead(d->db, &d->last_dead, err);
+    return engine_settle(d, r, err);
 }

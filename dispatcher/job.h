@@ -1,52 +1,122 @@
 /* job.h - jobs and tasks as the engine holds them in memory; private to
  * engine*.c.
  *
- * The database is what counts: memory is a copy of what status needs, made
- * when the dispatcher starts and moved along by job_move() and task_move(),
- * the only places where a state changes. A job that has ended keeps plan and
- * tasks only if it ended in this process (job_load() fetches them). Owned by
- * the dispatcher's thread.
+ * The database is what counts: memory is a copy of what deciding and status
+ * need, made when the dispatcher starts and moved along by job_move() and
+ * task_move(), the only places where a state changes. Tasks' messages and
+ * results stay in the database; plans are read from it when they are needed,
+ * and a few are kept. Of jobs that have ended only the latest keep their
+ * tasks here (job_load() fetches them). Owned by the dispatcher's thread.
  */
 #ifndef GOPMILL_DISPATCHER_JOB_H
 #define GOPMILL_DISPATCHER_JOB_H
 
-#include <stdatomic.h>
-
 #include "../common/base/clock.h"
+#include "board.h"
 #include "engine.h"
+#include "inbox.h"
 #include "jobdb.h"
+#include "publisher.h"
+#include "sched.h"
 #include "state.h"
+#include "timers.h"
 
+struct call;
 struct planner;
-struct store;
+struct received;
+struct receiver;
+struct send_batch;
+struct sender;
 struct task_result;
 
+enum {
+    ENCODERS_MAX = 16,
+    JOB_ENCODERS_MAX = 4, /* told apart in one job's cost */
+    PLANS_MAX = 64,       /* kept in memory */
+    ENDED_MAX = 32,       /* jobs that keep their tasks after their end */
+    JOBS_BUCKETS_MIN = 1024,
+    NOT_RELEASED = UINT32_MAX,
+};
+
 struct live_task {
-    char id[64];
-    enum task_state state;
-    unsigned attempt, failures; /* as in jobdb.h */
+    char id[24];
+    double cost;
+    float cpu_s;
+    uint8_t state; /* enum task_state */
+    uint8_t audio;
+    uint8_t encoder; /* index into dispatcher.encoders */
+    uint8_t sent;    /* released, and the queue has confirmed it */
+    uint8_t twice;   /* released a second time */
+    uint16_t group;
+    uint32_t chunk;
+    uint32_t attempt, failures; /* as in jobdb.h */
+    uint32_t released_at;       /* index into dispatcher.released, or NOT_RELEASED */
     int64_t not_before_ms;
-    double cost, cpu_s;
-    unsigned chunk, group;
-    int audio;
     uint64_t frames;
-    int64_t released_ns; /* when this process gave it to the queue; 0: not */
+};
+
+/* What only a released task has. */
+struct released {
+    struct live_job *job;
+    uint32_t task;
+    uint64_t seq;        /* rises with each release */
+    int64_t released_ns; /* when this process gave it to the queue, or took it over */
+    int64_t seen_ns;     /* when a heartbeat last named it; 0: none yet */
+    double elapsed_s;    /* as that said */
+};
+
+struct job_cost { /* predicted core-seconds by encoder */
+    uint8_t encoder;
+    double all, done;
 };
 
 struct live_job {
-    struct live_job *next; /* by age */
-    char *id, *source, *etag, *output, *ladder, *ladder_name, *options;
+    struct live_job *next; /* of its bucket */
+    char *id, *source, *etag, *output, *ladder_name, *options;
+    char *tenant, *notify, *metadata, *facts;
+    struct shared_text *ladder; /* many jobs have the same one */
+    unsigned priority;
     enum job_state state;
-    struct err error;
+    struct err *error; /* NULL: none */
+    int64_t created_ms, updated_ms, started_ms, ended_ms, playable_ms;
+    int notified, swept;
 
-    int loaded;   /* plan and tasks below are here */
-    int has_plan; /* in the database too */
-    struct plan plan;
+    /* of facts */
+    double duration_s;
+    uint64_t frames;
+
+    int loaded;              /* tasks below are here */
     struct live_task *tasks; /* in plan order */
-    unsigned *by_id;         /* indices into tasks, sorted by id */
-    size_t n_tasks;
-    size_t n_done, n_released;
-    size_t first_waiting; /* no task before this one is waiting */
+    uint32_t *by_id;         /* indices into tasks, sorted by id */
+    size_t n_tasks;          /* 0 where they are not here */
+
+    /* Sums, which stay when the tasks go. */
+    size_t n[TASK_STATE_MAX];
+    size_t first_open; /* no task before this one is not done */
+    struct job_cost costs[JOB_ENCODERS_MAX];
+    size_t n_costs;
+    double cost, cost_done, cpu_s;
+    uint64_t frames_done;
+    int counted; /* its tasks are in dispatcher.totals */
+
+    struct plan *plan; /* NULL: not in memory */
+    uint64_t plan_used;
+    int plan_pinned; /* somebody outside has a pointer to it */
+
+    struct sched_job *waits;   /* in dispatcher.tasks, while it runs */
+    struct sched_job *queued;  /* in dispatcher.queue, while it waits for a planner */
+    struct planner *planner;   /* at work on it */
+    struct planner *inserting; /* its plan, of which not all tasks are in the database yet */
+    size_t inserted;
+
+    int attention, dirty, tasks_dirty; /* in the list of that name */
+    int64_t position, position_ns;     /* in the queue, and when that was found out */
+    int check_wanted, sweep_wanted;
+    int busy; /* a request of it is with the publisher: 1 + enum publish_what */
+    unsigned publish_tries;
+    int64_t publish_after_ms;
+    size_t early_chunks, early_asked; /* chunks that playlists name, or will */
+    int64_t early_after_ms;
 
     int taken_back; /* no task counts as released by a process that is gone */
     int checked;    /* this process has looked whether done tasks' objects are there */
@@ -57,30 +127,126 @@ struct live_job {
     double first_frame_s;
 };
 
+struct shared_text {
+    struct shared_text *next;
+    size_t refs;
+    char text[];
+};
+
+struct encoder {
+    char name[24];
+    double ratio; /* measured over predicted */
+    uint64_t samples;
+    int dirty;
+    double open; /* predicted core-seconds of live jobs' tasks that aren't done */
+};
+
+/* What is told once the transaction is committed. */
+struct effect {
+    enum { EFFECT_JOB, EFFECT_TASK, EFFECT_END, EFFECT_DROP } kind;
+    char *job;
+    const char *what;
+    char task[24];
+    unsigned attempt;
+};
+
+struct changed_task {
+    struct live_job *job;
+    uint32_t task;
+};
+
+struct pending_sweep { /* of a deleted job */
+    struct pending_sweep *next;
+    char *job, *output;
+    int everything, busy;
+    int64_t after_ms;
+};
+
 struct dispatcher {
     struct dispatcher_config cfg;
     const struct clock *clock;
     struct jobdb *db;
-    struct live_job *jobs;
-    struct planner *planner; /* of the one job that is being planned, or NULL */
-    uint64_t random;         /* state of the generator for jitter */
-    atomic_int wake;         /* any thread: end a waiting step */
+    struct inbox *inbox;
+    struct sender *sender;
+    struct publisher *publisher;
+    struct receiver *receivers;
+    struct planner *planners; /* all that run */
+    unsigned n_planners;
+    unsigned sending;    /* batches with the sender */
+    unsigned publishing; /* requests with the publisher */
+
+    struct live_job **buckets;
+    size_t n_buckets, n_jobs;
+    struct shared_text *ladders;
+
+    struct sched *tasks, *queue;
+    struct timers timers; /* owner: a job that wants attention then */
+    struct released *released;
+    size_t n_released, released_cap;
+    uint64_t last_seq, seen_seq; /* seen: the latest release known to have begun */
+    int survives;                /* what is in the queue outlives this process */
+    int paused;                  /* the queue took no tasks */
+    int release_more;            /* a batch was full */
+    int depth_asked;
+    size_t depth; /* of the queue of tasks, when last told */
+    int64_t depth_ns;
+    int64_t looked_ns; /* at what is released */
+
+    struct live_job **plans; /* that are in memory */
+    size_t n_plans;
+    uint64_t plan_clock;
+    struct live_job *ended[ENDED_MAX];
+    size_t next_ended;
+
+    struct live_job **attention;
+    size_t n_attention, attention_cap;
+    struct live_job **dirty;
+    size_t n_dirty, dirty_cap;
+    struct changed_task *changed;
+    size_t n_changed, changed_cap;
+    struct effect *effects;
+    size_t n_effects, effects_cap;
+    struct send_batch *outgoing;
+    struct received *acks;
+    struct call *calls; /* begun, not answered */
+    struct pending_sweep *sweeps;
+
+    struct encoder encoders[ENCODERS_MAX];
+    size_t n_encoders;
+    int64_t costs_saved_ns;
+    int64_t last_dead;
+    struct board_totals totals;
+    int totals_dirty;
+    int64_t totals_put_ns, refreshed_ns;
+    size_t refreshed; /* bucket */
+
+    uint64_t random;   /* state of the generator for jitter */
+    uint64_t received; /* messages applied: what tests wait for */
+    int in_txn, turning, told_ends;
+    struct err broken; /* cls: the database has failed, nothing goes on */
 };
+
+/* ---- job.c ---- */
 
 /* NULL: nobody knows it. */
 struct live_job *job_find(struct dispatcher *d, const char *id);
 struct live_task *job_task(struct live_job *j, const char *id);
+int job_ended(const struct live_job *j);
 
-/* A copy of the row, not yet in the list. -ENOMEM. */
-int job_new(const struct job_row *row, struct live_job **ret, struct err *err);
-void job_free(struct live_job *j);                         /* NULL is a no-op */
-void job_append(struct dispatcher *d, struct live_job *j); /* taken */
-void job_forget(struct dispatcher *d, struct live_job *j); /* unlinked and freed */
+/* A copy of the row, not yet known. -ENOMEM. */
+int job_new(struct dispatcher *d, const struct job_row *row, struct live_job **ret,
+            struct err *err);
+void job_free(struct dispatcher *d, struct live_job *j);                /* NULL is a no-op */
+int job_add(struct dispatcher *d, struct live_job *j, struct err *err); /* taken on success */
+void job_forget(struct dispatcher *d, struct live_job *j); /* unlinked everywhere, and freed */
 
-/* Fetch plan and tasks of a job from the database. */
+/* Fetch the tasks of a job from the database. */
 int job_load(struct dispatcher *d, struct live_job *j, struct err *err);
-/* Free plan and tasks in memory. */
-void job_drop_plan(struct live_job *j);
+void job_unload(struct dispatcher *d, struct live_job *j);
+int job_has_plan(const struct live_job *j);
+/* The plan, valid until another one is asked for. */
+int job_plan(struct dispatcher *d, struct live_job *j, const struct plan **ret, struct err *err);
+void job_drop_plan(struct dispatcher *d, struct live_job *j);
 
 /* Move a state, in the database and here. `why` is recorded (NULL: none).
  * -EPROTO (ERR_INTERNAL, logged with both names) where the table forbids it. */
@@ -88,25 +254,52 @@ int job_move(struct dispatcher *d, struct live_job *j, enum job_event ev, const 
              struct err *err);
 int task_move(struct dispatcher *d, struct live_job *j, struct live_task *t, enum task_event ev,
               const struct err *why, struct err *err);
+/* Write what of a job has changed but its state. */
+int job_save(struct dispatcher *d, struct live_job *j, struct err *err);
+void job_read_facts(struct live_job *j);
 
-/* A task's result as it is in the database. -ENOENT where it has none. */
-int job_result(struct dispatcher *d, const struct live_job *j, const char *task,
-               struct task_result *ret, struct err *err);
+/* ---- engine.c: transactions, and what is told after them ---- */
 
-/* ---- what a step is made of, one file each ---- */
+/* Begin a transaction, where none is open. Whatever is written belongs to one:
+ * a step's, or that of the call made outside of a step. */
+int engine_begin(struct dispatcher *d, struct err *err);
+/* Called at the end of every function of engine.h that may have written:
+ * commits outside of steps. Returns r, or what has failed. */
+int engine_settle(struct dispatcher *d, int r, struct err *err);
+/* Remember to tell of it once it is committed; what isn't told for want of
+ * memory was a transient event, or is told again after a start. */
+void engine_tell(struct dispatcher *d, int kind, const struct live_job *j, const char *what,
+                 const struct live_task *t);
+void engine_attend(struct dispatcher *d, struct live_job *j); /* look at it before the step ends */
+void engine_attend_at(struct dispatcher *d, struct live_job *j, int64_t at_ms);
+void engine_changed(struct dispatcher *d, struct live_job *j, const struct live_task *t);
+unsigned engine_slots(struct dispatcher *d);
+/* Something is on its way that will change a state: what tests wait for. */
+int engine_busy(const struct dispatcher *d);
+int engine_grow(void *array, size_t *cap, size_t n, size_t size); /* room for one more */
+int engine_no_memory(struct err *err);
 
-/* engine_plan.c: begin to plan the first queued job if none is being planned;
- * take over a plan that is ready. *ret_did: something changed. */
-int engine_plan(struct dispatcher *d, int *ret_did, struct err *err);
-void engine_plan_stop(struct dispatcher *d, const char *job); /* NULL: whichever */
+/* ---- engine_call.c ---- */
+void engine_call_run(struct dispatcher *d, struct inbox_item *item);
+void engine_calls_answer(struct dispatcher *d, int r, const struct err *why);
+void engine_call_refuse(struct inbox_item *item);
 
-/* engine_release.c: give waiting tasks to the queue as far as it is short. */
-int engine_release(struct dispatcher *d, struct err *err);
+/* ---- engine_receive.c: messages from the queue ---- */
+struct received {
+    struct inbox_item item;
+    struct received *next; /* among those to be acked */
+    const char *queue;
+    struct queue_msg *msg;
+    struct task_result *result; /* NULL: not one, or unreadable for the reason in `why` */
+    struct heartbeat *heartbeat;
+    struct err why;
+};
+int engine_receive_start(struct dispatcher *d, struct err *err);
+void engine_receive_stop(struct dispatcher *d);
+void received_free(struct received *m);
 
-/* engine_collect.c: apply what results there are; wait for the first up to
- * timeout_ms. *ret_n: how many. */
-int engine_collect(struct dispatcher *d, int timeout_ms, size_t *ret_n, struct err *err);
-
+/* ---- engine_collect.c: applying them ---- */
+int engine_apply(struct dispatcher *d, struct received *m, struct err *err);
 /* An attempt of a released task failed: another one, or the end of its job. */
 int engine_attempt_failed(struct dispatcher *d, struct live_job *j, struct live_task *t,
                           const struct err *why, struct err *err);
@@ -114,14 +307,52 @@ int engine_attempt_failed(struct dispatcher *d, struct live_job *j, struct live_
  * a failed attempt of it, which may end its job. */
 int engine_redo(struct dispatcher *d, struct live_job *j, struct live_task *t, int counted,
                 const struct err *why, struct err *err);
+int64_t engine_backoff_ms(struct dispatcher *d, unsigned failures);
+unsigned engine_attempts_allowed(const struct dispatcher *d);
 
-/* engine_publish.c: publish jobs whose tasks are all done. */
-int engine_publish(struct dispatcher *d, int *ret_did, struct err *err);
-/* Look whether the objects of done tasks are all in the store, bytes
- * included; tasks whose objects aren't go back to waiting. */
-int engine_recheck(struct dispatcher *d, struct live_job *j, struct err *err);
+/* ---- engine_plan.c ---- */
+int engine_plan_more(struct dispatcher *d, struct err *err); /* begin what there is room for */
+int engine_plan_ended(struct dispatcher *d, struct inbox_item *item, struct err *err);
+int engine_plan_insert(struct dispatcher *d, struct live_job *j, struct err *err);
+void engine_plan_stop(struct dispatcher *d, struct live_job *j);
+void engine_plan_stop_all(struct dispatcher *d);
+void planner_free_item(struct inbox_item *item);
 
-/* engine_submit.c: go on with what the database has. */
-int engine_load(struct dispatcher *d, struct err *err);
+/* ---- engine_release.c ---- */
+int engine_release(struct dispatcher *d, struct err *err);
+int engine_sent(struct dispatcher *d, struct inbox_item *item, struct err *err);
+int engine_watch(struct dispatcher *d, struct err *err); /* stragglers, lost ones */
+void engine_send(struct dispatcher *d);                  /* after the commit */
+void engine_seen(struct dispatcher *d, const struct heartbeat *h);
+int engine_release_add(struct dispatcher *d, struct live_job *j, struct live_task *t);
+void engine_release_remove(struct dispatcher *d, struct live_task *t);
+
+/* ---- engine_publish.c ---- */
+int engine_publish_start(struct dispatcher *d, struct err *err);
+int engine_publish_attend(struct dispatcher *d, struct live_job *j, struct err *err);
+int engine_published(struct dispatcher *d, struct inbox_item *item, struct err *err);
+void engine_published_free(struct inbox_item *item);
+int engine_sweep_add(struct dispatcher *d, const struct sweep_row *row);
+int engine_sweep(struct dispatcher *d, struct err *err); /* outputs of deleted jobs */
+int engine_sweeping(const struct dispatcher *d, const char *output);
+
+/* ---- engine_submit.c ---- */
+int engine_load(struct dispatcher *d, struct err *err); /* go on with what the database has */
+
+/* ---- engine_cost.c ---- */
+unsigned engine_encoder(struct dispatcher *d, const char *name);
+void engine_measured(struct dispatcher *d, unsigned encoder, double predicted, double measured,
+                     uint64_t frames);
+double engine_corrected(const struct dispatcher *d, const struct live_task *t);
+double engine_backlog(const struct dispatcher *d);
+void engine_costs_add(struct dispatcher *d, struct live_job *j, const struct live_task *t);
+void engine_costs_done(struct dispatcher *d, struct live_job *j, const struct live_task *t,
+                       int sign);
+void engine_count(struct dispatcher *d, struct live_job *j, int counted);
+int engine_costs_load(struct dispatcher *d, struct err *err);
+int engine_costs_save(struct dispatcher *d, struct err *err);
+
+/* ---- engine_board.c ---- */
+void engine_show(struct dispatcher *d); /* after the commit: what has changed, on the board */
 
 #endif

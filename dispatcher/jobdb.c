@@ -26,6 +26,39 @@ static const char *const migrations[] = {
     " audio BIGINT NOT NULL, frames BIGINT NOT NULL, body TEXT NOT NULL, result TEXT,"
     " error_class TEXT NOT NULL, error_text TEXT NOT NULL, PRIMARY KEY (job, id));"
     "CREATE UNIQUE INDEX tasks_by_ord ON tasks (job, ord);",
+
+    "CREATE TABLE plans (job TEXT NOT NULL PRIMARY KEY, plan TEXT NOT NULL);"
+    "INSERT INTO plans (job, plan) SELECT id, plan FROM jobs WHERE plan IS NOT NULL;"
+    "CREATE TABLE bodies (job TEXT NOT NULL, id TEXT NOT NULL, body TEXT NOT NULL,"
+    " PRIMARY KEY (job, id));"
+    "INSERT INTO bodies (job, id, body) SELECT job, id, body FROM tasks;"
+    "CREATE TABLE results (job TEXT NOT NULL, id TEXT NOT NULL, result TEXT NOT NULL,"
+    " PRIMARY KEY (job, id));"
+    "INSERT INTO results (job, id, result) SELECT job, id, result FROM tasks"
+    " WHERE result IS NOT NULL;"
+    "ALTER TABLE tasks DROP COLUMN body;"
+    "ALTER TABLE tasks DROP COLUMN result;"
+    "ALTER TABLE tasks ADD COLUMN encoder TEXT NOT NULL DEFAULT '';"
+    "ALTER TABLE tasks ADD COLUMN sent BIGINT NOT NULL DEFAULT 0;"
+    "ALTER TABLE jobs ADD COLUMN facts TEXT NOT NULL DEFAULT '';"
+    "UPDATE jobs SET facts = '{}' WHERE plan IS NOT NULL;"
+    "ALTER TABLE jobs DROP COLUMN plan;"
+    "ALTER TABLE jobs ADD COLUMN tenant TEXT NOT NULL DEFAULT '';"
+    "ALTER TABLE jobs ADD COLUMN notify TEXT;"
+    "ALTER TABLE jobs ADD COLUMN metadata TEXT;"
+    "ALTER TABLE jobs ADD COLUMN priority BIGINT NOT NULL DEFAULT 5;"
+    "ALTER TABLE jobs ADD COLUMN started_ms BIGINT NOT NULL DEFAULT 0;"
+    "ALTER TABLE jobs ADD COLUMN ended_ms BIGINT NOT NULL DEFAULT 0;"
+    "ALTER TABLE jobs ADD COLUMN playable_ms BIGINT NOT NULL DEFAULT 0;"
+    "ALTER TABLE jobs ADD COLUMN notified BIGINT NOT NULL DEFAULT 0;"
+    "ALTER TABLE jobs ADD COLUMN swept BIGINT NOT NULL DEFAULT 0;"
+    "UPDATE jobs SET ended_ms = updated_ms WHERE state IN ('done', 'failed', 'canceled');"
+    "CREATE TABLE costs (encoder TEXT NOT NULL PRIMARY KEY, ratio DOUBLE PRECISION NOT NULL,"
+    " samples BIGINT NOT NULL);"
+    "CREATE TABLE dead (n BIGINT NOT NULL PRIMARY KEY, at_ms BIGINT NOT NULL,"
+    " queue TEXT NOT NULL, reason TEXT NOT NULL, body TEXT NOT NULL);"
+    "CREATE TABLE sweeps (job TEXT NOT NULL PRIMARY KEY, output TEXT NOT NULL,"
+    " everything BIGINT NOT NULL);",
 };
 
 enum { SCHEMA_VERSION = sizeof(migrations) / sizeof(migrations[0]) };
@@ -153,31 +186,62 @@ void jobdb_rollback(struct jobdb *db)
 
 static const char *const statements[SQL_STMT_MAX] = {
     [SQL_INSERT_JOB] = "INSERT INTO jobs (id, source, etag, output, ladder, ladder_name, options,"
-                       " state, error_class, error_text, plan, created_ms, updated_ms)"
-                       " VALUES ($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$13)",
-    [SQL_SET_JOB_STATE] = "UPDATE jobs SET state = $1, error_class = $2, error_text = $3,"
-                          " updated_ms = $4 WHERE id = $5",
-    [SQL_SET_JOB_PLAN] = "UPDATE jobs SET plan = $1 WHERE id = $2",
-    [SQL_DELETE_JOB_TASKS] = "DELETE FROM tasks WHERE job = $1",
+                       " tenant, notify, metadata, priority, state, error_class, error_text, facts,"
+                       " created_ms, updated_ms)"
+                       " VALUES ($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$13,$14,$15,$16,$17)",
+    [SQL_UPDATE_JOB] = "UPDATE jobs SET tenant = $1, notify = $2, metadata = $3, priority = $4,"
+                       " state = $5, error_class = $6, error_text = $7, updated_ms = $8,"
+                       " started_ms = $9, ended_ms = $10, playable_ms = $11, notified = $12,"
+                       " swept = $13 WHERE id = $14",
+    [SQL_SET_JOB_FACTS] = "UPDATE jobs SET facts = $1, etag = $2 WHERE id = $3",
+    [SQL_SET_PLAN] = "INSERT INTO plans (job, plan) VALUES ($1,$2)"
+                     " ON CONFLICT (job) DO UPDATE SET plan = excluded.plan",
+    [SQL_DELETE_RESULTS] = "DELETE FROM results WHERE job = $1",
+    [SQL_DELETE_BODIES] = "DELETE FROM bodies WHERE job = $1",
+    [SQL_DELETE_TASKS] = "DELETE FROM tasks WHERE job = $1",
+    [SQL_DELETE_PLAN] = "DELETE FROM plans WHERE job = $1",
     [SQL_DELETE_JOB] = "DELETE FROM jobs WHERE id = $1",
     [SQL_INSERT_TASK] = "INSERT INTO tasks (job, id, ord, state, attempt, failures, not_before_ms,"
-                        " cost, cpu_s, chunk, grp, audio, frames, body, result, error_class,"
-                        " error_text)"
+                        " cost, cpu_s, chunk, grp, audio, frames, error_class, error_text,"
+                        " encoder, sent)"
                         " VALUES ($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$13,$14,$15,$16,$17)",
+    [SQL_INSERT_BODY] = "INSERT INTO bodies (job, id, body) VALUES ($1,$2,$3)",
     [SQL_UPDATE_TASK] = "UPDATE tasks SET state = $1, attempt = $2, failures = $3,"
-                        " not_before_ms = $4, cpu_s = $5, frames = $6,"
-                        " error_class = COALESCE($7, error_class),"
-                        " error_text = COALESCE($8, error_text) WHERE job = $9 AND id = $10",
-    [SQL_SET_RESULT] = "UPDATE tasks SET result = $1 WHERE job = $2 AND id = $3",
+                        " not_before_ms = $4, cpu_s = $5, frames = $6, sent = $7,"
+                        " error_class = COALESCE($8, error_class),"
+                        " error_text = COALESCE($9, error_text) WHERE job = $10 AND id = $11",
+    [SQL_SET_SENT] = "UPDATE tasks SET sent = 1 WHERE job = $1 AND id = $2",
+    [SQL_SET_RESULT] = "INSERT INTO results (job, id, result) VALUES ($1,$2,$3)"
+                       " ON CONFLICT (job, id) DO UPDATE SET result = excluded.result",
+    [SQL_DELETE_RESULT] = "DELETE FROM results WHERE job = $1 AND id = $2",
     [SQL_EACH_JOB] = "SELECT id, source, etag, output, ladder, ladder_name, options, state,"
-                     " error_class, error_text, created_ms, updated_ms FROM jobs"
-                     " ORDER BY created_ms, id",
+                     " error_class, error_text, created_ms, updated_ms, tenant, notify, metadata,"
+                     " priority, facts, started_ms, ended_ms, playable_ms, notified, swept"
+                     " FROM jobs ORDER BY created_ms, id",
     [SQL_EACH_TASK] = "SELECT id, ord, state, attempt, failures, not_before_ms, cost, cpu_s, chunk,"
-                      " grp, audio, frames, error_class, error_text FROM tasks WHERE job = $1"
-                      " ORDER BY ord",
-    [SQL_JOB_PLAN] = "SELECT plan FROM jobs WHERE id = $1",
-    [SQL_TASK_BODY] = "SELECT body FROM tasks WHERE job = $1 AND id = $2",
-    [SQL_TASK_RESULT] = "SELECT result FROM tasks WHERE job = $1 AND id = $2",
+                      " grp, audio, frames, error_class, error_text, encoder, sent FROM tasks"
+                      " WHERE job = $1 ORDER BY ord",
+    [SQL_EACH_RESULT] = "SELECT id, result FROM results WHERE job = $1 ORDER BY id",
+    [SQL_EACH_SUM] = "SELECT job, state, COUNT(*), SUM(cost), SUM(cpu_s) FROM tasks"
+                     " GROUP BY job, state",
+    [SQL_JOB_PLAN] = "SELECT plan FROM jobs LEFT JOIN plans ON plans.job = jobs.id"
+                     " WHERE jobs.id = $1",
+    [SQL_TASK_BODY] = "SELECT body FROM bodies WHERE job = $1 AND id = $2",
+    [SQL_TASK_RESULT] = "SELECT result FROM tasks LEFT JOIN results ON results.job = tasks.job"
+                        " AND results.id = tasks.id WHERE tasks.job = $1 AND tasks.id = $2",
+    [SQL_SET_COST] = "INSERT INTO costs (encoder, ratio, samples) VALUES ($1,$2,$3)"
+                     " ON CONFLICT (encoder) DO UPDATE SET ratio = excluded.ratio,"
+                     " samples = excluded.samples",
+    [SQL_EACH_COST] = "SELECT encoder, ratio, samples FROM costs ORDER BY encoder",
+    [SQL_ADD_DEAD] = "INSERT INTO dead (n, at_ms, queue, reason, body) VALUES ($1,$2,$3,$4,$5)",
+    [SQL_FORGET_DEAD] = "DELETE FROM dead WHERE n <= $1",
+    [SQL_EACH_DEAD] = "SELECT at_ms, queue, reason, body FROM dead ORDER BY n DESC",
+    [SQL_LAST_DEAD] = "SELECT COALESCE(MAX(n), 0) FROM dead",
+    [SQL_ADD_SWEEP] = "INSERT INTO sweeps (job, output, everything) VALUES ($1,$2,$3)"
+                      " ON CONFLICT (job) DO UPDATE SET output = excluded.output,"
+                      " everything = excluded.everything",
+    [SQL_END_SWEEP] = "DELETE FROM sweeps WHERE job = $1",
+    [SQL_EACH_SWEEP] = "SELECT job, output, everything FROM sweeps ORDER BY job",
 };
 
 static int bind_one(sqlite3_stmt *s, int i, char type, va_list *ap)
@@ -217,6 +281,21 @@ int jobdb_finish(struct jobdb *db, sqlite3_stmt *s, struct err *err)
     while ((r = sqlite3_step(s)) == SQLITE_ROW)
         ;
     r = r == SQLITE_DONE ? 0 : jobdb_fail(db, err);
+    (void)sqlite3_reset(s);
+    (void)sqlite3_clear_bindings(s);
+    return r;
+}
+
+int jobdb_walk(struct jobdb *db, sqlite3_stmt *s,
+               int (*row)(struct jobdb *db, sqlite3_stmt *s, void *arg, struct err *err), void *arg,
+               struct err *err)
+{
+    int r = 0, step = SQLITE_DONE;
+
+    while (r == 0 && (step = sqlite3_step(s)) == SQLITE_ROW)
+        r = row(db, s, arg, err);
+    if (r == 0 && step != SQLITE_DONE)
+        r = jobdb_fail(db, err);
     (void)sqlite3_reset(s);
     (void)sqlite3_clear_bindings(s);
     return r;

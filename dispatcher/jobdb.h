@@ -7,6 +7,9 @@
  * time. Every error is ERR_STORAGE and names the file; -ENOSPC and -EBUSY
  * (another process has been writing for seconds) are told apart from the
  * rest, -EIO.
+ *
+ * Rows of jobs and tasks are small and are written often; what is large and
+ * written once (plans, tasks' messages, results) has tables of its own.
  */
 #ifndef GOPMILL_DISPATCHER_JOBDB_H
 #define GOPMILL_DISPATCHER_JOBDB_H
@@ -21,12 +24,16 @@ struct jobdb;
 
 struct job_row {
     const char *id, *source, *etag, *output;
-    const char *ladder, *ladder_name; /* ladder: the YAML text */
-    const char *options;              /* JSON text, compared as it is */
+    const char *ladder, *ladder_name;       /* ladder: the YAML text */
+    const char *options;                    /* JSON text, compared as it is */
+    const char *tenant, *notify, *metadata; /* the last two may be NULL */
+    unsigned priority;
     enum job_state state;
     struct err error;
-    const char *plan; /* JSON text, or NULL; not loaded by jobdb_each_job() */
-    int64_t created_ms, updated_ms;
+    const char *facts; /* of the plan, JSON text (job.h); "": no plan yet */
+    int64_t created_ms, updated_ms, started_ms, ended_ms, playable_ms; /* 0: not yet */
+    int notified;                                                      /* its last end was told */
+    int swept; /* of a failed or canceled job: its segments are removed */
 };
 
 struct task_row {
@@ -39,6 +46,8 @@ struct task_row {
     double cost, cpu_s; /* cpu_s: of all attempts */
     unsigned chunk, group;
     int audio;
+    int sent; /* released, and the queue has confirmed it */
+    const char *encoder;
     uint64_t frames;    /* of the best rendition, once done */
     const char *body;   /* the task's JSON text; not loaded by jobdb_each_task() */
     const char *result; /* the result's JSON text, or NULL; likewise */
@@ -57,16 +66,21 @@ void jobdb_rollback(struct jobdb *db);
 
 /* -EEXIST where the id is taken. */
 int jobdb_insert_job(struct jobdb *db, const struct job_row *j, struct err *err);
-int jobdb_set_job_state(struct jobdb *db, const char *id, enum job_state state,
-                        const struct err *error, int64_t now_ms, struct err *err);
-int jobdb_set_job_plan(struct jobdb *db, const char *id, const char *plan, struct err *err);
+/* All but what identifies it and its plan. */
+int jobdb_update_job(struct jobdb *db, const struct job_row *j, struct err *err);
+/* The plan's JSON text, its facts and the source's etag. */
+int jobdb_set_job_plan(struct jobdb *db, const char *id, const char *plan, const char *facts,
+                       const char *etag, struct err *err);
+/* All tasks with their texts, and the plan. */
+int jobdb_delete_tasks(struct jobdb *db, const char *id, struct err *err);
 /* With its tasks. */
 int jobdb_delete_job(struct jobdb *db, const char *id, struct err *err);
 
 int jobdb_insert_task(struct jobdb *db, const struct task_row *t, struct err *err);
-/* State, attempt, failures, not_before_ms, cpu_s and frames; the error too,
- * where its class isn't ERR_NONE: the last one stays on record. */
+/* State, attempt, failures, not_before_ms, cpu_s, frames and sent; the error
+ * too, where its class isn't ERR_NONE: the last one stays on record. */
 int jobdb_update_task(struct jobdb *db, const struct task_row *t, struct err *err);
+int jobdb_set_sent(struct jobdb *db, const char *job, const char *task, struct err *err);
 /* NULL takes the result away. */
 int jobdb_set_result(struct jobdb *db, const char *job, const char *task, const char *result,
                      struct err *err);
@@ -77,6 +91,45 @@ int jobdb_each_job(struct jobdb *db, int (*each)(void *arg, const struct job_row
                    struct err *err);
 int jobdb_each_task(struct jobdb *db, const char *job,
                     int (*each)(void *arg, const struct task_row *t), void *arg, struct err *err);
+
+/* The results of a job's tasks, by task id. */
+int jobdb_each_result(struct jobdb *db, const char *job,
+                      int (*each)(void *arg, const char *task, const char *result), void *arg,
+                      struct err *err);
+
+/* What the tasks of a job in one state add up to. */
+struct task_sum {
+    const char *job;
+    enum task_state state;
+    size_t n;
+    double cost, cpu_s;
+};
+int jobdb_each_sum(struct jobdb *db, int (*each)(void *arg, const struct task_sum *s), void *arg,
+                   struct err *err);
+
+/* How much a kind of encoder costs, measured over predicted. */
+int jobdb_set_cost(struct jobdb *db, const char *encoder, double ratio, uint64_t samples,
+                   struct err *err);
+int jobdb_each_cost(struct jobdb *db,
+                    int (*each)(void *arg, const char *encoder, double ratio, uint64_t samples),
+                    void *arg, struct err *err);
+
+/* Dead letters: `n` rises by one; those up to n - keep are forgotten. */
+int jobdb_add_dead(struct jobdb *db, int64_t n, int64_t keep, const struct dead_letter *l,
+                   struct err *err);
+int jobdb_each_dead(struct jobdb *db, int (*each)(void *arg, const struct dead_letter *l),
+                    void *arg, struct err *err);                        /* newest first */
+int jobdb_last_dead(struct jobdb *db, int64_t *ret_n, struct err *err); /* 0: none */
+
+/* Outputs of deleted jobs that are still to be swept. */
+struct sweep_row {
+    const char *job, *output;
+    int everything;
+};
+int jobdb_add_sweep(struct jobdb *db, const struct sweep_row *s, struct err *err);
+int jobdb_end_sweep(struct jobdb *db, const char *job, struct err *err);
+int jobdb_each_sweep(struct jobdb *db, int (*each)(void *arg, const struct sweep_row *s), void *arg,
+                     struct err *err);
 
 /* -ENOENT, or the text (free). *ret is NULL where there is no plan or result. */
 int jobdb_job_plan(struct jobdb *db, const char *id, char **ret, struct err *err);

@@ -11,58 +11,87 @@
 
 int jobdb_insert_job(struct jobdb *db, const struct job_row *j, struct err *err)
 {
-    int r = jobdb_run(db, SQL_INSERT_JOB, err, "sssssssssssii", j->id, j->source, j->etag,
-                      j->output, j->ladder, j->ladder_name, j->options, job_state_name(j->state),
-                      err_class_name(j->error.cls), j->error.text, j->plan, j->created_ms,
-                      j->updated_ms);
+    int r = jobdb_run(db, SQL_INSERT_JOB, err, "ssssssssssissssii", j->id, j->source, j->etag,
+                      j->output, j->ladder, j->ladder_name, j->options, j->tenant ? j->tenant : "",
+                      j->notify, j->metadata, (int64_t)j->priority, job_state_name(j->state),
+                      err_class_name(j->error.cls), j->error.text, j->facts ? j->facts : "",
+                      j->created_ms, j->updated_ms);
 
     if (r < 0 && sqlite3_extended_errcode(db->db) == SQLITE_CONSTRAINT_PRIMARYKEY)
         return err_set(err, -EEXIST, ERR_USAGE, "job %.64s exists", j->id);
     return r;
 }
 
-int jobdb_set_job_state(struct jobdb *db, const char *id, enum job_state state,
-                        const struct err *error, int64_t now_ms, struct err *err)
+int jobdb_update_job(struct jobdb *db, const struct job_row *j, struct err *err)
 {
-    return jobdb_run(db, SQL_SET_JOB_STATE, err, "sssis", job_state_name(state),
-                     err_class_name(error->cls), error->text, now_ms, id);
+    return jobdb_run(db, SQL_UPDATE_JOB, err, "sssisssiiiiiis", j->tenant ? j->tenant : "",
+                     j->notify, j->metadata, (int64_t)j->priority, job_state_name(j->state),
+                     err_class_name(j->error.cls), j->error.text, j->updated_ms, j->started_ms,
+                     j->ended_ms, j->playable_ms, (int64_t)j->notified, (int64_t)j->swept, j->id);
 }
 
-int jobdb_set_job_plan(struct jobdb *db, const char *id, const char *plan, struct err *err)
+int jobdb_set_job_plan(struct jobdb *db, const char *id, const char *plan, const char *facts,
+                       const char *etag, struct err *err)
 {
-    return jobdb_run(db, SQL_SET_JOB_PLAN, err, "ss", plan, id);
+    int r = jobdb_run(db, SQL_SET_PLAN, err, "ss", id, plan);
+
+    return r < 0 ? r : jobdb_run(db, SQL_SET_JOB_FACTS, err, "sss", facts, etag, id);
+}
+
+int jobdb_delete_tasks(struct jobdb *db, const char *id, struct err *err)
+{
+    static const enum jobdb_stmt all[] = { SQL_DELETE_RESULTS, SQL_DELETE_BODIES, SQL_DELETE_TASKS,
+                                           SQL_DELETE_PLAN };
+    int r = 0;
+
+    for (size_t i = 0; i < sizeof(all) / sizeof(all[0]) && r == 0; i++)
+        r = jobdb_run(db, all[i], err, "s", id);
+    return r;
 }
 
 int jobdb_delete_job(struct jobdb *db, const char *id, struct err *err)
 {
-    int r = jobdb_run(db, SQL_DELETE_JOB_TASKS, err, "s", id);
+    int r = jobdb_delete_tasks(db, id, err);
 
     return r < 0 ? r : jobdb_run(db, SQL_DELETE_JOB, err, "s", id);
 }
 
 int jobdb_insert_task(struct jobdb *db, const struct task_row *t, struct err *err)
 {
-    return jobdb_run(db, SQL_INSERT_TASK, err, "ssisiiiddiiiissss", t->job, t->id, t->ord,
-                     task_state_name(t->state), (int64_t)t->attempt, (int64_t)t->failures,
-                     t->not_before_ms, t->cost, t->cpu_s, (int64_t)t->chunk, (int64_t)t->group,
-                     (int64_t)t->audio, (int64_t)t->frames, t->body, t->result,
-                     err_class_name(t->error.cls), t->error.text);
+    int r = jobdb_run(db, SQL_INSERT_TASK, err, "ssisiiiddiiiisssi", t->job, t->id, t->ord,
+                      task_state_name(t->state), (int64_t)t->attempt, (int64_t)t->failures,
+                      t->not_before_ms, t->cost, t->cpu_s, (int64_t)t->chunk, (int64_t)t->group,
+                      (int64_t)t->audio, (int64_t)t->frames, err_class_name(t->error.cls),
+                      t->error.text, t->encoder ? t->encoder : "", (int64_t)t->sent);
+
+    if (r == 0)
+        r = jobdb_run(db, SQL_INSERT_BODY, err, "sss", t->job, t->id, t->body);
+    if (r == 0 && t->result)
+        r = jobdb_set_result(db, t->job, t->id, t->result, err);
+    return r;
 }
 
 int jobdb_update_task(struct jobdb *db, const struct task_row *t, struct err *err)
 {
     int failed = t->error.cls != ERR_NONE;
 
-    return jobdb_run(db, SQL_UPDATE_TASK, err, "siiidissss", task_state_name(t->state),
-                     (int64_t)t->attempt, (int64_t)t->failures, t->not_before_ms, t->cpu_s,
-                     (int64_t)t->frames, failed ? err_class_name(t->error.cls) : NULL,
-                     failed ? t->error.text : NULL, t->job, t->id);
+    return jobdb_run(
+        db, SQL_UPDATE_TASK, err, "siiidiissss", task_state_name(t->state), (int64_t)t->attempt,
+        (int64_t)t->failures, t->not_before_ms, t->cpu_s, (int64_t)t->frames, (int64_t)t->sent,
+        failed ? err_class_name(t->error.cls) : NULL, failed ? t->error.text : NULL, t->job, t->id);
+}
+
+int jobdb_set_sent(struct jobdb *db, const char *job, const char *task, struct err *err)
+{
+    return jobdb_run(db, SQL_SET_SENT, err, "ss", job, task);
 }
 
 int jobdb_set_result(struct jobdb *db, const char *job, const char *task, const char *result,
                      struct err *err)
 {
-    return jobdb_run(db, SQL_SET_RESULT, err, "sss", result, job, task);
+    if (!result)
+        return jobdb_run(db, SQL_DELETE_RESULT, err, "ss", job, task);
+    return jobdb_run(db, SQL_SET_RESULT, err, "sss", job, task, result);
 }
 
 static struct err error_of(sqlite3_stmt *s, int column)
@@ -79,22 +108,6 @@ static int bad_state(struct jobdb *db, const char *what, const char *state, stru
 {
     return err_set(err, -EPROTO, ERR_STORAGE, "job database %.400s: a %s with state '%.32s'",
                    db->path, what, state);
-}
-
-/* Step through `s`; each row goes to `row`, whose non-zero return ends it. */
-static int walk(struct jobdb *db, sqlite3_stmt *s,
-                int (*row)(struct jobdb *db, sqlite3_stmt *s, void *arg, struct err *err),
-                void *arg, struct err *err)
-{
-    int r = 0, step = SQLITE_DONE;
-
-    while (r == 0 && (step = sqlite3_step(s)) == SQLITE_ROW)
-        r = row(db, s, arg, err);
-    if (r == 0 && step != SQLITE_DONE)
-        r = jobdb_fail(db, err);
-    (void)sqlite3_reset(s);
-    (void)sqlite3_clear_bindings(s);
-    return r;
 }
 
 struct each_job {
@@ -121,6 +134,16 @@ static int job_row(struct jobdb *db, sqlite3_stmt *s, void *arg, struct err *err
         .error = error_of(s, 8),
         .created_ms = sqlite3_column_int64(s, 10),
         .updated_ms = sqlite3_column_int64(s, 11),
+        .tenant = jobdb_text(s, 12),
+        .notify = (const char *)sqlite3_column_text(s, 13),
+        .metadata = (const char *)sqlite3_column_text(s, 14),
+        .priority = (unsigned)sqlite3_column_int(s, 15),
+        .facts = jobdb_text(s, 16),
+        .started_ms = sqlite3_column_int64(s, 17),
+        .ended_ms = sqlite3_column_int64(s, 18),
+        .playable_ms = sqlite3_column_int64(s, 19),
+        .notified = sqlite3_column_int(s, 20),
+        .swept = sqlite3_column_int(s, 21),
     };
     return e->each(e->arg, &j);
 }
@@ -132,7 +155,7 @@ int jobdb_each_job(struct jobdb *db, int (*each)(void *arg, const struct job_row
     sqlite3_stmt *s;
     int r = jobdb_prepare(db, SQL_EACH_JOB, &s, err, "");
 
-    return r < 0 ? r : walk(db, s, job_row, &e, err);
+    return r < 0 ? r : jobdb_walk(db, s, job_row, &e, err);
 }
 
 struct each_task {
@@ -163,6 +186,8 @@ static int task_row(struct jobdb *db, sqlite3_stmt *s, void *arg, struct err *er
         .audio = sqlite3_column_int(s, 10),
         .frames = (uint64_t)sqlite3_column_int64(s, 11),
         .error = error_of(s, 12),
+        .encoder = jobdb_text(s, 14),
+        .sent = sqlite3_column_int(s, 15),
     };
     return e->each(e->arg, &t);
 }
@@ -174,7 +199,7 @@ int jobdb_each_task(struct jobdb *db, const char *job,
     sqlite3_stmt *s;
     int r = jobdb_prepare(db, SQL_EACH_TASK, &s, err, "s", job);
 
-    return r < 0 ? r : walk(db, s, task_row, &e, err);
+    return r < 0 ? r : jobdb_walk(db, s, task_row, &e, err);
 }
 
 struct text_column {
@@ -198,7 +223,7 @@ static int one_text(struct jobdb *db, sqlite3_stmt *s, const char *what, char **
                     struct err *err)
 {
     struct text_column c = { 0 };
-    int r = walk(db, s, text_row, &c, err);
+    int r = jobdb_walk(db, s, text_row, &c, err);
 
     if (r == 0 && !c.found)
         r = err_set(err, -ENOENT, ERR_STORAGE, "job database %.400s: no %.140s", db->path, what);

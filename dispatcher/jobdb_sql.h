@@ -8,18 +8,36 @@
 
 enum jobdb_stmt {
     SQL_INSERT_JOB,
-    SQL_SET_JOB_STATE,
-    SQL_SET_JOB_PLAN,
-    SQL_DELETE_JOB_TASKS,
+    SQL_UPDATE_JOB,
+    SQL_SET_JOB_FACTS,
+    SQL_SET_PLAN,
+    SQL_DELETE_RESULTS,
+    SQL_DELETE_BODIES,
+    SQL_DELETE_TASKS,
+    SQL_DELETE_PLAN,
     SQL_DELETE_JOB,
     SQL_INSERT_TASK,
+    SQL_INSERT_BODY,
     SQL_UPDATE_TASK,
+    SQL_SET_SENT,
     SQL_SET_RESULT,
+    SQL_DELETE_RESULT,
     SQL_EACH_JOB,
     SQL_EACH_TASK,
+    SQL_EACH_RESULT,
+    SQL_EACH_SUM,
     SQL_JOB_PLAN,
     SQL_TASK_BODY,
     SQL_TASK_RESULT,
+    SQL_SET_COST,
+    SQL_EACH_COST,
+    SQL_ADD_DEAD,
+    SQL_FORGET_DEAD,
+    SQL_EACH_DEAD,
+    SQL_LAST_DEAD,
+    SQL_ADD_SWEEP,
+    SQL_END_SWEEP,
+    SQL_EACH_SWEEP,
     SQL_STMT_MAX
 };
 
@@ -45,6 +63,11 @@ int jobdb_finish(struct jobdb *db, sqlite3_stmt *s, struct err *err);
 
 /* What the last failure of `db` means. Returns a negative errno. */
 int jobdb_fail(struct jobdb *db, struct err *err);
+
+/* Step through `s`; each row goes to `row`, whose non-zero return ends it. */
+int jobdb_walk(struct jobdb *db, sqlite3_stmt *s,
+               int (*row)(struct jobdb *db, sqlite3_stmt *s, void *arg, struct err *err), void *arg,
+               struct err *err);
 
 const char *jobdb_text(sqlite3_stmt *s, int column); /* "" for NULL; valid until the next step */
 
