@@ -14,19 +14,26 @@
 #include "../common/store/store.h"
 #include "../common/wire/result.h"
 #include "blocks.h"
+#include "desk.h"
 #include "objects.h"
 #include "slot.h"
+#include "uploads.h"
 
 /* Address space is far larger than what is resident: libraries, arenas and
  * stacks are mapped but not used. */
 static const uint64_t address_slack_bytes = UINT64_C(2) << 30;
+
+enum { LAST_WORDS_MS = 3000 };
 
 struct attempt {
     struct slot *slot;
     const struct task *task;
     struct block_reader *source;
     struct store *output;
-    struct objects objects;
+    struct uploads *uploads;
+    const struct objects *objects; /* of `uploads`, once all are stored; NULL before */
+    char *engine;                  /* owned; NULL: the child didn't say */
+    enum desk_ending ending;       /* once it has run: whether it was told to end */
 };
 
 static int on_read(void *arg, uint64_t off, void *buf, size_t len, size_t *ret_n, struct err *err)
@@ -41,7 +48,7 @@ static int on_object(void *arg, const char *name, const void *buf, size_t len, s
     struct attempt *a = arg;
     int r = objects_check_key(a->task, name, err);
 
-    return r < 0 ? r : objects_store(&a->objects, a->output, name, buf, len, err);
+    return r < 0 ? r : uploads_put(a->uploads, name, buf, len, err);
 }
 
 static void on_progress(void *arg, uint64_t done)
@@ -49,25 +56,47 @@ static void on_progress(void *arg, uint64_t done)
     struct attempt *a = arg;
     const struct worker_config *cfg = &a->slot->shared->cfg;
 
+    desk_progress(a->slot->shared->desk, a->slot->number, done);
     if (done > 0)
         slot_prepare(a->slot); /* this child works now: the next one may load its libraries */
     if (cfg->on_progress)
         cfg->on_progress(cfg->arg, a->slot->number, a->task, done);
 }
 
+/* An upload failed: the child works for nothing. */
+static void on_upload_failure(void *arg)
+{
+    const struct attempt *a = arg;
+
+    slot_kill_child(a->slot);
+}
+
 static int attempt_open(struct attempt *a, struct err *err)
 {
     const struct task *t = a->task;
-    int r = block_reader_open(a->slot->shared->blocks, t->source, t->etag, &a->source, err);
+    const struct shared *sh = a->slot->shared;
+    int r = block_reader_open(sh->blocks, t->source, t->etag, &a->source, err);
 
-    return r < 0 ? r : store_open_prefix(t->output, 1, &a->output, err);
+    if (r == 0)
+        r = store_open_prefix(sh->cfg.stores, t->output, 1, &a->output, err);
+    if (r < 0)
+        return r;
+    const struct uploads_config cfg = {
+        .output = a->output,
+        .threads = sh->cfg.uploads,
+        .limit_bytes = sh->upload_bytes,
+        .on_failure = on_upload_failure,
+        .arg = a,
+    };
+    a->uploads = uploads_new(&cfg);
+    return a->uploads ? 0 : err_set(err, -ENOMEM, ERR_RESOURCE, "out of memory");
 }
 
 static void attempt_close(struct attempt *a)
 {
     block_reader_close(a->source);
+    uploads_free(a->uploads);
     store_free(a->output);
-    objects_release(&a->objects);
 }
 
 static struct child_limits limits_of(const struct attempt *a)
@@ -80,7 +109,25 @@ static struct child_limits limits_of(const struct attempt *a)
     return l;
 }
 
-/* Serve a child until it has answered. *ret_answer is JSON text (free). */
+/* Wait for the uploads. `r` is how the child ended; where one of them failed,
+ * that is the reason, whatever the child died of then. */
+static int attempt_finish(struct attempt *a, int r, struct err *err)
+{
+    struct err why = { 0 };
+
+    if (r < 0)
+        uploads_cancel(a->uploads);
+    int stored = uploads_finish(a->uploads, &a->objects, &why);
+    slot_forget_uploads(a->slot);
+    if (stored < 0 && why.cls != ERR_CANCELED) {
+        *err = why;
+        return stored;
+    }
+    return r < 0 ? r : stored;
+}
+
+/* Serve a child until it has answered and all is stored. *ret_answer is JSON
+ * text (free). */
 static int attempt_run(struct attempt *a, const char *text, char **ret_answer,
                        struct child_usage *usage, struct err *err)
 {
@@ -92,13 +139,13 @@ static int attempt_run(struct attempt *a, const char *text, char **ret_answer,
     int r = attempt_open(a, err);
 
     if (r == 0)
-        r = slot_take_child(a->slot, &c, err);
+        r = slot_take_child(a->slot, a->uploads, &c, err);
     if (r < 0)
         return r;
     r = child_run(c, "encode", text, block_reader_size(a->source), &handler, &limits, ret_answer,
                   usage, err);
     slot_end_child(a->slot, c);
-    return r;
+    return attempt_finish(a, r, err);
 }
 
 static int set_string(char **field, const char *value)
@@ -143,7 +190,7 @@ static int read_answer(const struct attempt *a, const char *answer, struct task_
             err->cls = ERR_INTERNAL; /* nobody asked for it: a child may not say so */
         ret_code = -EIO;
     } else {
-        ret_code = objects_fill(&a->objects, &r, err);
+        ret_code = objects_fill(a->objects, &r, err);
     }
     if (ret_code < 0)
         task_result_release(&r);
@@ -161,7 +208,7 @@ static int publish_result(struct slot *s, const struct task_result *r, struct er
     json_decref(j);
     if (!text)
         return err_set(err, -ENOMEM, ERR_RESOURCE, "out of memory for a result");
-    return q->ops->publish(q, QUEUE_RESULTS, text, strlen(text), err);
+    return queue_publish(q, QUEUE_RESULTS, text, strlen(text), -1, err);
 }
 
 static int publish_failure(const struct attempt *a, const struct child_usage *u,
@@ -179,7 +226,7 @@ static int publish_failure(const struct attempt *a, const struct child_usage *u,
 }
 
 /* Publish what became of the task. 0, or the message must go back. */
-static int report(const struct attempt *a, int r, const char *answer, const struct child_usage *u,
+static int report(struct attempt *a, int r, const char *answer, const struct child_usage *u,
                   struct err *err)
 {
     struct task_result result = { 0 };
@@ -191,6 +238,7 @@ static int report(const struct attempt *a, int r, const char *answer, const stru
         r = sign(a, u, &result);
         r = r < 0 ? err_set(err, r, ERR_RESOURCE, "out of memory for a result")
                   : publish_result(a->slot, &result, err);
+        a->engine = take_ptr(result.engine);
         task_result_release(&result);
         if (r != -EMSGSIZE && r != -ENOMEM)
             return r; /* done, or there is nobody to tell */
@@ -208,13 +256,63 @@ static void log_end(const struct attempt *a, int r, const struct child_usage *u,
     const struct task *t = a->task;
 
     if (r == 0)
-        log_event(LOG_DEBUG, "task.done", LSTR("job", t->job), LSTR("task", t->id),
-                  LINT("attempt", t->attempt), LDBL("cpu_s", u->cpu_s), LDBL("wall_s", u->wall_s),
+        log_event(a->slot->shared->cfg.events ? LOG_INFO : LOG_DEBUG, "task.done",
+                  LSTR("job", t->job), LSTR("task", t->id), LINT("attempt", t->attempt),
+                  LDBL("cpu_s", u->cpu_s), LDBL("wall_s", u->wall_s),
                   LINT("peak_bytes", (int64_t)u->peak_bytes));
     else
         log_event(LOG_WARN, "task.failed", LSTR("job", t->job), LSTR("task", t->id),
                   LINT("attempt", t->attempt), LSTR("class", err_class_name(err->cls)),
                   LSTR("error", err->text));
+}
+
+int slot_answer(struct slot *s, const struct task *t, const struct err *why, struct err *err)
+{
+    const struct attempt a = { .slot = s, .task = t };
+    const struct child_usage nothing = { 0 };
+
+    return publish_failure(&a, &nothing, why, err);
+}
+
+/* Nobody but a person, or the worker itself, may cancel: a child that says
+ * so is in error. */
+static int explain_end(struct attempt *a, int r, struct err *err)
+{
+    if (r < 0 && a->ending != DESK_GO_ON)
+        return err_set(err, -ECANCELED, ERR_CANCELED, "%s",
+                       a->ending == DESK_JOB_CANCELED ? "its job was canceled"
+                                                      : "the worker was told to stop");
+    if (err->cls == ERR_CANCELED)
+        err->cls = ERR_INTERNAL;
+    return r;
+}
+
+static uint64_t bytes_made(const struct attempt *a)
+{
+    uint64_t n = 0;
+
+    for (size_t i = 0; a->objects && i < a->objects->n; i++)
+        n += a->objects->v[i].size_bytes;
+    return n;
+}
+
+static void leave(const struct attempt *a, int told, const struct child_usage *u,
+                  const struct err *err)
+{
+    const struct shared *sh = a->slot->shared;
+    const struct desk_outcome o = {
+        .cls = err->cls,
+        .told = told == 0,
+        .cpu_s = u->cpu_s,
+        .bytes_in = u->bytes_read,
+        .bytes_out = bytes_made(a),
+        .engine = a->engine,
+    };
+
+    if (desk_leave(sh->desk, a->slot->number, &o))
+        log_event(LOG_ERROR, "worker.quarantined", LSTR("worker", sh->cfg.id),
+                  LSTR("error", "5 of its last 6 tasks failed by crash, resource or internal; "
+                                "mend this machine, then start the worker again"));
 }
 
 int slot_attempt(struct slot *s, const struct task *t, const char *text)
@@ -226,19 +324,14 @@ int slot_attempt(struct slot *s, const struct task *t, const char *text)
     _cleanup_free_ char *answer = NULL;
 
     int r = attempt_run(&a, text, &answer, &usage, &err);
-    int told;
-    if (err.cls == ERR_CANCELED && atomic_load(&s->shared->mode) != WORKER_KILLED)
-        err.cls = ERR_INTERNAL; /* nobody asked for it: a child may not say so */
-    if (r < 0 && atomic_load(&s->shared->mode) == WORKER_KILLED) {
-        told = -ECANCELED;
-        (void)err_set(&err, told, ERR_CANCELED, "the worker was told to stop");
-        r = told;
-    } else {
-        told = report(&a, r, answer, &usage, &err);
-        r = err.cls != ERR_NONE && r == 0 ? -EIO : r;
-    }
+    a.ending = desk_ending(s->shared->desk, s->number);
+    r = explain_end(&a, r, &err);
+    int told = report(&a, r, answer, &usage, &err);
+    r = err.cls != ERR_NONE && r == 0 ? -EIO : r;
     log_end(&a, r, &usage, &err);
+    leave(&a, told, &usage, &err);
     attempt_close(&a);
+    free(a.engine);
     if (cfg->on_end)
         cfg->on_end(cfg->arg, s->number, t, r);
     return told;

@@ -12,8 +12,11 @@
 enum {
     DEFAULT_LIMIT = 64 << 20,
     BUCKETS = 256,
-    AHEAD = 2,      /* blocks fetched ahead of a sequential reader */
-    AHEAD_MAX = 64, /* requests waiting for the helper thread; more are dropped */
+    AHEAD_FILE = 2,  /* blocks fetched ahead of a sequential reader: the kernel does the rest */
+    AHEAD_NET = 8,   /* where each takes a round trip */
+    AHEAD_MAX = 256, /* requests waiting for the helper threads; more are dropped */
+    HELPERS_MAX = 8, /* over a network; of a folder's blocks one fetches */
+    CURSORS = 4,     /* places at which a reader goes forward */
 };
 
 /* One source, named by URL and etag. It lives while a reader, a block or a
@@ -22,6 +25,7 @@ struct source {
     struct source *next;
     char *url, *etag, *key;
     struct store *store;
+    int net; /* not a folder */
     uint64_t size_bytes;
     unsigned refs;
 };
@@ -47,8 +51,8 @@ struct ahead {
 };
 
 struct blocks {
+    struct store_env *stores; /* borrowed */
     size_t limit_blocks;
-    pthread_t helper;
 
     pthread_mutex_t lock;  /* guards everything below, and all of block and source that changes */
     pthread_cond_t loaded; /* a block became ready, or failed */
@@ -59,13 +63,16 @@ struct blocks {
     size_t n_blocks;
     struct ahead ahead[AHEAD_MAX];
     size_t n_ahead;
+    unsigned n_readers;
+    pthread_t helpers[HELPERS_MAX]; /* the first from the start, others as they are needed */
+    unsigned n_helpers, n_idle;
     int stopping;
 };
 
 struct block_reader {
     struct blocks *blocks;
     struct source *source;
-    uint64_t next; /* block that a sequential reader wants next */
+    uint64_t next[CURSORS]; /* block that is wanted next at each place; last used first */
 };
 
 static int no_memory(struct err *err)
@@ -107,14 +114,15 @@ static int source_error(int r, const char *url, struct err *err)
     return r;
 }
 
-static int source_open(const char *url, const char *etag, struct source **ret, struct err *err)
+static int source_open(struct store_env *stores, const char *url, const char *etag,
+                       struct source **ret, struct err *err)
 {
     _cleanup_(source_freep) struct source *s = calloc(1, sizeof(*s));
     struct store_stat st;
 
     if (!s || !(s->url = strdup(url)))
         return no_memory(err);
-    int r = store_open_object(url, &s->store, &s->key, err);
+    int r = store_open_object(stores, url, &s->store, &s->key, err);
     if (r == 0)
         r = s->store->ops->head(s->store, s->key, &st, err);
     if (r < 0)
@@ -122,6 +130,7 @@ static int source_open(const char *url, const char *etag, struct source **ret, s
     if (etag && etag[0] && strcmp(etag, st.etag) != 0)
         return err_set(err, -ESTALE, ERR_INPUT, "source %.500s was changed or replaced", url);
     s->size_bytes = st.size_bytes;
+    s->net = strcmp(s->store->ops->name, "file") != 0;
     s->etag = strdup(st.etag);
     if (!s->etag)
         return no_memory(err);
@@ -268,7 +277,9 @@ static int block_get(struct blocks *b, struct source *s, uint64_t index, struct 
     }
 }
 
-/* ---- read-ahead ---- */
+/* ---- read-ahead: locked ---- */
+
+static void *read_ahead(void *arg);
 
 static void ask_ahead(struct blocks *b, struct source *s, uint64_t index)
 {
@@ -280,6 +291,38 @@ static void ask_ahead(struct blocks *b, struct source *s, uint64_t index)
     s->refs++;
     b->ahead[b->n_ahead++] = (struct ahead){ s, index };
     (void)pthread_cond_signal(&b->wanted);
+    if (s->net && b->n_ahead > b->n_idle && b->n_helpers < HELPERS_MAX &&
+        pthread_create(&b->helpers[b->n_helpers], NULL, read_ahead, b) == 0)
+        b->n_helpers++; /* where none can be had, those that there are have to do */
+}
+
+/* How far ahead: not so far that readers push out each other's blocks
+ * before they are used. */
+static uint64_t ahead_of(const struct blocks *b, const struct source *s)
+{
+    uint64_t room = b->limit_blocks / (2 * (uint64_t)b->n_readers);
+
+    if (!s->net || room <= AHEAD_FILE)
+        return AHEAD_FILE;
+    return room < AHEAD_NET ? room : AHEAD_NET;
+}
+
+/* Note that block `index` is read; ask for those after it where a place of
+ * this reader moved on to it. */
+static void note_place(struct block_reader *r, uint64_t index)
+{
+    struct blocks *b = r->blocks;
+    size_t i = 0;
+
+    while (i < CURSORS && r->next[i] != index && r->next[i] != index + 1)
+        i++;
+    if (i < CURSORS && r->next[i] == index)
+        for (uint64_t k = 1, n = ahead_of(b, r->source); k <= n; k++)
+            ask_ahead(b, r->source, index + k);
+    if (i == CURSORS)
+        i--; /* a new place: it takes that of the one not used for longest */
+    memmove(r->next + 1, r->next, i * sizeof(*r->next));
+    r->next[0] = index + 1;
 }
 
 static void *read_ahead(void *arg)
@@ -289,7 +332,9 @@ static void *read_ahead(void *arg)
     (void)pthread_mutex_lock(&b->lock);
     while (!b->stopping) {
         if (b->n_ahead == 0) {
+            b->n_idle++;
             (void)pthread_cond_wait(&b->wanted, &b->lock);
+            b->n_idle--;
             continue;
         }
         struct ahead a = b->ahead[0];
@@ -309,23 +354,27 @@ static void *read_ahead(void *arg)
 
 /* ---- the outside ---- */
 
-int blocks_new(size_t limit_bytes, struct blocks **ret, struct err *err)
+int blocks_new(struct store_env *stores, size_t limit_bytes, struct blocks **ret, struct err *err)
 {
     struct blocks *b = calloc(1, sizeof(*b));
 
     if (!b)
         return no_memory(err);
+    b->stores = stores;
     b->limit_blocks = (limit_bytes ? limit_bytes : DEFAULT_LIMIT) / BLOCK_SIZE;
     if (b->limit_blocks == 0)
         b->limit_blocks = 1;
     (void)pthread_mutex_init(&b->lock, NULL);
     (void)pthread_cond_init(&b->loaded, NULL);
     (void)pthread_cond_init(&b->wanted, NULL);
-    int r = -pthread_create(&b->helper, NULL, read_ahead, b);
+    int r = -pthread_create(&b->helpers[0], NULL, read_ahead, b);
     if (r < 0) {
         free(b);
         return err_set(err, r, ERR_RESOURCE, "can't start a thread: %s", strerror(-r));
     }
+    (void)pthread_mutex_lock(&b->lock);
+    b->n_helpers++;
+    (void)pthread_mutex_unlock(&b->lock);
     *ret = b;
     return 0;
 }
@@ -336,9 +385,10 @@ void blocks_free(struct blocks *b)
         return;
     (void)pthread_mutex_lock(&b->lock);
     b->stopping = 1;
-    (void)pthread_cond_signal(&b->wanted);
+    (void)pthread_cond_broadcast(&b->wanted);
     (void)pthread_mutex_unlock(&b->lock);
-    (void)pthread_join(b->helper, NULL);
+    for (unsigned i = 0; i < b->n_helpers; i++)
+        (void)pthread_join(b->helpers[i], NULL);
     for (size_t i = 0; i < b->n_ahead; i++)
         source_unref(b, b->ahead[i].source);
     while (b->oldest)
@@ -349,28 +399,62 @@ void blocks_free(struct blocks *b)
     free(b);
 }
 
-int block_reader_open(struct blocks *b, const char *url, const char *etag,
-                      struct block_reader **ret, struct err *err)
+/* A source over a network that is known by URL and etag: its blocks, every
+ * one fetched by etag, need no further look at it. With a reference. */
+static struct source *known_source(struct blocks *b, const char *url, const char *etag)
+{
+    struct source *s = NULL;
+
+    (void)pthread_mutex_lock(&b->lock);
+    if (etag && etag[0])
+        s = source_find(b, url, etag);
+    if (s && !s->net)
+        s = NULL; /* a folder is asked at once whether it is still that one */
+    if (s)
+        s->refs++;
+    (void)pthread_mutex_unlock(&b->lock);
+    return s;
+}
+
+/* The source with a reference. */
+static int look_at_source(struct blocks *b, const char *url, const char *etag, struct source **ret,
+                          struct err *err)
 {
     _cleanup_(source_freep) struct source *fresh = NULL;
-    int r = source_open(url, etag, &fresh, err);
+    int r = source_open(b->stores, url, etag, &fresh, err);
 
     if (r < 0)
         return r;
-    struct block_reader *reader = calloc(1, sizeof(*reader));
+    (void)pthread_mutex_lock(&b->lock);
+    struct source *s = source_find(b, url, fresh->etag);
+    if (!s) {
+        fresh->next = b->sources;
+        b->sources = s = take_ptr(fresh);
+    }
+    s->refs++;
+    (void)pthread_mutex_unlock(&b->lock);
+    *ret = s;
+    return 0;
+}
+
+int block_reader_open(struct blocks *b, const char *url, const char *etag,
+                      struct block_reader **ret, struct err *err)
+{
+    _cleanup_free_ struct block_reader *reader = calloc(1, sizeof(*reader));
+
     if (!reader)
         return no_memory(err);
     reader->blocks = b;
-
-    (void)pthread_mutex_lock(&b->lock);
-    reader->source = source_find(b, url, fresh->etag);
+    reader->source = known_source(b, url, etag);
     if (!reader->source) {
-        fresh->next = b->sources;
-        b->sources = reader->source = take_ptr(fresh);
+        int r = look_at_source(b, url, etag, &reader->source, err);
+        if (r < 0)
+            return r;
     }
-    reader->source->refs++;
+    (void)pthread_mutex_lock(&b->lock);
+    b->n_readers++;
     (void)pthread_mutex_unlock(&b->lock);
-    *ret = reader;
+    *ret = take_ptr(reader);
     return 0;
 }
 
@@ -379,6 +463,7 @@ void block_reader_close(struct block_reader *r)
     if (!r)
         return;
     (void)pthread_mutex_lock(&r->blocks->lock);
+    r->blocks->n_readers--;
     source_unref(r->blocks, r->source);
     (void)pthread_mutex_unlock(&r->blocks->lock);
     free(r);
@@ -399,10 +484,7 @@ static int read_one(struct block_reader *r, uint64_t off, void *buf, size_t len,
     size_t at = (size_t)(off % BLOCK_SIZE);
 
     (void)pthread_mutex_lock(&b->lock);
-    if (index == r->next)
-        for (uint64_t i = 1; i <= AHEAD; i++)
-            ask_ahead(b, r->source, index + i);
-    r->next = index + 1;
+    note_place(r, index);
     int ret = block_get(b, r->source, index, &k, err);
     (void)pthread_mutex_unlock(&b->lock);
     if (ret < 0)

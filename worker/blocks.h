@@ -3,8 +3,10 @@
  *
  * Tasks of one job read the same header and neighbouring ranges; each block
  * is fetched once, however many slots want it, and stays until newer ones
- * push it out. A reader that goes forward finds its next blocks fetched
- * ahead by a helper thread, so that an encoder does not wait for storage.
+ * push it out. A reader that goes forward, in up to a few places at once
+ * (sound and picture may lie apart), finds its next blocks fetched ahead by
+ * helper threads, so that an encoder does not wait for storage: one of a
+ * folder's, several in parallel over a network.
  *
  * A `struct blocks` may be used by any thread. A `struct block_reader`
  * belongs to one thread at a time, and must be closed before blocks_free().
@@ -16,15 +18,15 @@
 #include <stdint.h>
 
 struct err;
+struct store_env;
 struct blocks;
 struct block_reader;
 
 enum { BLOCK_SIZE = 1 << 20 };
 
-/* A cache of about `limit_bytes` (0: 64 MiB); what readers use at the
- * moment stays whatever the limit. -ENOMEM or -EAGAIN (no thread) with
- * ERR_RESOURCE. */
-int blocks_new(size_t limit_bytes, struct blocks **ret, struct err *err);
+/* `stores` (store.h) is borrowed. A cache of about `limit_bytes` (0: 64 MiB); what readers use at
+ * the moment stays whatever the limit. -ENOMEM or -EAGAIN (no thread) with ERR_RESOURCE. */
+int blocks_new(struct store_env *stores, size_t limit_bytes, struct blocks **ret, struct err *err);
 void blocks_free(struct blocks *b); /* NULL is a no-op */
 
 /* Open a source by URL. `etag` may be NULL or "": whatever is there now is

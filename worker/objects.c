@@ -56,7 +56,7 @@ static int digest(const EVP_MD *md, const void *buf, size_t len, char *ret_hex)
     return 0;
 }
 
-static struct object *find(const struct objects *o, const char *key)
+static const struct object *find(const struct objects *o, const char *key)
 {
     for (size_t i = 0; i < o->n; i++)
         if (strcmp(o->v[i].key, key) == 0)
@@ -64,42 +64,47 @@ static struct object *find(const struct objects *o, const char *key)
     return NULL;
 }
 
-/* The entry of `key`, a new one if need be; NULL: out of memory. */
-static struct object *entry(struct objects *o, const char *key)
+int objects_add(struct objects *o, const char *key, size_t *ret_index, struct err *err)
 {
-    struct object *e = find(o, key);
-
-    if (e)
-        return e;
+    if (find(o, key))
+        return err_set(err, -EPROTO, ERR_INTERNAL, "the child handed %.200s over twice", key);
     if (o->n == o->room) {
         size_t room = o->room ? 2 * o->room : 16;
         struct object *v = reallocarray(o->v, room, sizeof(*v));
         if (!v)
-            return NULL;
+            return err_set(err, -ENOMEM, ERR_RESOURCE, "out of memory for %.200s", key);
         o->v = v;
         o->room = room;
     }
     char *copy = strdup(key);
     if (!copy)
-        return NULL;
-    e = &o->v[o->n++];
-    *e = (struct object){ .key = copy };
-    return e;
+        return err_set(err, -ENOMEM, ERR_RESOURCE, "out of memory for %.200s", key);
+    o->v[o->n] = (struct object){ .key = copy };
+    *ret_index = o->n++;
+    return 0;
 }
 
-int objects_store(struct objects *o, struct store *output, const char *key, const void *buf,
-                  size_t len, struct err *err)
+void objects_set(struct objects *o, size_t index, const struct object *made)
+{
+    struct object *e = &o->v[index];
+    char *key = e->key;
+
+    *e = *made;
+    e->key = key;
+}
+
+int object_store(struct object *ret, struct store *output, const char *key, const void *buf,
+                 size_t len, struct err *err)
 {
     const struct store_put_opts opts = {
         .content_type = strncmp(key, "audio/", 6) == 0 ? OBJECT_TYPE_AUDIO : OBJECT_TYPE_VIDEO,
         .cache_control = OBJECT_CACHE_SEGMENT,
     };
-    struct object *e = entry(o, key);
 
-    if (!e || digest(EVP_sha256(), buf, len, e->sha256) < 0 ||
-        digest(EVP_md5(), buf, len, e->md5) < 0)
+    if (digest(EVP_sha256(), buf, len, ret->sha256) < 0 ||
+        digest(EVP_md5(), buf, len, ret->md5) < 0)
         return err_set(err, -ENOMEM, ERR_RESOURCE, "out of memory for the digests of %.200s", key);
-    e->size_bytes = len;
+    ret->size_bytes = len;
     return output->ops->put(output, key, buf, len, &opts, err);
 }
 

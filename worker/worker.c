@@ -6,24 +6,49 @@
 
 #include "../common/base/err.h"
 #include "blocks.h"
+#include "desk.h"
+#include "pulse.h"
 #include "slot.h"
 
-enum { SLOTS_MAX = 4096 };
+enum {
+    SLOTS_MAX = 4096,
+    UPLOADS_DEFAULT = 4,
+    SETTLE_MS = 6000, /* a heartbeat's time and a second */
+    UPLOAD_MIB_MIN = 8,
+    UPLOAD_MIB_MAX = 64,
+    UPLOAD_MIB_ALL = 256, /* of all slots together, as far as each has its least */
+};
 
 struct worker {
     struct shared shared;
-    char *id;
+    char *id, *disk;
+    struct pulse *pulse; /* NULL without events */
     struct slot *slots;
     unsigned n_slots;
 };
 
-/* Draining can become killing, never the other way round. */
-static void raise_mode(struct worker *w, int mode)
+static size_t upload_bytes(unsigned slots)
 {
-    int now = atomic_load(&w->shared.mode);
+    size_t mib = UPLOAD_MIB_ALL / slots;
 
-    while (now < mode && !atomic_compare_exchange_weak(&w->shared.mode, &now, mode))
-        ;
+    if (mib < UPLOAD_MIB_MIN)
+        mib = UPLOAD_MIB_MIN;
+    return (mib > UPLOAD_MIB_MAX ? UPLOAD_MIB_MAX : mib) << 20;
+}
+
+static struct desk *make_desk(const struct worker *w)
+{
+    const struct worker_config *c = &w->shared.cfg;
+    const struct desk_config cfg = {
+        .id = w->id,
+        .slots = c->slots,
+        .memory_bytes = c->memory_bytes,
+        .events = c->events,
+        .settle_ms = c->settle_ms ? c->settle_ms : SETTLE_MS,
+        .queue = c->queue,
+    };
+
+    return desk_new(&cfg);
 }
 
 static struct worker *worker_alloc(const struct worker_config *cfg)
@@ -33,16 +58,40 @@ static struct worker *worker_alloc(const struct worker_config *cfg)
     if (!w)
         return NULL;
     w->id = strdup(cfg->id);
+    w->disk = cfg->disk ? strdup(cfg->disk) : NULL;
     w->slots = calloc(cfg->slots, sizeof(*w->slots));
-    if (!w->id || !w->slots) {
-        worker_free(w);
-        return NULL;
-    }
     w->n_slots = cfg->slots;
     w->shared.cfg = *cfg;
     w->shared.cfg.id = w->id;
+    w->shared.cfg.disk = w->disk;
+    if (w->shared.cfg.uploads == 0)
+        w->shared.cfg.uploads = UPLOADS_DEFAULT;
     w->shared.limit_memory = getenv("GOPMILL_NO_RLIMIT") == NULL;
+    w->shared.upload_bytes = upload_bytes(cfg->slots);
+    if (w->id && w->slots && (w->disk || !cfg->disk))
+        w->shared.desk = make_desk(w);
+    if (!w->shared.desk) {
+        worker_free(w);
+        return NULL;
+    }
     return w;
+}
+
+static void look(void *arg)
+{
+    struct worker *w = arg;
+
+    for (unsigned i = 0; i < w->n_slots; i++)
+        slot_look(&w->slots[i]);
+}
+
+static int start_pulse(struct worker *w, struct err *err)
+{
+    const struct pulse_config cfg = {
+        .shared = &w->shared, .disk = w->disk, .look = look, .arg = w
+    };
+
+    return w->shared.cfg.events ? pulse_start(&cfg, &w->pulse, err) : 0;
 }
 
 int worker_start(const struct worker_config *cfg, struct worker **ret, struct err *err)
@@ -53,9 +102,13 @@ int worker_start(const struct worker_config *cfg, struct worker **ret, struct er
     struct worker *w = worker_alloc(cfg);
     if (!w)
         return err_set(err, -ENOMEM, ERR_RESOURCE, "out of memory");
-    int r = blocks_new(cfg->cache_bytes, &w->shared.blocks, err);
+    for (unsigned i = 0; i < w->n_slots; i++)
+        slot_init(&w->slots[i], &w->shared, i);
+    int r = blocks_new(cfg->stores, cfg->cache_bytes, &w->shared.blocks, err);
+    if (r == 0)
+        r = start_pulse(w, err);
     for (unsigned i = 0; r == 0 && i < w->n_slots; i++)
-        r = slot_start(&w->slots[i], &w->shared, i, err);
+        r = slot_start(&w->slots[i], err);
     if (r < 0) {
         worker_kill(w);
         worker_free(w);
@@ -67,15 +120,28 @@ int worker_start(const struct worker_config *cfg, struct worker **ret, struct er
 
 void worker_drain(struct worker *w)
 {
-    raise_mode(w, WORKER_DRAINING);
+    desk_raise(w->shared.desk, DESK_DRAINING);
+}
+
+int worker_draining(const struct worker *w)
+{
+    return desk_mode_now(w->shared.desk) != DESK_OPEN;
+}
+
+int worker_leases(const struct worker *w)
+{
+    return !desk_closed(w->shared.desk);
+}
+
+unsigned worker_running(struct worker *w)
+{
+    return desk_in_hand(w->shared.desk);
 }
 
 void worker_kill(struct worker *w)
 {
-    raise_mode(w, WORKER_KILLED);
-    for (unsigned i = 0; i < w->n_slots; i++)
-        if (w->slots[i].started)
-            slot_kill(&w->slots[i]);
+    desk_raise(w->shared.desk, DESK_KILLED);
+    look(w);
 }
 
 void worker_free(struct worker *w)
@@ -84,8 +150,13 @@ void worker_free(struct worker *w)
         return;
     for (unsigned i = 0; w->slots && i < w->n_slots; i++)
         slot_join(&w->slots[i]);
+    pulse_stop(w->pulse);
+    for (unsigned i = 0; w->slots && i < w->n_slots; i++)
+        slot_release(&w->slots[i]);
     blocks_free(w->shared.blocks);
+    desk_free(w->shared.desk);
     free(w->slots);
+    free(w->disk);
     free(w->id);
     free(w);
 }

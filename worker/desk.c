@@ -1,0 +1,484 @@
+#include "desk.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "../common/base/cleanup.h"
+#include "../common/base/clock.h"
+#include "../common/queue/queue.h"
+#include "../common/wire/task.h"
+#include "desk_parts.h"
+#include "recent.h"
+
+enum {
+    CANCELED_MAX = 4096,
+    TASKS_MAX = 65536, /* remembered as told, done or claimed, each */
+    MOMENT_MS = 100,
+    /* For memory. A broker takes a message back that isn't settled for half an hour, and a
+     * task may run for most of that. */
+    HOLD_MS = 4 * 60 * 1000,
+    SHED_MS = 15000, /* each slot hands a task back so often while the machine is short */
+};
+/* A queue is kept short, so messages of a canceled job come within minutes. */
+static const int64_t canceled_ttl_ns = 10 * 60 * NS_PER_S;
+static const int64_t told_ttl_ns = 60 * 60 * NS_PER_S;
+
+/* ---- life ---- */
+
+static void init_locks(struct desk *d)
+{
+    pthread_condattr_t attr;
+
+    (void)pthread_mutex_init(&d->lock, NULL);
+    (void)pthread_condattr_init(&attr);
+    (void)pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+    (void)pthread_cond_init(&d->changed, &attr);
+    (void)pthread_condattr_destroy(&attr);
+}
+
+struct desk *desk_new(const struct desk_config *cfg)
+{
+    struct desk *d = calloc(1, sizeof(*d));
+
+    if (!d)
+        return NULL;
+    d->cfg = *cfg;
+    init_locks(d);
+    d->since_ns = desk_now_ns();
+    d->since_ms = clock_system.wall_ms(&clock_system);
+    d->hands = calloc(cfg->slots, sizeof(*d->hands));
+    d->canceled = recent_new(CANCELED_MAX, canceled_ttl_ns);
+    d->refused = recent_new(CANCELED_MAX, canceled_ttl_ns);
+    d->told = recent_new(TASKS_MAX, told_ttl_ns);
+    d->done = recent_new(TASKS_MAX, told_ttl_ns);
+    d->claims = recent_new(TASKS_MAX, WORKER_LOST_MS * INT64_C(1000000));
+    if (!d->hands || !d->canceled || !d->refused || !d->told || !d->done || !d->claims) {
+        desk_free(d);
+        return NULL;
+    }
+    return d;
+}
+
+void desk_free(struct desk *d)
+{
+    if (!d)
+        return;
+    recent_free(d->canceled);
+    recent_free(d->refused);
+    recent_free(d->told);
+    recent_free(d->done);
+    recent_free(d->claims);
+    for (unsigned i = 0; d->hands && i < d->cfg.slots; i++)
+        free(d->hands[i].key);
+    free(d->hands);
+    free(d->engine);
+    (void)pthread_cond_destroy(&d->changed);
+    (void)pthread_mutex_destroy(&d->lock);
+    free(d);
+}
+
+int64_t desk_now_ns(void)
+{
+    return clock_system.mono_ns(&clock_system);
+}
+
+/* Locked. Until something changes, but not for long: time changes things, too. */
+static void wait_a_moment(struct desk *d)
+{
+    int64_t until = desk_now_ns() + MOMENT_MS * (int64_t)NS_PER_MS;
+    const struct timespec t = { until / NS_PER_S, (long)(until % NS_PER_S) };
+
+    (void)pthread_cond_timedwait(&d->changed, &d->lock, &t);
+}
+
+static void lock(struct desk *d)
+{
+    (void)pthread_mutex_lock(&d->lock);
+}
+
+/* After a change that somebody may wait for. */
+static void unlock_changed(struct desk *d)
+{
+    (void)pthread_cond_broadcast(&d->changed);
+    (void)pthread_mutex_unlock(&d->lock);
+}
+
+static void unlock(struct desk *d)
+{
+    (void)pthread_mutex_unlock(&d->lock);
+}
+
+/* ---- mode ---- */
+
+void desk_raise(struct desk *d, enum desk_mode mode)
+{
+    lock(d);
+    if (d->mode < mode) {
+        d->mode = mode;
+        d->news = 1;
+    }
+    unlock_changed(d);
+}
+
+enum desk_mode desk_mode_now(struct desk *d)
+{
+    lock(d);
+    enum desk_mode mode = d->mode;
+    unlock(d);
+    return mode;
+}
+
+int desk_closed(struct desk *d)
+{
+    lock(d);
+    int closed = d->mode != DESK_OPEN || d->quarantined;
+    unlock(d);
+    return closed;
+}
+
+/* Locked. */
+static int waits_for_memory(const struct desk *d)
+{
+    for (unsigned i = 0; i < d->cfg.slots; i++)
+        if (d->hands[i].state == HAND_MEMORY)
+            return 1;
+    return 0;
+}
+
+/* Locked. What a queue has delivered ahead may not lie here for as long as the
+ * machine is short: one after the other is looked at, and handed back. */
+static int sheds(struct desk *d)
+{
+    int64_t now = desk_now_ns(), gap = SHED_MS * (int64_t)NS_PER_MS / d->cfg.slots;
+
+    if (!d->reason[0] || now - d->shed_ns < gap)
+        return 0;
+    d->shed_ns = now;
+    return 1;
+}
+
+int desk_may_lease(struct desk *d)
+{
+    int r = 0;
+
+    lock(d);
+    if (d->mode == DESK_OPEN && !d->quarantined && (waits_for_memory(d) || d->reason[0]) &&
+        !sheds(d)) {
+        r = -EAGAIN;
+        wait_a_moment(d);
+    }
+    if (d->mode != DESK_OPEN || d->quarantined)
+        r = -ESHUTDOWN;
+    unlock(d);
+    return r;
+}
+
+unsigned desk_in_hand(struct desk *d)
+{
+    unsigned n = 0;
+
+    lock(d);
+    for (unsigned i = 0; i < d->cfg.slots; i++)
+        n += d->hands[i].state != HAND_EMPTY;
+    unlock(d);
+    return n;
+}
+
+/* ---- admission ---- */
+
+char *desk_key(const char *job, const char *task, unsigned attempt)
+{
+    char *key;
+
+    return asprintf(&key, "%s\n%s\n%u", job, task, attempt) < 0 ? NULL : key;
+}
+
+/* Locked. Another slot of this worker has the very same attempt. */
+static int run_here(const struct desk *d, unsigned slot, const char *key)
+{
+    for (unsigned i = 0; i < d->cfg.slots; i++) {
+        const struct hand *h = &d->hands[i];
+        if (i != slot && (h->state == HAND_RUNNING || h->state == HAND_MEMORY) &&
+            strcmp(h->key, key) == 0)
+            return 1;
+    }
+    return 0;
+}
+
+/* Locked. Whether heartbeats of all who live must have been heard by now:
+ * after a lost connection everybody's tasks are delivered again, before the
+ * first word of those who still run them. */
+static int settled(const struct desk *d)
+{
+    struct queue_state st = { 0 };
+    int64_t now_ms = clock_system.wall_ms(&clock_system), settle_ms = d->cfg.settle_ms;
+
+    if (desk_now_ns() - d->since_ns < settle_ms * NS_PER_MS)
+        return 0;
+    d->cfg.queue->ops->state(d->cfg.queue, &st);
+    /* A wall clock that was set back must not hold a task for ever. */
+    return !(st.since_ms > d->since_ms && now_ms >= st.since_ms &&
+             now_ms - st.since_ms < settle_ms);
+}
+
+/* Locked. Who has it? DESK_RUN: nobody, any more. */
+static enum desk_verdict wait_for_others(struct desk *d, unsigned slot, unsigned deliveries,
+                                         const char *key)
+{
+    int joined = 0;
+
+    for (;; wait_a_moment(d)) {
+        int64_t now = desk_now_ns();
+        if (run_here(d, slot, key)) {
+            joined = 1;
+            continue; /* also when draining: it ends by itself, or is killed */
+        }
+        if (deliveries < 2 && !joined)
+            return DESK_RUN;
+        if (recent_has(d->told, key, now) || recent_has(d->done, key, now))
+            return DESK_ACK;
+        if (!d->cfg.events)
+            return DESK_RUN;
+        if (d->mode != DESK_OPEN)
+            return DESK_REQUEUE;
+        if (d->hands[slot].canceled || (settled(d) && !recent_has(d->claims, key, now)))
+            return DESK_RUN;
+    }
+}
+
+static enum desk_verdict answer(struct err *why, enum err_class cls, const char *text)
+{
+    (void)err_set(why, -ECANCELED, cls, "%s", text);
+    return DESK_ANSWER;
+}
+
+/* Locked. One whose job was canceled is refused once. The same message again
+ * means that the job lives again, and that the event which said so was lost. */
+static int refused(struct desk *d, unsigned slot, const struct task *t, const char *key)
+{
+    int64_t now = desk_now_ns();
+
+    if (!d->hands[slot].canceled && !recent_has(d->canceled, t->job, now))
+        return 0;
+    if (recent_has(d->refused, key, now)) {
+        recent_drop(d->canceled, t->job);
+        return 0;
+    }
+    recent_put(d->refused, key, now);
+    return 1;
+}
+
+/* Locked. First come, first served: a large task is not overtaken for ever. */
+static int fits(const struct desk *d, unsigned slot)
+{
+    uint64_t sum = d->hands[slot].need_bytes;
+
+    for (unsigned i = 0; i < d->cfg.slots; i++) {
+        const struct hand *h = &d->hands[i];
+        if (h->state == HAND_MEMORY && h->turn < d->hands[slot].turn)
+            return 0;
+        if (h->state == HAND_RUNNING)
+            sum += h->need_bytes;
+    }
+    return sum <= d->cfg.memory_bytes;
+}
+
+/* Locked. */
+static enum desk_verdict wait_for_memory(struct desk *d, unsigned slot, const struct task *t,
+                                         struct err *why)
+{
+    struct hand *h = &d->hands[slot];
+
+    if (d->cfg.memory_bytes == 0)
+        return DESK_RUN;
+    if (t->memory_bytes > d->cfg.memory_bytes) {
+        (void)err_set(why, -ENOMEM, ERR_RESOURCE,
+                      "the task needs about %" PRIu64 " MiB of memory, and worker %.100s gives its "
+                      "tasks %" PRIu64 " MiB in all",
+                      t->memory_bytes >> 20, d->cfg.id, d->cfg.memory_bytes >> 20);
+        return DESK_ANSWER;
+    }
+    h->state = HAND_MEMORY;
+    h->turn = ++d->last_turn;
+    int64_t until = desk_now_ns() + HOLD_MS * (int64_t)NS_PER_MS;
+    while (!fits(d, slot) && d->mode == DESK_OPEN && !h->canceled) {
+        if (d->cfg.events && desk_now_ns() > until)
+            return answer(why, ERR_CANCELED, "no memory became free for it in four minutes");
+        wait_a_moment(d);
+    }
+    if (h->canceled)
+        return answer(why, ERR_CANCELED, "its job was canceled");
+    if (d->mode != DESK_OPEN)
+        return answer(why, ERR_CANCELED, "the worker takes no more tasks");
+    return DESK_RUN;
+}
+
+/* Locked. */
+static enum desk_verdict decide(struct desk *d, unsigned slot, const struct task *t,
+                                unsigned deliveries, struct err *why)
+{
+    const char *key = d->hands[slot].key;
+    enum desk_verdict v = wait_for_others(d, slot, deliveries, key);
+
+    if (v != DESK_RUN)
+        return v;
+    if (refused(d, slot, t, key))
+        return answer(why, ERR_CANCELED, "its job was canceled");
+    d->hands[slot].canceled = 0;
+    if (d->mode != DESK_OPEN || d->quarantined)
+        return answer(why, ERR_CANCELED, "the worker takes no more tasks");
+    if (d->reason[0])
+        return answer(why, ERR_CANCELED, d->reason);
+    return wait_for_memory(d, slot, t, why);
+}
+
+/* Locked. */
+static void empty(struct hand *h)
+{
+    free(h->key);
+    *h = (struct hand){ 0 };
+}
+
+enum desk_verdict desk_admit(struct desk *d, unsigned slot, const struct task *t,
+                             unsigned deliveries, struct err *ret_why)
+{
+    struct hand *h = &d->hands[slot];
+    char *key = desk_key(t->job, t->id, t->attempt);
+
+    if (!key)
+        return answer(ret_why, ERR_RESOURCE, "out of memory");
+    lock(d);
+    *h = (struct hand){
+        .state = HAND_WAITING, .task = t, .key = key, .need_bytes = t->memory_bytes
+    };
+    enum desk_verdict v = decide(d, slot, t, deliveries, ret_why);
+    if (v == DESK_RUN) {
+        h->state = HAND_RUNNING;
+        h->start_ns = desk_now_ns();
+        d->news = 1;
+    } else {
+        h->state = HAND_SETTLING;
+    }
+    unlock_changed(d);
+    return v;
+}
+
+void desk_settled(struct desk *d, unsigned slot)
+{
+    lock(d);
+    empty(&d->hands[slot]);
+    unlock_changed(d);
+}
+
+enum desk_ending desk_ending(struct desk *d, unsigned slot)
+{
+    enum desk_ending e = DESK_GO_ON;
+
+    lock(d);
+    if (d->hands[slot].state == HAND_RUNNING && d->hands[slot].canceled)
+        e = DESK_JOB_CANCELED;
+    else if (d->mode == DESK_KILLED)
+        e = DESK_WORKER_KILLED;
+    unlock(d);
+    return e;
+}
+
+void desk_progress(struct desk *d, unsigned slot, uint64_t done)
+{
+    lock(d);
+    d->hands[slot].done = done;
+    unlock(d);
+}
+
+/* ---- the end of a task ---- */
+
+static int is_bad(enum err_class cls)
+{
+    return cls == ERR_CRASH || cls == ERR_RESOURCE || cls == ERR_INTERNAL;
+}
+
+static uint64_t hash(const char *text)
+{
+    uint64_t h = UINT64_C(0xcbf29ce484222325);
+
+    for (; *text; text++)
+        h = (h ^ (unsigned char)*text) * UINT64_C(0x100000001b3);
+    return h;
+}
+
+/* Locked. Too many of the last failed, and not all by the same task's fault. */
+static int failed_too_often(const struct desk *d)
+{
+    unsigned bad = 0, tasks = 0;
+
+    for (unsigned i = 0; i < VERDICTS; i++) {
+        int again = 0;
+        bad += d->verdicts[i].bad;
+        for (unsigned k = 0; k < i; k++)
+            again |= d->verdicts[k].bad && d->verdicts[k].task == d->verdicts[i].task;
+        tasks += d->verdicts[i].bad && !again;
+    }
+    return bad >= VERDICTS_BAD && tasks >= VERDICTS_TASKS;
+}
+
+/* Locked. 1: it is quarantined from now on. */
+static int judge(struct desk *d, const struct task *t, enum err_class cls)
+{
+    char name[512];
+
+    if (cls == ERR_CANCELED)
+        return 0;
+    (void)snprintf(name, sizeof(name), "%s\n%s", t->job, t->id);
+    d->verdicts[d->n_verdicts++ % VERDICTS] = (struct verdict){ hash(name), is_bad(cls) };
+    if (!d->cfg.events || d->quarantined || !failed_too_often(d))
+        return 0;
+    d->quarantined = 1;
+    return 1;
+}
+
+/* Locked. */
+static void count(struct desk *d, const struct hand *h, const struct desk_outcome *o)
+{
+    d->tasks_done += o->cls == ERR_NONE;
+    d->tasks_failed += o->cls != ERR_NONE && o->cls != ERR_CANCELED;
+    d->cpu_s += o->cpu_s;
+    d->bytes_in += o->bytes_in;
+    d->bytes_out += o->bytes_out;
+    if (h->task->kind == TASK_VIDEO)
+        d->frames_done += o->cls == ERR_NONE ? h->task->chunk.pts.n_frames : h->done;
+    if (o->engine && o->engine[0] && (!d->engine || strcmp(d->engine, o->engine) != 0)) {
+        char *copy = strdup(o->engine);
+        if (copy) {
+            free(d->engine);
+            d->engine = copy;
+        }
+    }
+}
+
+int desk_leave(struct desk *d, unsigned slot, const struct desk_outcome *o)
+{
+    struct hand *h = &d->hands[slot];
+
+    lock(d);
+    count(d, h, o);
+    if (o->told)
+        recent_put(d->told, h->key, desk_now_ns());
+    if (h->canceled)
+        recent_put(d->refused, h->key, desk_now_ns());
+    int quarantined = judge(d, h->task, o->cls);
+    h->state = HAND_SETTLING;
+    h->task = NULL;
+    d->news = 1;
+    unlock_changed(d);
+    return quarantined;
+}
+
+void desk_told(struct desk *d, unsigned slot)
+{
+    lock(d);
+    if (d->hands[slot].key)
+        recent_put(d->told, d->hands[slot].key, desk_now_ns());
+    unlock_changed(d);
+}

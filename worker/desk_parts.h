@@ -1,0 +1,87 @@
+/* desk_parts.h - what desk.c (tasks) and desk_news.c (what is heard and
+ * told) share. Internal to worker/.
+ */
+#ifndef GOPMILL_WORKER_DESK_PARTS_H
+#define GOPMILL_WORKER_DESK_PARTS_H
+
+#include <pthread.h>
+
+#include "../common/wire/event.h"
+#include "desk.h"
+#include "machine.h"
+
+enum {
+    VERDICTS = 6,       /* the last so many tasks, of which … */
+    VERDICTS_BAD = 5,   /* … so many failed by crash, resource or internal … */
+    VERDICTS_TASKS = 3, /* … and were so many different ones: quarantine */
+    SAMPLES = 64,
+};
+
+enum hand_state {
+    HAND_EMPTY,
+    HAND_WAITING, /* for whoever else has it */
+    HAND_MEMORY,  /* for memory */
+    HAND_RUNNING,
+    HAND_SETTLING, /* ended, or refused; its message is not settled yet */
+};
+
+struct hand {
+    enum hand_state state;
+    const struct task *task; /* borrowed from the slot's thread; NULL when settling */
+    char *key;               /* owned: job, task and attempt */
+    uint64_t need_bytes;
+    uint64_t turn; /* HAND_MEMORY: who came first */
+    uint64_t done;
+    int64_t start_ns;
+    int canceled; /* its job was, since it was delivered */
+};
+
+struct verdict {
+    uint64_t task; /* hash of job and task */
+    int bad;
+};
+
+struct sample {
+    int64_t ns;
+    uint64_t frames;
+};
+
+struct recent;
+
+struct desk {
+    struct desk_config cfg;
+    int64_t since_ns, since_ms; /* it listens since */
+
+    pthread_mutex_t lock;   /* guards all below */
+    pthread_cond_t changed; /* any of it that somebody may wait for */
+    enum desk_mode mode;
+    int quarantined;
+    int news;
+    struct hand *hands; /* one a slot */
+    uint64_t last_turn;
+
+    struct recent *canceled; /* jobs */
+    struct recent *refused;  /* tasks, by desk_key(): answered because their job was canceled */
+    struct recent *told;     /* tasks: this worker published their result */
+    struct recent *done;     /* tasks: the dispatcher applied their result */
+    struct recent *claims;   /* tasks: another worker says that it runs them */
+
+    struct verdict verdicts[VERDICTS];
+    uint64_t n_verdicts;
+
+    struct machine machine;
+    char reason[200]; /* why nothing is leased for now, or "" */
+    int64_t shed_ns;  /* since when it is so, or when a task was handed back for it last */
+    char *engine;     /* owned; NULL: no task was done yet */
+    uint64_t tasks_done, tasks_failed, frames_done, bytes_in, bytes_out;
+    double cpu_s;
+    struct sample samples[SAMPLES]; /* of frames, at least a second apart */
+    uint64_t n_samples;
+};
+
+int64_t desk_now_ns(void);
+
+/* Allocated; NULL: out of memory. */
+char *desk_key(const char *job, const char *task, unsigned attempt);
+
+#endif
