@@ -1,6 +1,7 @@
 #include "cli.h"
 #include "../common/base/cleanup.h"
 #include "../common/child/child.h"
+#include "stores.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <math.h>
@@ -125,7 +126,13 @@ static int check_path(const char *path, struct err *err)
     return 0;
 }
 
-int cli_source_open(const char *input, struct cli_source *ret, struct err *err)
+int stores_is_network(const char *path_or_url)
+{
+    return strstr(path_or_url, "://") != NULL && strncasecmp(path_or_url, "file://", 7) != 0;
+}
+
+int cli_source_open(const char *input, struct store_env *stores, struct cli_source *ret,
+                    struct err *err)
 {
     struct cli_source s = { 0 };
     int is_url = strstr(input, "://") != NULL;
@@ -137,7 +144,7 @@ int cli_source_open(const char *input, struct cli_source *ret, struct err *err)
     s.url = is_url ? strdup(input) : store_file_url(input);
     if (!s.url)
         return err_set(err, -ENOMEM, ERR_RESOURCE, "%s: out of memory", input);
-    r = store_open_object(s.url, &s.store, &s.key, err);
+    r = store_open_object(stores, s.url, &s.store, &s.key, err);
     if (r >= 0)
         r = s.store->ops->head(s.store, s.key, &s.st, err);
     if (r == -ENOENT)

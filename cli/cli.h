@@ -21,12 +21,15 @@ enum cli_exit {
 
 struct cli_command {
     const char *name;
-    const char *summary; /* one line of `gopmill --help` */
-    const char *help;    /* the whole of `gopmill COMMAND --help`; NULL: the command's own */
+    const char *help; /* the whole of `gopmill COMMAND --help`; NULL: the command's own */
     int (*run)(const struct cli_command *self, int argc, char **argv); /* argv[0]: the name */
 };
 
+/* On this machine. */
 extern const struct cli_command cmd_run, cmd_probe, cmd_plan, cmd_ladder, cmd_verify;
+/* A farm's; only in gopmill-net (main.c). */
+extern const struct cli_command cmd_submit, cmd_jobs, cmd_status, cmd_watch, cmd_failed,
+    cmd_requeue, cmd_cancel, cmd_delete, cmd_workers, cmd_drain, cmd_dead;
 
 /* Say why it failed; returns the exit status that goes with the class. */
 int cli_fail(const struct err *e);
@@ -54,6 +57,24 @@ enum cli_opt {
     OPT_CHUNKS,
     OPT_JSON,
     OPT_VERBOSE,
+    /* of a farm */
+    OPT_DISPATCHER,
+    OPT_TOKEN_FILE,
+    OPT_CA_FILE,
+    OPT_PRIORITY,
+    OPT_TENANT,
+    OPT_ID,
+    OPT_NOTIFY,
+    OPT_METADATA,
+    OPT_WAIT,
+    OPT_STATE,
+    OPT_LIMIT,
+    OPT_TASKS,
+    OPT_FAILED,
+    OPT_SINCE,
+    OPT_CHUNK,
+    OPT_RENDITION,
+    OPT_PACKAGE,
 };
 
 /* Decimal, whole text, within [min, max]. 0, or -EINVAL with ERR_USAGE that
@@ -70,9 +91,11 @@ struct cli_source {
     struct store_stat st;
 };
 
-/* `input` is a path or a URL. ERR_INPUT with one clear sentence where it is
+/* `input` is a path or a URL; `stores` (stores.h) is borrowed until the
+ * release and may be NULL. ERR_INPUT with one clear sentence where it is
  * missing, a folder, unreadable, empty or not a file. */
-int cli_source_open(const char *input, struct cli_source *ret, struct err *err);
+int cli_source_open(const char *input, struct store_env *stores, struct cli_source *ret,
+                    struct err *err);
 void cli_source_release(struct cli_source *s);
 
 /* Have a child do a job ("probe", "plan", "ladder-check") on a source (NULL:

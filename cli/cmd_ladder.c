@@ -133,7 +133,6 @@ static int run(const struct cli_command *self, int argc, char **argv)
 
 const struct cli_command cmd_ladder = {
     .name = "ladder",
-    .summary = "list, show or check ladders: which renditions a package has",
     .help = "Usage: gopmill ladder list [--json]\n"
             "       gopmill ladder show NAME|FILE [--json]\n"
             "       gopmill ladder check NAME|FILE [--json]\n"

@@ -3,11 +3,13 @@
 #include "../ladders/ladder.h"
 #include "cli.h"
 #include "format.h"
+#include "stores.h"
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
 DEFINE_CLEANUP(struct ladder *, ladder_free);
+DEFINE_CLEANUP(struct store_env *, stores_free);
 
 struct plan_args {
     const char *input, *ladder;
@@ -107,6 +109,7 @@ static char *make_request(const struct plan_args *a, const struct ladder *l)
 
 static int plan(const struct plan_args *a, struct err *err)
 {
+    _cleanup_(stores_freep) struct store_env *stores = NULL;
     _cleanup_(cli_source_release) struct cli_source src = { 0 };
     _cleanup_(ladder_freep) struct ladder *ladder = NULL;
     _cleanup_(json_decrefp) json_t *answer = NULL;
@@ -114,7 +117,9 @@ static int plan(const struct plan_args *a, struct err *err)
 
     int r = ladder_load(a->ladder, &ladder, err);
     if (r >= 0)
-        r = cli_source_open(a->input, &src, err);
+        r = stores_new(&a->input, 1, &stores, err);
+    if (r >= 0)
+        r = cli_source_open(a->input, stores, &src, err);
     if (r < 0)
         return r;
 
@@ -178,7 +183,6 @@ static int run(const struct cli_command *self, int argc, char **argv)
 
 const struct cli_command cmd_plan = {
     .name = "plan",
-    .summary = "show how a video would be cut and encoded; encode nothing",
     .help = "Usage: gopmill plan INPUT [--ladder NAME|FILE] [--slots N] [--chunk-seconds S] "
             "[--json]\n"
             "\n"

@@ -2,6 +2,7 @@
 #include "../common/wire/media_info.h"
 #include "cli.h"
 #include "format.h"
+#include "stores.h"
 #include <libavutil/pixdesc.h>
 #include <stdio.h>
 #include <string.h>
@@ -82,13 +83,18 @@ static void print_info(const char *input, const struct media_info *i)
         printf("  odd     %s\n", i->warnings[n]);
 }
 
+DEFINE_CLEANUP(struct store_env *, stores_free);
+
 static int probe(const char *input, int as_json, struct err *err)
 {
+    _cleanup_(stores_freep) struct store_env *stores = NULL;
     _cleanup_(cli_source_release) struct cli_source src = { 0 };
     _cleanup_(json_decrefp) json_t *answer = NULL;
     _cleanup_(media_info_release) struct media_info info = { 0 };
 
-    int r = cli_source_open(input, &src, err);
+    int r = stores_new(&input, 1, &stores, err);
+    if (r >= 0)
+        r = cli_source_open(input, stores, &src, err);
     if (r < 0)
         return r;
     r = cli_ask_child(&src, "probe", "{}", &answer, err);
@@ -126,7 +132,6 @@ static int run(const struct cli_command *self, int argc, char **argv)
 
 const struct cli_command cmd_probe = {
     .name = "probe",
-    .summary = "tell what a video holds",
     .help = "Usage: gopmill probe INPUT [--json]\n"
             "\n"
             "Tells what INPUT holds, as the planner sees it: the video and the audio\n"

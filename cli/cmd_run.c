@@ -11,8 +11,10 @@
 #include "report.h"
 #include "run_dir.h"
 #include "running.h"
+#include "stores.h"
 #include "summary.h"
 #include <errno.h>
+#include <openssl/evp.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -21,18 +23,25 @@
 
 enum { STEP_MS = 50, SLOTS_MAX = 1024 };
 
-static const char LAST_WORDS[] = REPORT_CURSOR_ON
+static const char LAST_WORDS[] = CANVAS_CURSOR_ON
     "\ngopmill: stopped; run the same command again to go on\n";
 
 DEFINE_CLEANUP(struct ladder *, ladder_free);
 DEFINE_CLEANUP(struct interrupt *, interrupt_free);
+DEFINE_CLEANUP(struct store_env *, stores_free);
 
 struct run_args {
     const char *input, *output, *ladder;
     unsigned slots, chunks;
     double chunk_seconds;
     int as_json, verbose;
+    struct store_env *stores; /* NULL: nothing lies over the network */
 };
+
+static int is_remote(const struct run_args *a)
+{
+    return a->output && stores_is_network(a->output);
+}
 
 /* The farm in this process. */
 struct farm {
@@ -75,6 +84,7 @@ static int farm_start(struct farm *f, const struct run_args *a, const struct run
 
     const struct worker_config worker = {
         .queue = f->queue,
+        .stores = a->stores,
         .id = id,
         .slots = a->slots,
         .on_progress = on_progress,
@@ -84,6 +94,7 @@ static int farm_start(struct farm *f, const struct run_args *a, const struct run
     const struct dispatcher_config dispatcher = {
         .db_path = dir->db,
         .queue = f->queue,
+        .stores = a->stores,
         .slots = a->slots,
     };
     int r = worker_start(&worker, &f->worker, err);
@@ -108,13 +119,14 @@ static void farm_stop(struct farm *f)
 static int submit(struct farm *f, const struct run_args *a, const struct run_dir *dir,
                   const struct cli_source *src, const struct ladder *ladder, struct err *err)
 {
-    _cleanup_free_ char *output = store_file_url(dir->path);
+    _cleanup_free_ char *output = is_remote(a) ? strdup(a->output) : store_file_url(dir->path);
 
     if (!output)
         return err_set(err, -ENOMEM, ERR_RESOURCE, "%s: %s", dir->path, strerror(errno));
     const struct job_request req = {
         .id = JOB_ID,
         .source = src->url,
+        .etag = src->st.etag,
         .output = output,
         .ladder = ladder_text(ladder),
         .ladder_name = ladder_name(ladder),
@@ -126,7 +138,7 @@ static int submit(struct farm *f, const struct run_args *a, const struct run_dir
     if (r == -EEXIST)
         return err_set(err, r, ERR_USAGE,
                        "%s: holds another package (%s); choose another --output, or remove it",
-                       dir->path, why.text);
+                       is_remote(a) ? a->output : dir->path, why.text);
     return r < 0 ? err_set(err, r, why.cls, "%s", why.text) : 0;
 }
 
@@ -211,15 +223,17 @@ static int say_done(const struct run_args *a, const struct run_dir *dir,
                     const struct summary_run *run, struct err *err)
 {
     _cleanup_(json_decrefp) json_t *receipt = NULL;
+    const char *where = is_remote(a) ? a->output : dir->path;
 
-    int r = summary_read(dir->path, &receipt, err);
+    int r = is_remote(a) ? summary_fetch(a->stores, a->output, &receipt, err)
+                         : summary_read(dir->path, &receipt, err);
     if (r < 0)
         return r;
     if (a->as_json)
-        return cli_print_json(summary_json(dir->path, receipt, run)) < 0
+        return cli_print_json(summary_json(where, receipt, run)) < 0
                    ? err_set(err, -EIO, ERR_STORAGE, "stdout can't be written")
                    : 0;
-    summary_print(dir->path, receipt, run);
+    summary_print(where, receipt, run);
     return 0;
 }
 
@@ -278,17 +292,45 @@ static int run_in(const struct run_args *a, struct run_dir *dir, struct interrup
     return r < 0 ? r : CLI_DONE;
 }
 
+/* A package over the network is made from a folder of this user's that is
+ * named by its URL: run again from anywhere, it goes on. NULL: errno. */
+static char *state_folder(const char *url)
+{
+    const char *state = getenv("XDG_STATE_HOME"), *home = getenv("HOME");
+    unsigned char digest[EVP_MAX_MD_SIZE];
+    char *path, hex[17];
+
+    if (EVP_Digest(url, strlen(url), digest, NULL, EVP_sha256(), NULL) != 1 ||
+        ((!state || !*state) && (!home || !*home))) {
+        errno = ENOENT;
+        return NULL;
+    }
+    for (size_t i = 0; i < sizeof(hex) / 2; i++)
+        (void)snprintf(hex + 2 * i, 3, "%02x", digest[i]);
+    int n = state && *state ? asprintf(&path, "%s/gopmill/%s", state, hex)
+                            : asprintf(&path, "%s/.local/state/gopmill/%s", home, hex);
+    return n < 0 ? NULL : path;
+}
+
 static int open_dir(const struct run_args *a, struct run_dir *ret, struct err *err)
 {
-    _cleanup_free_ char *path = a->output ? strdup(a->output) : run_dir_default(a->input);
+    _cleanup_free_ char *path = is_remote(a) ? state_folder(a->output)
+                                : a->output  ? strdup(a->output)
+                                             : run_dir_default(a->input);
 
+    if (!path && is_remote(a))
+        return err_set(err, -ENOENT, ERR_USAGE,
+                       "%s: there is no folder to remember the job in; set HOME or XDG_STATE_HOME",
+                       a->output);
     if (!path)
         return err_set(err, -ENOMEM, ERR_RESOURCE, "out of memory");
     return run_dir_open(path, ret, err);
 }
 
-static int start(const struct run_args *a, struct err *err)
+static int start(struct run_args *a, struct err *err)
 {
+    const char *const urls[] = { a->input, a->output };
+    _cleanup_(stores_freep) struct store_env *stores = NULL;
     _cleanup_(ladder_freep) struct ladder *ladder = NULL;
     _cleanup_(cli_source_release) struct cli_source src = { 0 };
     _cleanup_(run_dir_release) struct run_dir dir = { .lock = -1 };
@@ -296,7 +338,10 @@ static int start(const struct run_args *a, struct err *err)
 
     int r = ladder_load(a->ladder, &ladder, err);
     if (r >= 0)
-        r = cli_source_open(a->input, &src, err);
+        r = stores_new(urls, sizeof(urls) / sizeof(urls[0]), &stores, err);
+    a->stores = stores;
+    if (r >= 0)
+        r = cli_source_open(a->input, stores, &src, err);
     if (r >= 0)
         r = open_dir(a, &dir, err);
     if (r < 0)
@@ -369,16 +414,18 @@ static int run(const struct cli_command *self, int argc, char **argv)
 
 const struct cli_command cmd_run = {
     .name = "run",
-    .summary = "make a streaming package of a video on this machine",
-    .help = "Usage: gopmill run INPUT [--output DIR] [--ladder NAME|FILE] [--slots N]\n"
+    .help = "Usage: gopmill run INPUT [--output DIR|URL] [--ladder NAME|FILE] [--slots N]\n"
             "                         [--chunk-seconds S] [--json] [--verbose]\n"
             "\n"
             "Makes a streaming package (HLS and DASH over the same segments) of INPUT in\n"
             "DIR. Stopped or killed at any moment, the same command goes on where it was\n"
-            "and encodes nothing twice; what it needs for that is in DIR/.gopmill.\n"
+            "and encodes nothing twice; what it needs for that is in DIR/.gopmill (of a\n"
+            "package over the network: in ~/.local/state/gopmill). INPUT is a path, or an\n"
+            "s3:// or https:// URL; S3 is reached as AWS_ENDPOINT_URL_S3, AWS_REGION,\n"
+            "AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN say.\n"
             "\n"
-            "  --output DIR         where to; INPUT's name without extension, in the\n"
-            "                       current folder\n"
+            "  --output DIR|URL     where to, also s3://bucket/prefix/; INPUT's name without\n"
+            "                       extension, in the current folder\n"
             "  --ladder NAME|FILE   a ladder of `gopmill ladder list`, or a file; web-h264\n"
             "  --slots N            encoders at work at the same time; the processors\n"
             "  --chunk-seconds S    length of a chunk, instead of what the cost predicts\n"

@@ -2,22 +2,16 @@
 #include "../common/base/clock.h"
 #include "cli.h"
 #include "format.h"
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <unistd.h>
 
-#define CURSOR_OFF "\033[?25l"
 #define CLEAR_LINE "\033[K"
 
 enum {
     LIVE_EVERY_MS = 100,
     JSON_EVERY_MS = 500,
     PLAIN_EVERY_MS = 5000,
-    COLUMNS_MAX = 200,
-    BAR_MAX = 40,
-    NAME_COLUMNS = 20,
 };
 
 void report_init(struct report *r, int json, int plain, int64_t now_ns)
@@ -29,56 +23,6 @@ void report_init(struct report *r, int json, int plain, int64_t now_ns)
         .state = JOB_STATE_MAX,
         .start_ns = now_ns,
     };
-}
-
-static void terminal_size(unsigned *ret_rows, unsigned *ret_columns)
-{
-    struct winsize w;
-
-    *ret_rows = 24;
-    *ret_columns = 80;
-    if (ioctl(STDERR_FILENO, TIOCGWINSZ, &w) == 0 && w.ws_row && w.ws_col) {
-        *ret_rows = w.ws_row;
-        *ret_columns = w.ws_col < COLUMNS_MAX ? w.ws_col : COLUMNS_MAX;
-    }
-}
-
-/* One line below the last, cut to the terminal: a line that wraps would be
- * drawn in a new place every time. */
-static void draw(struct report *r, unsigned columns, const char *fmt, ...)
-    __attribute__((format(printf, 3, 4)));
-
-static void draw(struct report *r, unsigned columns, const char *fmt, ...)
-{
-    char line[4 * COLUMNS_MAX];
-    va_list ap;
-
-    va_start(ap, fmt);
-    (void)vsnprintf(line, sizeof(line), fmt, ap);
-    va_end(ap);
-    (void)fprintf(stderr, "%.*s" CLEAR_LINE "\n", fmt_fit(line, (int)columns - 1), line);
-    r->lines++;
-}
-
-static void home(struct report *r)
-{
-    if (r->lines)
-        (void)fprintf(stderr, "\033[%uA\r", r->lines);
-    r->lines = 0;
-}
-
-static void draw_bar(struct report *r, unsigned columns, const char *name, double part)
-{
-    char bar[BAR_MAX + 1];
-    int width = (int)columns - NAME_COLUMNS - 12;
-
-    width = width > BAR_MAX ? BAR_MAX : width < 4 ? 4 : width;
-    int full = (int)(part * width);
-    for (int i = 0; i < width; i++)
-        bar[i] = i < full ? '#' : '.';
-    bar[width] = '\0';
-    draw(r, columns, "  %-*.*s [%s] %3d%%", NAME_COLUMNS, NAME_COLUMNS, name, bar,
-         (int)(part * 100));
 }
 
 /* "speed 3.2x, 0:41 left", or nothing as long as there is nothing to tell from. */
@@ -100,24 +44,21 @@ static const char *pace(const struct report *r, const struct measure *m, int64_t
 static void update_live(struct report *r, const struct measure *m, const struct job_status *st,
                         unsigned running, int64_t now_ns)
 {
-    unsigned rows, columns;
     char speed[96];
 
-    terminal_size(&rows, &columns);
-    (void)fputs(CURSOR_OFF, stderr);
-    home(r);
+    canvas_begin(&r->canvas);
     if (!m) {
-        draw(r, columns, "%s…", job_state_name(st->state));
+        canvas_line(&r->canvas, "%s…", job_state_name(st->state));
     } else {
-        if (m->plan->n_renditions + 2 < rows)
+        if (m->plan->n_renditions + 2 < r->canvas.rows)
             for (size_t i = 0; i < m->plan->n_renditions; i++)
-                draw_bar(r, columns, m->plan->renditions[i].name, measure_rendition(m, i));
-        draw(r, columns, "%s %3d%%, %zu of %zu tasks, %u at work%s%s", job_state_name(st->state),
-             (int)(measure_part(m) * 100), m->tasks_done, m->tasks, running,
-             pace(r, m, now_ns, speed, sizeof(speed)),
-             st->attempts_failed ? ", some attempts failed" : "");
+                canvas_bar(&r->canvas, m->plan->renditions[i].name, measure_rendition(m, i));
+        canvas_line(&r->canvas, "%s %3d%%, %zu of %zu tasks, %u at work%s%s",
+                    job_state_name(st->state), (int)(measure_part(m) * 100), m->tasks_done,
+                    m->tasks, running, pace(r, m, now_ns, speed, sizeof(speed)),
+                    st->attempts_failed ? ", some attempts failed" : "");
     }
-    (void)fflush(stderr);
+    canvas_show(&r->canvas);
 }
 
 /* Nothing before there is a plan, nor at the end: what is said then, a
@@ -193,7 +134,7 @@ void report_planned(struct report *r, const struct plan *plan, const struct job_
             (json_int_t)st->tasks_done, "tasks_reused", (json_int_t)st->tasks_reused));
         return;
     }
-    home(r);
+    canvas_home(&r->canvas);
     (void)fprintf(stderr, "%s in %zu chunks, %zu renditions, %zu tasks%s\n",
                   fmt_seconds(length, measure_media_seconds(plan)), plan->n_chunks,
                   plan->n_renditions, st->tasks, r->mode == REPORT_LIVE ? CLEAR_LINE : "");
@@ -228,9 +169,6 @@ void report_update(struct report *r, const struct measure *m, const struct job_s
 
 void report_end(struct report *r)
 {
-    if (r->mode != REPORT_LIVE)
-        return;
-    home(r);
-    (void)fputs("\033[J" REPORT_CURSOR_ON, stderr);
-    (void)fflush(stderr);
+    if (r->mode == REPORT_LIVE)
+        canvas_end(&r->canvas);
 }

@@ -5,6 +5,7 @@
 #ifndef GOPMILL_CLI_REPORT_H
 #define GOPMILL_CLI_REPORT_H
 
+#include "canvas.h"
 #include "measure.h"
 #include <stdint.h>
 
@@ -18,7 +19,7 @@ struct report {
     double part0;         /* done by then: by an earlier run */
     int64_t told_ns;      /* last drawn or said */
     double told_part;
-    unsigned lines; /* live: drawn below the cursor's home */
+    struct canvas canvas; /* live */
 };
 
 /* Live where stderr is a terminal, unless `json` or `plain`. */
@@ -34,8 +35,5 @@ void report_update(struct report *r, const struct measure *m, const struct job_s
 
 /* Clear what is drawn and give the cursor back; before any other output. */
 void report_end(struct report *r);
-
-/* The bytes that give the cursor back, for a signal's last moment. */
-#define REPORT_CURSOR_ON "\033[?25h"
 
 #endif

@@ -1,6 +1,7 @@
 #include "summary.h"
 #include "../common/base/cleanup.h"
 #include "../common/base/err.h"
+#include "../common/store/store.h"
 #include "format.h"
 #include <errno.h>
 #include <stdio.h>
@@ -34,6 +35,53 @@ int summary_read(const char *dir, json_t **ret, struct err *err)
         return err_set(err, -EBADMSG, ERR_INTERNAL, "%s: this is no receipt", path);
     }
     *ret = j;
+    return 0;
+}
+
+enum { RECEIPT_MAX = 64 << 20 };
+
+DEFINE_CLEANUP(struct store *, store_free);
+
+/* All of job.json, NUL-terminated. */
+static int fetch_text(struct store_env *stores, const char *url, char **ret, struct err *err)
+{
+    _cleanup_(store_freep) struct store *s = NULL;
+    _cleanup_free_ char *text = NULL;
+    struct store_stat st;
+    size_t n = 0;
+
+    int r = store_open_prefix(stores, url, 0, &s, err);
+    if (r >= 0)
+        r = s->ops->head(s, "job.json", &st, err);
+    if (r < 0)
+        return r;
+    if (st.size_bytes > RECEIPT_MAX)
+        return err_set(err, -EFBIG, ERR_STORAGE, "the receipt is larger than %d bytes",
+                       RECEIPT_MAX);
+    text = malloc(st.size_bytes + 1);
+    if (!text)
+        return err_set(err, -ENOMEM, ERR_RESOURCE, "out of memory");
+    r = s->ops->get_range(s, "job.json", st.etag, 0, text, st.size_bytes, &n, err);
+    if (r < 0)
+        return r;
+    text[n] = '\0';
+    *ret = take_ptr(text);
+    return 0;
+}
+
+int summary_fetch(struct store_env *stores, const char *url, json_t **ret, struct err *err)
+{
+    _cleanup_free_ char *text = NULL;
+    json_error_t je;
+    int r = fetch_text(stores, url, &text, err);
+
+    if (r < 0)
+        return err_prefix(err, r, "%s: job.json", url);
+    _cleanup_(json_decrefp) json_t *j = json_loads(text, JSON_REJECT_DUPLICATES, &je);
+    if (!json_is_array(json_object_get(j, "renditions")))
+        return err_set(err, -EBADMSG, ERR_INTERNAL, "%s: job.json is no receipt%s%s", url,
+                       j ? "" : ": ", j ? "" : je.text);
+    *ret = take_ptr(j);
     return 0;
 }
 

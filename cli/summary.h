@@ -7,6 +7,7 @@
 #include <jansson.h>
 
 struct err;
+struct store_env;
 
 struct summary_run {
     double wall_s;        /* of this run */
@@ -17,6 +18,9 @@ struct summary_run {
 
 /* Read DIR/job.json. -EBADMSG ERR_INTERNAL where it isn't a receipt. */
 int summary_read(const char *dir, json_t **ret, struct err *err);
+
+/* The same from the package's prefix in a store. */
+int summary_fetch(struct store_env *stores, const char *url, json_t **ret, struct err *err);
 
 /* For people, on stdout. `receipt` is borrowed. */
 void summary_print(const char *dir, const json_t *receipt, const struct summary_run *run);
