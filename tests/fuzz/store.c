@@ -21,7 +21,7 @@ static void check_url(const char *url)
     struct store *s = NULL;
     struct err err = { 0 };
     char *key = NULL;
-    int r = store_open_object(url, &s, &key, &err);
+    int r = store_open_object(NULL, url, &s, &key, &err);
 
     fuzz_must(r == 0 || (r < 0 && err.text[0]));
     if (r == 0)
@@ -30,7 +30,7 @@ static void check_url(const char *url)
     free(key);
 
     s = NULL;
-    r = store_open_prefix(url, 0, &s, &err);
+    r = store_open_prefix(NULL, url, 0, &s, &err);
     fuzz_must(r == 0 || (r < 0 && err.text[0]));
     store_free(s);
 }

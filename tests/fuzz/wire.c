@@ -1,8 +1,10 @@
 /* Messages: what is accepted is written again as what was read. The first
- * byte chooses: 'p' a plan, 't' a task, 'r' a result, 'i' what a probe found. */
+ * byte chooses: 'p' a plan, 't' a task, 'r' a result, 'i' what a probe found,
+ * 'h' a heartbeat, 'e' an event. */
 #include "fuzz.h"
 
 #include "common/base/err.h"
+#include "common/wire/event.h"
 #include "common/wire/plan.h"
 #include "common/wire/result.h"
 #include "common/wire/task.h"
@@ -51,6 +53,45 @@ static void read_twice(const struct message *m, const json_t *j)
     json_decref(twice);
 }
 
+/* The heartbeat's text as it is written again; NULL: it was refused. */
+static char *heartbeat_again(const char *text, size_t len, int must)
+{
+    struct heartbeat h = { 0 };
+    struct err err = { 0 };
+    int r = heartbeat_from_text(text, len, &h, &err);
+
+    fuzz_must(r == 0 || (r < 0 && err.text[0] && !must));
+    if (r < 0)
+        return NULL;
+    json_t *j = heartbeat_to_json(&h);
+    char *again = j ? json_dumps(j, JSON_COMPACT) : NULL;
+    fuzz_must(again);
+    json_decref(j);
+    heartbeat_release(&h);
+    return again;
+}
+
+static void hear(char letter, const char *text, size_t len)
+{
+    char *once = letter == 'h' ? heartbeat_again(text, len, 0) : NULL, *job, *task;
+    unsigned attempt;
+
+    if (once) {
+        char *twice = heartbeat_again(once, strlen(once), 1);
+        fuzz_must(strcmp(once, twice) == 0);
+        free(twice);
+    }
+    free(once);
+    if (letter != 'e' || event_from_text(text, len, &job, &task, &attempt, NULL) < 0)
+        return;
+    char *again = event_text(job, task, attempt), *key = event_key("event.job", job, "done");
+    fuzz_must(again && key);
+    free(again);
+    free(key);
+    free(job);
+    free(task);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct task task = { 0 };
@@ -69,6 +110,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         task_release(&task);
     if (data[0] == 'r' && task_result_from_text(text, size - 1, &result, NULL) == 0)
         task_result_release(&result);
+    hear((char)data[0], text, size - 1);
     free(text);
     return 0;
 }

@@ -54,8 +54,10 @@ int child_run(struct child *c, const char *kind, const char *request, uint64_t s
     int r = fake_child_run(c, kind, request, source_size, h, limits, ret_result, ret_usage, err);
 
     if (fake_child_killed(c)) {
-        if (r == 0)
+        if (r == 0) {
             free(*ret_result);
+            *ret_result = NULL;
+        }
         return err_set(err, -ECANCELED, ERR_CANCELED, "killed");
     }
     return r;

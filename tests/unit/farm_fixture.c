@@ -47,43 +47,6 @@ static void digests(const char *key, uint64_t size, char *sha256, char *md5)
     free(b);
 }
 
-/* What publish_fixture leaves out because it isn't read there. */
-static void complete_plan(struct plan *p)
-{
-    p->info.video.stream = 0;
-    p->info.audio.stream = 1;
-    strcpy(p->info.video.codec, "h264");
-    strcpy(p->info.video.pix_fmt, "yuv420p");
-    p->info.video.width = 1280;
-    p->info.video.height = 720;
-    p->info.video.bit_depth = 8;
-    p->info.video.end = p->chunks[p->n_chunks - 1].end;
-    p->info.video.frames = 325;
-    strcpy(p->info.audio.codec, "aac");
-    strcpy(p->info.audio.layout, "stereo");
-    p->info.audio.sample_rate = 48000;
-    p->info.audio.channels = 2;
-    for (size_t i = 0; i < p->n_renditions; i++) {
-        struct rendition *r = &p->renditions[i];
-        r->threads = 1;
-        r->cost = 0.5;
-        r->memory_bytes = 1 << 20;
-        if (r->kind == MEDIA_VIDEO)
-            strcpy(r->pix_fmt, "yuv420p");
-    }
-    for (size_t i = 0; i < p->n_chunks; i++) {
-        p->chunks[i].packets = p->chunks[i].pts.n_frames;
-        p->chunks[i].seek_pts = p->chunks[i].seek_dts = p->chunks[i].start;
-        p->chunks[i].seek_pos = -1;
-        p->chunks[i].cost = 3;
-    }
-    p->n_groups = 1;
-    p->groups = calloc(1, sizeof(*p->groups));
-    p->groups[0].renditions = calloc(2, sizeof(unsigned));
-    p->groups[0].n_renditions = 2;
-    p->groups[0].renditions[1] = 1;
-}
-
 static void complete_results(struct fixture *fx)
 {
     for (size_t i = 0; i < fx->n; i++)
@@ -115,7 +78,7 @@ int farm_setup(void **state)
     if (asprintf(&f->db, "%s/jobs.db", f->dir) < 0)
         return -1;
     fixture_make(&f->fx, &shape_plain);
-    complete_plan(&f->fx.plan);
+    fixture_complete(&f->fx);
     complete_results(&f->fx);
     json_t *j = plan_to_json(&f->fx.plan);
     f->plan = json_dumps(j, JSON_COMPACT);
@@ -211,7 +174,7 @@ void farm_tasks(const struct farm *f, struct task **ret, size_t *ret_n)
     char *key;
     struct err err = { 0 };
 
-    assert_int_equal(store_open_object(f->source, &s, &key, NULL), 0);
+    assert_int_equal(store_open_object(NULL, f->source, &s, &key, NULL), 0);
     assert_int_equal(s->ops->head(s, key, &st, NULL), 0);
     store_free(s);
     free(key);

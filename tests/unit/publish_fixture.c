@@ -294,6 +294,44 @@ void fixture_make(struct fixture *f, const struct shape *s)
     make_results(f);
 }
 
+void fixture_complete(struct fixture *f)
+{
+    struct plan *p = &f->plan;
+
+    p->info.video.stream = 0;
+    p->info.audio.stream = 1;
+    strcpy(p->info.video.codec, "h264");
+    strcpy(p->info.video.pix_fmt, "yuv420p");
+    p->info.video.width = 1280;
+    p->info.video.height = 720;
+    p->info.video.bit_depth = 8;
+    p->info.video.end = p->chunks[p->n_chunks - 1].end;
+    p->info.video.frames = 325;
+    strcpy(p->info.audio.codec, "aac");
+    strcpy(p->info.audio.layout, "stereo");
+    p->info.audio.sample_rate = 48000;
+    p->info.audio.channels = 2;
+    for (size_t i = 0; i < p->n_renditions; i++) {
+        struct rendition *r = &p->renditions[i];
+        r->threads = 1;
+        r->cost = 0.5;
+        r->memory_bytes = 1 << 20;
+        if (r->kind == MEDIA_VIDEO)
+            strcpy(r->pix_fmt, "yuv420p");
+    }
+    for (size_t i = 0; i < p->n_chunks; i++) {
+        p->chunks[i].packets = p->chunks[i].pts.n_frames;
+        p->chunks[i].seek_pts = p->chunks[i].seek_dts = p->chunks[i].start;
+        p->chunks[i].seek_pos = -1;
+        p->chunks[i].cost = 3;
+    }
+    p->n_groups = 1;
+    p->groups = calloc(1, sizeof(*p->groups));
+    p->groups[0].renditions = calloc(2, sizeof(unsigned));
+    p->groups[0].n_renditions = 2;
+    p->groups[0].renditions[1] = 1;
+}
+
 void fixture_make_audio_only(struct fixture *f)
 {
     *f = (struct fixture){ 0 };
@@ -384,9 +422,11 @@ static int memory_put(struct store *base, const char *key, const void *buf, size
 static int memory_get(struct store *base, const char *key, const char *etag, uint64_t off,
                       void *buf, size_t len, size_t *ret_n, struct err *err)
 {
-    const struct memory_object *o = memory_store_find((struct memory_store *)base, key);
+    struct memory_store *s = (struct memory_store *)base;
+    const struct memory_object *o = memory_store_find(s, key);
 
     (void)etag;
+    s->gets++;
     if (!o)
         return err_set(err, -ENOENT, ERR_STORAGE, "%s: not there", key);
     *ret_n = off < o->len ? least(len, o->len - off) : 0;
@@ -404,6 +444,7 @@ static int memory_list(struct store *base, const char *prefix,
     (void)err;
     for (size_t i = 0; i < s->n && r == 0; i++) {
         struct store_stat st = { .size_bytes = s->objects[i].len };
+        strcpy(st.md5, s->objects[i].md5);
         if (strncmp(s->objects[i].key, prefix, strlen(prefix)) == 0)
             r = each(arg, s->objects[i].key, &st);
     }

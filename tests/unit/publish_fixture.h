@@ -34,6 +34,8 @@ extern const struct shape shape_plain;
 void fixture_make(struct fixture *f, const struct shape *s);
 /* The same without video. */
 void fixture_make_audio_only(struct fixture *f);
+/* Fill in what the wire wants and publishing doesn't read. */
+void fixture_complete(struct fixture *f);
 void fixture_release(struct fixture *f);
 
 /* The task that result `i` answers, with what package_check_result() reads. */
@@ -45,6 +47,7 @@ struct package *fixture_package(const struct fixture *f);
 /* A store in memory that remembers the order of its puts. */
 struct memory_object {
     char *key, *data, *type, *cache;
+    char md5[33]; /* what the listing says; "": nothing */
     size_t len;
     int durable;
 };
@@ -53,6 +56,7 @@ struct memory_store {
     struct memory_object *objects; /* in the order of the last put */
     size_t n;
     size_t puts_left; /* after so many, put() fails */
+    size_t gets;      /* how often bytes were read */
 };
 void memory_store_init(struct memory_store *s);
 void memory_store_release(struct memory_store *s);

@@ -4,8 +4,11 @@
 #include <ftw.h>
 #include <limits.h>
 #include <pthread.h>
+#include <sched.h>
+#include <semaphore.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -53,7 +56,7 @@ static int setup(void **state)
     f->url = store_file_url(f->path);
     *state = f;
     return !f->url || write_source(f->path, 0) < 0 ||
-                   blocks_new((size_t)2 * BLOCK_SIZE, &f->blocks, NULL) < 0
+                   blocks_new(NULL, (size_t)2 * BLOCK_SIZE, &f->blocks, NULL) < 0
                ? -1
                : 0;
 }
@@ -140,7 +143,7 @@ static void two_versions_of_a_source_are_not_mixed(void **state)
     size_t n;
 
     blocks_free(f->blocks); /* for one that has room for both */
-    assert_int_equal(blocks_new(0, &f->blocks, NULL), 0);
+    assert_int_equal(blocks_new(NULL, 0, &f->blocks, NULL), 0);
     old = open_reader(f);
     assert_int_equal(block_reader_read(old, 0, buf, 4, &n, NULL), 0);
     (void)unlink(f->path);
@@ -199,12 +202,92 @@ static void a_cache_may_go_while_it_reads_ahead(void **state)
     for (int i = 0; i < 20; i++) {
         struct blocks *b;
         struct block_reader *r;
-        assert_int_equal(blocks_new(0, &b, NULL), 0);
+        assert_int_equal(blocks_new(NULL, 0, &b, NULL), 0);
         assert_int_equal(block_reader_open(b, f->url, NULL, &r, NULL), 0);
         assert_int_equal(block_reader_read(r, 0, buf, 1, &n, NULL), 0);
         block_reader_close(r);
         blocks_free(b);
     }
+}
+
+/* ---- a source over a network: its first block comes at once, the others
+ * when the test says so ---- */
+
+static atomic_uint gets_at_once, heads;
+static sem_t get_go_on;
+
+static int far_head(struct store *s, const char *key, struct store_stat *ret, struct err *err)
+{
+    (void)s, (void)key, (void)err;
+    atomic_fetch_add(&heads, 1);
+    *ret = (struct store_stat){ .size_bytes = SIZE, .etag = "e1" };
+    return 0;
+}
+
+static int far_get(struct store *s, const char *key, const char *etag, uint64_t off, void *buf,
+                   size_t len, size_t *ret_n, struct err *err)
+{
+    (void)s, (void)key, (void)err;
+    assert_string_equal(etag, "e1");
+    if (off > 0) {
+        atomic_fetch_add(&gets_at_once, 1);
+        (void)sem_wait(&get_go_on);
+        atomic_fetch_sub(&gets_at_once, 1);
+    }
+    for (size_t i = 0; i < len; i++)
+        ((unsigned char *)buf)[i] = byte_at(off + i);
+    *ret_n = len;
+    return 0;
+}
+
+static void far_free(struct store *s)
+{
+    free(s);
+}
+
+static const struct store_ops far_ops = {
+    .name = "far", .head = far_head, .get_range = far_get, .free = far_free
+};
+
+static int far_open(struct store_env *e, const char *url, struct store **ret, char **ret_key,
+                    struct err *err)
+{
+    (void)e, (void)url, (void)err;
+    *ret = calloc(1, sizeof(**ret));
+    assert_non_null(*ret);
+    (*ret)->ops = &far_ops;
+    *ret_key = strdup("key");
+    return 0;
+}
+
+static void blocks_over_a_network_are_fetched_ahead_in_parallel(void **state)
+{
+    struct store_env env = { .open_object = far_open };
+    struct block_reader *r, *again;
+    struct blocks *b;
+    unsigned char c;
+    size_t n;
+
+    (void)state;
+    atomic_store(&heads, 0);
+    assert_int_equal(sem_init(&get_go_on, 0, 0), 0);
+    assert_int_equal(blocks_new(&env, 0, &b, NULL), 0);
+    assert_int_equal(block_reader_open(b, "s3://bucket/key", "e1", &r, NULL), 0);
+    assert_int_equal(block_reader_read(r, BLOCK_SIZE - 1, &c, 1, &n, NULL), 0);
+    while (atomic_load(&gets_at_once) < 4)
+        (void)sched_yield();
+    assert_int_equal(c, byte_at(BLOCK_SIZE - 1));
+    assert_int_equal(block_reader_open(b, "s3://bucket/key", "e1", &again, NULL), 0);
+    assert_int_equal(atomic_load(&heads), 1); /* known by its etag */
+    for (int i = 0; i < 10; i++)
+        (void)sem_post(&get_go_on);
+    for (uint64_t off = 0; off < SIZE; off += 99991) {
+        assert_int_equal(block_reader_read(again, off, &c, 1, &n, NULL), 0);
+        assert_int_equal(c, byte_at(off));
+    }
+    block_reader_close(r);
+    block_reader_close(again);
+    blocks_free(b);
 }
 
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
@@ -217,6 +300,7 @@ int main(void)
         T(two_versions_of_a_source_are_not_mixed),
         T(many_slots_share_a_small_cache),
         T(a_cache_may_go_while_it_reads_ahead),
+        T(blocks_over_a_network_are_fetched_ahead_in_parallel),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

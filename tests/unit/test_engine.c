@@ -15,239 +15,8 @@
 
 #include <cmocka.h>
 
-#include "common/base/clock.h"
-#include "common/base/err.h"
 #include "common/base/log.h"
-#include "common/queue/queue.h"
-#include "dispatcher/engine.h"
-#include "fake_child.h"
-#include "farm_fixture.h"
-
-enum { SLOTS = 1, TASKS = 4, ATTEMPTS = 4, RETRY_MS = 500 };
-
-struct test_clock {
-    struct clock clock;
-    int64_t ms;
-};
-
-static int64_t test_mono(const struct clock *c)
-{
-    return ((const struct test_clock *)c)->ms * NS_PER_MS;
-}
-
-static int64_t test_wall(const struct clock *c)
-{
-    return ((const struct test_clock *)c)->ms;
-}
-
-static struct test_clock test_clock = {
-    {test_mono, test_wall},
-    1000000
-};
-
-/* ---- planning ---- */
-
-static const char *plan_text;
-static struct err plan_error;
-static unsigned plans_made;
-
-static int plan_run(struct child *c, const char *kind, const char *request, uint64_t source_size,
-                    const struct child_handler *h, const struct child_limits *limits,
-                    char **ret_result, struct child_usage *ret_usage, struct err *err)
-{
-    char buf[4];
-    size_t n;
-
-    (void)c, (void)limits;
-    *ret_usage = (struct child_usage){ 0 };
-    plans_made++;
-    if (strcmp(kind, "plan") != 0 || !strstr(request, "\"slots\":1") || source_size != 10 ||
-        h->read(h->arg, 4, buf, 4, &n, err) < 0 || n != 4 || memcmp(buf, "sour", 4) != 0)
-        return err_set(err, -EINVAL, ERR_USAGE, "not what was expected");
-    if (plan_error.cls != ERR_NONE)
-        return err_set(err, -EINVAL, plan_error.cls, "%s", plan_error.text);
-    *ret_result = strdup(plan_text);
-    return 0;
-}
-
-/* ---- a farm ---- */
-
-struct engine {
-    struct farm *farm;
-    struct queue *queue;
-    struct dispatcher *d;
-    unsigned encoded; /* tasks that a worker has done */
-};
-
-static void start(struct engine *e, void **state)
-{
-    struct err err = { 0 };
-
-    e->farm = *state;
-    plan_text = e->farm->plan;
-    fake_child_run = plan_run;
-    e->queue = queue_memory_new();
-    const struct dispatcher_config cfg = { .db_path = e->farm->db,
-                                           .queue = e->queue,
-                                           .clock = &test_clock.clock,
-                                           .slots = SLOTS,
-                                           .max_attempts = ATTEMPTS,
-                                           .retry_base_ms = RETRY_MS };
-    if (dispatcher_new(&cfg, &e->d, &err) < 0)
-        fail_msg("%s", err.text);
-}
-
-static void stop(struct engine *e)
-{
-    dispatcher_free(e->d);
-    queue_free(e->queue);
-    assert_int_equal(fake_children_alive(), 0);
-    plan_error = (struct err){ 0 };
-}
-
-static struct job_request request(const struct engine *e)
-{
-    return (struct job_request){ .id = "j",
-                                 .source = e->farm->source,
-                                 .output = e->farm->output,
-                                 .ladder = "name: x\n",
-                                 .ladder_name = "x" };
-}
-
-static void submit(struct engine *e)
-{
-    struct job_request q = request(e);
-    struct err err = { 0 };
-
-    if (dispatcher_submit(e->d, &q, &err) < 0)
-        fail_msg("%s", err.text);
-}
-
-static struct job_status status(struct engine *e)
-{
-    struct job_status st;
-
-    assert_int_equal(dispatcher_status(e->d, "j", &st, NULL), 0);
-    return st;
-}
-
-static void step(struct engine *e)
-{
-    struct err err = { 0 };
-
-    if (dispatcher_step(e->d, 0, &err) < 0)
-        fail_msg("%s", err.text);
-}
-
-/* Steps until the job has a plan or has failed. */
-static void plan(struct engine *e)
-{
-    while (status(e).state == JOB_QUEUED || status(e).state == JOB_PLANNING)
-        assert_int_equal(dispatcher_step(e->d, 1000, NULL), 0);
-}
-
-static void put_object(void *arg, const char *key, const void *buf, size_t len)
-{
-    struct store *s = arg;
-
-    assert_int_equal(s->ops->put(s, key, buf, len, NULL, NULL), 0);
-}
-
-static void store_objects(struct engine *e, const struct task *t)
-{
-    struct store *s;
-
-    assert_int_equal(store_open_prefix(t->output, 1, &s, NULL), 0);
-    farm_objects(e->farm, t, put_object, s);
-    store_free(s);
-}
-
-static void publish(struct engine *e, const struct task_result *r)
-{
-    char *text = farm_result_text(r);
-
-    assert_int_equal(e->queue->ops->publish(e->queue, QUEUE_RESULTS, text, strlen(text), NULL), 0);
-    free(text);
-}
-
-/* The next task from the queue; 0 where there is none. */
-static int take(struct engine *e, struct task *ret)
-{
-    struct queue_msg m;
-
-    if (e->queue->ops->consume(e->queue, QUEUE_TASKS, 0, &m, NULL) < 0)
-        return 0;
-    assert_int_equal(task_from_text(m.body, m.len, ret, NULL), 0);
-    assert_int_equal(e->queue->ops->ack(e->queue, &m, NULL), 0);
-    queue_msg_release(&m);
-    return 1;
-}
-
-static void encode(struct engine *e, const struct task *t)
-{
-    struct task_result *r = farm_result(e->farm, t);
-
-    store_objects(e, t);
-    publish(e, r);
-    e->encoded++;
-    farm_result_free(r);
-}
-
-static void fail_task(struct engine *e, const struct task *t, enum err_class cls, const char *text)
-{
-    struct task_result *r = farm_result(e->farm, t);
-
-    (void)err_set(&r->error, -EIO, cls, "%s", text);
-    publish(e, r);
-    farm_result_free(r);
-}
-
-/* One task, from queue to result. 0 where none was there. */
-static int work_one(struct engine *e)
-{
-    struct task t;
-
-    if (!take(e, &t))
-        return 0;
-    encode(e, &t);
-    task_release(&t);
-    return 1;
-}
-
-static void finish(struct engine *e)
-{
-    plan(e);
-    for (int i = 0; i < 100 && status(e).state != JOB_DONE; i++) {
-        step(e);
-        test_clock.ms += 10000;
-        (void)work_one(e);
-    }
-    struct job_status st = status(e);
-    if (st.state != JOB_DONE)
-        fail_msg("job is %s: %s", job_state_name(st.state), st.error.text);
-}
-
-static int exists(const struct engine *e, const char *key)
-{
-    char path[256];
-
-    (void)snprintf(path, sizeof(path), "%s/out/%s", e->farm->dir, key);
-    return access(path, F_OK) == 0;
-}
-
-/* The first task, released and taken. */
-static struct task first_task(struct engine *e)
-{
-    struct task t;
-
-    submit(e);
-    plan(e);
-    step(e);
-    assert_true(take(e, &t));
-    return t;
-}
-
-/* ---- tests ---- */
+#include "engine_fixture.h"
 
 static void a_job_goes_from_submission_to_a_package(void **state)
 {
@@ -530,6 +299,7 @@ static void a_lost_init_segment_costs_the_task_that_makes_it(void **state)
     finish(&e);
     damage(&e, "video/720p/init.mp4", 0);
     submit(&e);
+    step(&e);
     assert_int_equal(status(&e).tasks_done, TASKS - 1);
     finish(&e);
     assert_int_equal(e.encoded, TASKS + 1);
@@ -567,7 +337,7 @@ static void planning_that_was_cut_off_is_done_again(void **state)
 
     start(&e, state);
     submit(&e);
-    step(&e); /* planning has begun */
+    assert_int_equal(dispatcher_step(e.d, 0, NULL), 0); /* planning has begun */
     stop(&e);
     start(&e, state);
     assert_int_equal(status(&e).state == JOB_QUEUED || status(&e).state == JOB_RUNNING, 1);
@@ -588,6 +358,7 @@ static void damaged_segments_alone_are_encoded_again(void **state)
         e.encoded = 0;
         start(&e, state);
         submit(&e);
+        step(&e);
         assert_int_equal(status(&e).state, JOB_RUNNING);
         assert_int_equal(status(&e).tasks_reused, TASKS - 1);
         finish(&e);
@@ -637,19 +408,36 @@ static void another_job_under_the_same_id_is_refused(void **state)
         assert_int_equal(err.cls, ERR_USAGE);
         assert_non_null(strstr(err.text, rows[i].text));
     }
-    char path[128];
-    (void)snprintf(path, sizeof(path), "%s/in.mov", e.farm->dir);
-    FILE *f = fopen(path, "a");
-    assert_non_null(f);
-    (void)fputc('x', f);
-    (void)fclose(f);
     struct job_request q = request(&e);
+    q.etag = "another";
     assert_int_equal(dispatcher_submit(e.d, &q, &err), -EEXIST);
     assert_non_null(strstr(err.text, "was changed since"));
-    (void)unlink(path);
-    assert_int_equal(dispatcher_submit(e.d, &q, &err), -ENOENT);
-    assert_int_equal(err.cls, ERR_INPUT);
     stop(&e);
+}
+
+static void a_source_that_is_not_the_one_meant_or_gone_fails_the_job(void **state)
+{
+    static const char *const texts[] = { "was changed or replaced", "in.mov" };
+    struct engine e = { 0 };
+    char path[128];
+
+    for (int gone = 0; gone < 2; gone++) {
+        start(&e, state);
+        struct job_request q = request(&e);
+        q.id = gone ? "gone" : "changed";
+        q.etag = gone ? NULL : "another";
+        (void)snprintf(path, sizeof(path), "%s/in.mov", e.farm->dir);
+        if (gone)
+            assert_int_equal(unlink(path), 0);
+        assert_int_equal(dispatcher_submit(e.d, &q, NULL), 0);
+        step(&e);
+        struct job_status st;
+        assert_int_equal(dispatcher_status(e.d, q.id, &st, NULL), 0);
+        assert_int_equal(st.state, JOB_FAILED);
+        assert_int_equal(st.error.cls, ERR_INPUT);
+        assert_non_null(strstr(st.error.text, texts[gone]));
+        stop(&e);
+    }
 }
 
 static void init_segments_that_differ_are_encoded_again(void **state)
@@ -712,15 +500,17 @@ static void messages_that_cannot_be_read_cost_an_attempt(void **state)
     plan(&e);
     step(&e);
     assert_int_equal(e.queue->ops->consume(e.queue, QUEUE_TASKS, 0, &m, NULL), 0);
-    assert_int_equal(e.queue->ops->reject(e.queue, &m, 0, NULL), 0);
+    assert_int_equal(e.queue->ops->reject(e.queue, &m, 0, NULL, NULL), 0);
     queue_msg_release(&m);
+    e.messages++;
     step(&e);
     assert_int_equal(status(&e).attempts_failed, 1);
     const char *bad[] = { "{", "[]",
                           "{\"v\":1,\"job\":\"j\",\"task\":\"v-0000-0\",\"attempt\":1}" };
     for (size_t i = 0; i < 3; i++)
-        assert_int_equal(
-            e.queue->ops->publish(e.queue, QUEUE_RESULTS, bad[i], strlen(bad[i]), NULL), 0);
+        assert_int_equal(queue_publish(e.queue, QUEUE_RESULTS, bad[i], strlen(bad[i]), -1, NULL),
+                         0);
+    e.messages += 3;
     step(&e);
     assert_int_equal(status(&e).attempts_failed, 2);
     finish(&e);
@@ -740,7 +530,7 @@ static void a_canceled_job_stays_so_until_it_is_submitted_again(void **state)
         ;
     step(&e);
     assert_int_equal(status(&e).state, JOB_CANCELED);
-    assert_int_equal(dispatcher_cancel(e.d, "j", NULL), -EPROTO);
+    assert_int_equal(dispatcher_cancel(e.d, "j", NULL), -EALREADY);
     unsigned before = e.encoded;
     submit(&e);
     assert_int_equal(status(&e).tasks_reused, before);
@@ -814,8 +604,10 @@ static void what_cannot_be_published_fails_and_is_published_later(void **state)
     }
     (void)snprintf(path, sizeof(path), "%s/out/master.m3u8", e.farm->dir);
     assert_int_equal(mkdir(path, 0700), 0); /* a folder where a file should be */
-    step(&e);
-    step(&e);
+    for (int i = 0; i < ATTEMPTS; i++) {
+        step(&e);
+        test_clock.ms += 100000;
+    }
     assert_int_equal(status(&e).state, JOB_FAILED);
     assert_int_equal(status(&e).error.cls, ERR_STORAGE);
     assert_non_null(strstr(status(&e).error.text, "master.m3u8"));
@@ -885,6 +677,7 @@ int main(void)
         T(damaged_segments_alone_are_encoded_again),
         T(a_done_job_submitted_again_is_done_at_once),
         T(another_job_under_the_same_id_is_refused),
+        T(a_source_that_is_not_the_one_meant_or_gone_fails_the_job),
         T(init_segments_that_differ_are_encoded_again),
         T(a_result_that_is_not_as_planned_is_a_failed_attempt),
         T(messages_that_cannot_be_read_cost_an_attempt),

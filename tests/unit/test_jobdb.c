@@ -89,6 +89,17 @@ static int copy_job(void *arg, const struct job_row *j)
     ret->error = j->error;
     ret->created_ms = j->created_ms;
     ret->updated_ms = j->updated_ms;
+    ret->ended_ms = j->ended_ms;
+    ret->priority = j->priority;
+    ret->swept = j->swept;
+    ret->notified = j->notified;
+    if (j->facts[0]) {
+        assert_string_equal(j->facts, "{\"frames\":1}");
+        assert_string_equal(j->etag, "e2");
+        assert_string_equal(j->tenant, "acme");
+        assert_string_equal(j->notify, "https://x/");
+        assert_null(j->metadata);
+    }
     return 0;
 }
 
@@ -111,8 +122,17 @@ static void a_job_reads_back_after_reopening(void **state)
     assert_int_equal(jobdb_insert_job(f->db, &a_job, NULL), 0);
     assert_int_equal(jobdb_job_plan(f->db, "j1", &plan, NULL), 0);
     assert_null(plan);
-    assert_int_equal(jobdb_set_job_plan(f->db, "j1", "{}", NULL), 0);
-    assert_int_equal(jobdb_set_job_state(f->db, "j1", JOB_FAILED, &why, 99, NULL), 0);
+    assert_int_equal(jobdb_set_job_plan(f->db, "j1", "{}", "{\"frames\":1}", "e2", NULL), 0);
+    struct job_row failed = a_job;
+    failed.state = JOB_FAILED;
+    failed.error = why;
+    failed.tenant = "acme";
+    failed.notify = "https://x/";
+    failed.priority = 9;
+    failed.updated_ms = 99;
+    failed.ended_ms = 98;
+    failed.swept = 1;
+    assert_int_equal(jobdb_update_job(f->db, &failed, NULL), 0);
     reopen(f);
     assert_int_equal(jobdb_each_job(f->db, copy_job, &got, NULL), 0);
     assert_int_equal(got.state, JOB_FAILED);
@@ -120,6 +140,10 @@ static void a_job_reads_back_after_reopening(void **state)
     assert_string_equal(got.error.text, "died \xc3\xa9");
     assert_int_equal(got.created_ms, 7);
     assert_int_equal(got.updated_ms, 99);
+    assert_int_equal(got.ended_ms, 98);
+    assert_int_equal(got.priority, 9);
+    assert_int_equal(got.swept, 1);
+    assert_int_equal(got.notified, 0);
     assert_int_equal(jobdb_job_plan(f->db, "j1", &plan, NULL), 0);
     assert_string_equal(plan, "{}");
     free(plan);
@@ -243,6 +267,150 @@ static void a_killed_writer_leaves_whole_transactions(void **state)
     assert_int_equal(n, 3);
 }
 
+/* As the first version made it. */
+static const char version_1[] =
+    "CREATE TABLE jobs ("
+    " id TEXT NOT NULL PRIMARY KEY, source TEXT NOT NULL, etag TEXT NOT NULL,"
+    " output TEXT NOT NULL, ladder TEXT NOT NULL, ladder_name TEXT NOT NULL,"
+    " options TEXT NOT NULL, state TEXT NOT NULL, error_class TEXT NOT NULL,"
+    " error_text TEXT NOT NULL, plan TEXT, created_ms BIGINT NOT NULL,"
+    " updated_ms BIGINT NOT NULL);"
+    "CREATE TABLE tasks ("
+    " job TEXT NOT NULL REFERENCES jobs (id), id TEXT NOT NULL, ord BIGINT NOT NULL,"
+    " state TEXT NOT NULL, attempt BIGINT NOT NULL, failures BIGINT NOT NULL,"
+    " not_before_ms BIGINT NOT NULL, cost DOUBLE PRECISION NOT NULL,"
+    " cpu_s DOUBLE PRECISION NOT NULL, chunk BIGINT NOT NULL, grp BIGINT NOT NULL,"
+    " audio BIGINT NOT NULL, frames BIGINT NOT NULL, body TEXT NOT NULL, result TEXT,"
+    " error_class TEXT NOT NULL, error_text TEXT NOT NULL, PRIMARY KEY (job, id));"
+    "CREATE UNIQUE INDEX tasks_by_ord ON tasks (job, ord);"
+    "INSERT INTO jobs VALUES ('j1','file:///in.mov','e','file:///out','name: x\n','x','{}','failed',"
+    "'crash','died','{\"plan\":1}',7,8);"
+    "INSERT INTO tasks VALUES ('j1','a-0',0,'done',1,0,0,2.5,3,0,0,1,0,'{\"a\":1}','{\"r\":1}','',''),"
+    " ('j1','v-0000-0',1,'dead',4,4,0,2.5,3,0,0,0,0,'{\"b\":1}',NULL,'crash','died');"
+    "PRAGMA user_version = 1;";
+
+static int copy_old(void *arg, const struct job_row *j)
+{
+    (void)arg;
+    assert_int_equal(j->state, JOB_FAILED);
+    assert_int_equal(j->ended_ms, 8);
+    assert_int_equal(j->priority, JOB_PRIORITY_DEFAULT);
+    assert_string_equal(j->tenant, "");
+    assert_null(j->notify);
+    assert_string_not_equal(j->facts, ""); /* it has a plan */
+    return 0;
+}
+
+static int sum_one(void *arg, const struct task_sum *s)
+{
+    double *cost = arg;
+
+    assert_string_equal(s->job, "j1");
+    assert_int_equal(s->n, 1);
+    *cost += s->cost;
+    return 0;
+}
+
+static int one_result(void *arg, const char *task, const char *result)
+{
+    assert_string_equal(task, "a-0");
+    assert_string_equal(result, "{\"r\":1}");
+    ++*(int *)arg;
+    return 0;
+}
+
+static void a_database_of_version_1_is_brought_up(void **state)
+{
+    struct fixture *f = *state;
+    char list[512] = "", *text;
+    double cost = 0;
+    sqlite3 *raw;
+    int n = 0;
+
+    jobdb_free(f->db);
+    f->db = NULL;
+    assert_int_equal(unlink(f->path), 0);
+    assert_int_equal(sqlite3_open(f->path, &raw), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(raw, version_1, NULL, NULL, NULL), SQLITE_OK);
+    assert_int_equal(sqlite3_close(raw), SQLITE_OK);
+    for (int again = 0; again < 2; again++) {
+        reopen(f);
+        list[0] = '\0';
+        assert_int_equal(jobdb_each_job(f->db, copy_old, NULL, NULL), 0);
+        assert_int_equal(jobdb_each_task(f->db, "j1", list_task, list, NULL), 0);
+        assert_string_equal(list, "a-0:done:1:0:0: v-0000-0:dead:4:4:0:died ");
+    }
+    assert_int_equal(jobdb_task_body(f->db, "j1", "v-0000-0", &text, NULL), 0);
+    assert_string_equal(text, "{\"b\":1}");
+    free(text);
+    assert_int_equal(jobdb_job_plan(f->db, "j1", &text, NULL), 0);
+    assert_string_equal(text, "{\"plan\":1}");
+    free(text);
+    assert_int_equal(jobdb_each_result(f->db, "j1", one_result, &n, NULL), 0);
+    assert_int_equal(n, 1);
+    assert_int_equal(jobdb_each_sum(f->db, sum_one, &cost, NULL), 0);
+    assert_true(cost == 5);
+}
+
+static int list_dead(void *arg, const struct dead_letter *l)
+{
+    assert_string_equal(l->queue, "q");
+    (void)strcat(strcat(arg, l->body), l->reason);
+    return 0;
+}
+
+static void the_newest_dead_letters_are_kept(void **state)
+{
+    struct fixture *f = *state;
+    static const char *const bodies[] = { "a", "b", "c", "d" };
+    char list[64] = "";
+    int64_t last;
+
+    assert_int_equal(jobdb_last_dead(f->db, &last, NULL), 0);
+    assert_int_equal(last, 0);
+    for (int i = 0; i < 4; i++) {
+        const struct dead_letter l = { .at_ms = i, .queue = "q", .reason = "!", .body = bodies[i] };
+        assert_int_equal(jobdb_add_dead(f->db, i + 1, 2, &l, NULL), 0);
+    }
+    reopen(f);
+    assert_int_equal(jobdb_each_dead(f->db, list_dead, list, NULL), 0);
+    assert_string_equal(list, "d!c!");
+    assert_int_equal(jobdb_last_dead(f->db, &last, NULL), 0);
+    assert_int_equal(last, 4);
+}
+
+static int one_cost(void *arg, const char *encoder, double ratio, uint64_t samples)
+{
+    (void)sprintf(arg, "%s %.2f %d", encoder, ratio, (int)samples);
+    return 0;
+}
+
+static int one_sweep(void *arg, const struct sweep_row *s)
+{
+    (void)sprintf(arg, "%s %s %d", s->job, s->output, s->everything);
+    return 0;
+}
+
+static void costs_and_sweeps_read_back(void **state)
+{
+    struct fixture *f = *state;
+    const struct sweep_row s = { "j", "file:///out", 1 };
+    char text[64] = "";
+
+    assert_int_equal(jobdb_set_cost(f->db, "libx264", 1, 1, NULL), 0);
+    assert_int_equal(jobdb_set_cost(f->db, "libx264", 1.25, 2, NULL), 0);
+    assert_int_equal(jobdb_add_sweep(f->db, &s, NULL), 0);
+    reopen(f);
+    assert_int_equal(jobdb_each_cost(f->db, one_cost, text, NULL), 0);
+    assert_string_equal(text, "libx264 1.25 2");
+    assert_int_equal(jobdb_each_sweep(f->db, one_sweep, text, NULL), 0);
+    assert_string_equal(text, "j file:///out 1");
+    assert_int_equal(jobdb_end_sweep(f->db, "j", NULL), 0);
+    text[0] = '\0';
+    assert_int_equal(jobdb_each_sweep(f->db, one_sweep, text, NULL), 0);
+    assert_string_equal(text, "");
+}
+
 static void a_newer_schema_is_let_alone(void **state)
 {
     struct fixture *f = *state;
@@ -283,10 +451,17 @@ static void what_is_no_database_is_named(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        T(a_job_reads_back_after_reopening), T(an_id_is_taken_once),
-        T(tasks_read_back_in_order),         T(a_task_needs_its_job),
-        T(what_is_rolled_back_never_was),    T(a_killed_writer_leaves_whole_transactions),
-        T(a_newer_schema_is_let_alone),      T(what_is_no_database_is_named),
+        T(a_job_reads_back_after_reopening),
+        T(an_id_is_taken_once),
+        T(tasks_read_back_in_order),
+        T(a_task_needs_its_job),
+        T(what_is_rolled_back_never_was),
+        T(a_killed_writer_leaves_whole_transactions),
+        T(a_newer_schema_is_let_alone),
+        T(what_is_no_database_is_named),
+        T(a_database_of_version_1_is_brought_up),
+        T(the_newest_dead_letters_are_kept),
+        T(costs_and_sweeps_read_back),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

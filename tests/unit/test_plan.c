@@ -102,10 +102,13 @@ static void every_plan_has_the_properties(void **state)
     (void)state;
     for (size_t i = 0; i < N_SOURCES; i++) {
         struct made m = make(&sources[i], &options[0]);
-        for (size_t k = 0; k < N_OPTIONS; k++) {
+        for (size_t k = 0; k < 2 * N_OPTIONS; k++) {
             char name[100];
-            snprintf(name, sizeof(name), "%s, options %zu", sources[i].name, k);
-            replan(&m, &options[k]);
+            struct plan_options o = options[k / 2];
+            o.early = k % 2;
+            snprintf(name, sizeof(name), "%s, options %zu%s", sources[i].name, k / 2,
+                     k % 2 ? ", early" : "");
+            replan(&m, &o);
             plan_check(name, &m.info, &m.idx, &m.p);
         }
         made_release(&m);
@@ -237,18 +240,19 @@ static void slots_end_together(void **state)
     };
 
     (void)state;
-    for (size_t i = 0; i < 2 * 3 * 7; i++) {
+    for (size_t k = 0; k < 2 * 2 * 3 * 7; k++) {
+        size_t i = k / 2;
         struct source s = {
             "x", {1, 25},
              1, 0, frames[i / 7 % 3], key_every[i % 7], 2
         };
         unsigned slots = rows[i / 21].slots;
-        struct made m = make(&s, &(struct plan_options){ .slots = slots });
+        struct made m = make(&s, &(struct plan_options){ .slots = slots, .early = k % 2 });
         double idle = idle_part(&m.p, slots);
         /* One keyframe for 2 minutes: balance would cost more than it gives. */
-        if (idle > rows[i / 21].most && s.frames * slots < 12000)
-            fail_msg("%u slots, %zu frames, key every %zu, %zu chunks: %.1f %% idle", slots,
-                     s.frames, s.key_every, m.p.n_chunks, 100 * idle);
+        if (idle > rows[i / 21].most && !(k % 2 && !s.key_every) && s.frames * slots < 12000)
+            fail_msg("%u slots, %zu frames, key every %zu, %s%zu chunks: %.1f %% idle", slots,
+                     s.frames, s.key_every, k % 2 ? "early, " : "", m.p.n_chunks, 100 * idle);
         made_release(&m);
     }
 }
@@ -259,6 +263,57 @@ static void one_slot_gets_few_chunks(void **state)
 
     (void)state;
     assert_in_range(m.p.n_chunks, 2, 4);
+    made_release(&m);
+}
+
+/* 25 frames a second, with `key_every` as given. */
+static struct source film(const char *name, size_t frames, size_t key_every)
+{
+    struct source s = { .name = name, .step = 1, .frames = frames, .key_every = key_every };
+
+    s.tb = (AVRational){ 1, 25 };
+    s.b_frames = 2;
+    return s;
+}
+
+static void the_first_chunk_is_small_where_it_is_wanted_early(void **state)
+{
+    static const struct {
+        const char *name;
+        size_t frames, key_every;
+        unsigned slots;
+        double least, most; /* seconds of the first chunk */
+    } rows[] = {
+        {"at a keyframe",        5000,  50,  2,   6,    6   },
+        { "the nearest one",     5000,  125, 2,   5,    5   },
+        { "no keyframe near",    5000,  625, 2,   5.9,  6.1 },
+        { "no keyframe at all",  5000,  0,   2,   5.9,  6.1 },
+        { "one slot",            5000,  50,  1,   6,    6   },
+        { "two hundred slots",   90000, 50,  200, 4,    9   },
+        { "hardly two segments", 290,   50,  1,   11.6, 11.6},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+        struct source s = film(rows[i].name, rows[i].frames, rows[i].key_every);
+        struct made m = make(&s, &(struct plan_options){ .slots = rows[i].slots, .early = 1 });
+        double is = seconds(&m, &m.p.chunks[0]);
+        if (is < rows[i].least - 1e-6 || is > rows[i].most + 1e-6)
+            fail_msg("%s: the first chunk has %g s", rows[i].name, is);
+        plan_check(rows[i].name, &m.info, &m.idx, &m.p);
+        made_release(&m);
+    }
+}
+
+static void a_chunk_size_that_was_asked_for_stays(void **state)
+{
+    const struct source s = film("3 min", 4950, 50);
+
+    (void)state;
+    struct made m = make(&s, &(struct plan_options){ .chunk_seconds = 20, .early = 1 });
+    assert_true(fabs(seconds(&m, &m.p.chunks[0]) - 20) < 1e-6);
+    replan(&m, &(struct plan_options){ .chunk_count = 3, .early = 1 });
+    assert_int_equal(m.p.n_chunks, 3);
     made_release(&m);
 }
 
@@ -474,6 +529,8 @@ int main(void)
         cmocka_unit_test(an_unsafe_keyframe_is_reached_from_the_one_before),
         cmocka_unit_test(slots_end_together),
         cmocka_unit_test(one_slot_gets_few_chunks),
+        cmocka_unit_test(the_first_chunk_is_small_where_it_is_wanted_early),
+        cmocka_unit_test(a_chunk_size_that_was_asked_for_stays),
         cmocka_unit_test(a_task_stays_below_ten_minutes),
         cmocka_unit_test(the_timescale_holds_the_source),
         cmocka_unit_test(the_timeline_starts_with_what_starts_first),

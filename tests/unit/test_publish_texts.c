@@ -50,7 +50,7 @@ static char *iframes_of(const struct package *p, size_t i)
 {
     char *text = NULL;
     size_t len = 0;
-    assert_int_equal(hls_iframes(&p->renditions[i], &text, &len, NULL), 0);
+    assert_int_equal(hls_iframes(p, &p->renditions[i], &text, &len, NULL), 0);
     return text;
 }
 

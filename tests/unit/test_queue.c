@@ -29,7 +29,7 @@ static int teardown(void **state)
 
 static void publish(struct queue *q, const char *name, const char *body)
 {
-    assert_int_equal(q->ops->publish(q, name, body, strlen(body), NULL), 0);
+    assert_int_equal(queue_publish(q, name, body, strlen(body), -1, NULL), 0);
 }
 
 static void messages_come_in_order_and_once(void **state)
@@ -67,26 +67,165 @@ static void a_message_handed_back_comes_first_and_counts(void **state)
         assert_int_equal(q->ops->consume(q, "x", 0, &m, NULL), 0);
         assert_string_equal(m.body, "one");
         assert_int_equal(m.deliveries, i);
-        assert_int_equal(q->ops->reject(q, &m, 1, NULL), 0);
-        assert_int_equal(q->ops->reject(q, &m, 1, NULL), -EINVAL);
+        assert_int_equal(q->ops->reject(q, &m, 1, NULL, NULL), 0);
+        assert_int_equal(q->ops->reject(q, &m, 1, NULL, NULL), -EINVAL);
         queue_msg_release(&m);
     }
 }
 
-static void a_refused_message_goes_to_the_dead_letters(void **state)
+static void a_refused_message_goes_to_the_dead_letters_with_its_reason(void **state)
 {
     struct queue *q = *state;
     struct queue_msg m;
 
     publish(q, "x", "bad");
     assert_int_equal(q->ops->consume(q, "x", 0, &m, NULL), 0);
-    assert_int_equal(q->ops->reject(q, &m, 0, NULL), 0);
+    assert_null(m.from);
+    assert_int_equal(q->ops->reject(q, &m, 0, "unreadable", NULL), 0);
     queue_msg_release(&m);
     assert_int_equal(q->ops->consume(q, "x", 0, &m, NULL), -EAGAIN);
     assert_int_equal(q->ops->consume(q, QUEUE_DEAD, 0, &m, NULL), 0);
     assert_string_equal(m.body, "bad");
+    assert_string_equal(m.from, "x");
+    assert_string_equal(m.reason, "unreadable");
+    assert_int_equal(m.deliveries, 1);
+    assert_null(m.key);
     assert_int_equal(q->ops->ack(q, &m, NULL), 0);
     queue_msg_release(&m);
+}
+
+static void a_reason_is_cut_between_characters_and_the_first_one_stays(void **state)
+{
+    struct queue *q = *state;
+    struct queue_msg m;
+    char reason[QUEUE_REASON_MAX + 10];
+
+    memset(reason, 'x', sizeof(reason));
+    memcpy(reason + QUEUE_REASON_MAX - 1, "\xc3\xa9", 2);
+    reason[sizeof(reason) - 1] = '\0';
+    publish(q, "x", "bad");
+    assert_int_equal(q->ops->consume(q, "x", 0, &m, NULL), 0);
+    assert_int_equal(q->ops->reject(q, &m, 0, reason, NULL), 0);
+    queue_msg_release(&m);
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(q->ops->consume(q, QUEUE_DEAD, 0, &m, NULL), 0);
+        assert_int_equal(strlen(m.reason), QUEUE_REASON_MAX - 1);
+        assert_string_equal(m.from, "x");
+        assert_int_equal(q->ops->reject(q, &m, 0, "another", NULL), 0);
+        queue_msg_release(&m);
+    }
+}
+
+static void many_messages_are_published_at_once_or_not_at_all(void **state)
+{
+    struct queue *q = *state;
+    const struct queue_text good[] = {
+        {"a",  1},
+        { "b", 1},
+        { "c", 1}
+    };
+    struct queue_text bad[] = {
+        {"a",   1                 },
+        { NULL, QUEUE_BODY_MAX + 1}
+    };
+    struct queue_msg m;
+    size_t depth;
+
+    assert_int_equal(q->ops->publish(q, "x", bad, 2, -1, NULL), -EMSGSIZE);
+    assert_int_equal(q->ops->publish(q, "x", good, 3, 0, NULL), 0);
+    assert_int_equal(q->ops->depth(q, "x", &depth), 0);
+    assert_int_equal(depth, 3);
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(q->ops->consume(q, "x", 0, &m, NULL), 0);
+        assert_int_equal(m.body[0], 'a' + i);
+        queue_msg_release(&m);
+    }
+}
+
+static void a_stopped_queue_gives_no_more_but_keeps_what_it_has(void **state)
+{
+    struct queue *q = *state;
+    struct queue_msg m;
+    size_t depth;
+
+    publish(q, "x", "one");
+    publish(q, "x", "two");
+    publish(q, "y", "other");
+    assert_int_equal(q->ops->consume(q, "x", 0, &m, NULL), 0);
+    q->ops->stop(q, "x");
+    assert_int_equal(q->ops->ack(q, &m, NULL), 0);
+    queue_msg_release(&m);
+    assert_int_equal(q->ops->consume(q, "x", 0, &m, NULL), -ESHUTDOWN);
+    assert_int_equal(q->ops->depth(q, "x", &depth), 0);
+    assert_int_equal(depth, 1);
+    assert_int_equal(q->ops->consume(q, "y", 0, &m, NULL), 0);
+    queue_msg_release(&m);
+}
+
+static void events_reach_who_listens_and_the_oldest_go_first(void **state)
+{
+    struct queue *q = *state;
+    const char *const patterns[] = { "event.worker.*", "event.job.#" };
+    struct queue_msg m;
+    size_t depth;
+
+    q->ops->event(q, "event.worker.w1", "lost", 4);
+    assert_int_equal(q->ops->listen(q, patterns, 2, NULL), 0);
+    assert_int_equal(q->ops->listen(q, patterns, 2, NULL), -EALREADY);
+    q->ops->event(q, "event.other", "unheard", 7);
+    for (int i = 0; i < 1025; i++)
+        q->ops->event(q, i == 1 ? "event.job.j.done" : "event.worker.w1", "x", 1);
+    assert_int_equal(q->ops->depth(q, QUEUE_EVENTS, &depth), 0);
+    assert_int_equal(depth, 1024);
+    assert_int_equal(q->ops->consume(q, QUEUE_EVENTS, 0, &m, NULL), 0);
+    assert_string_equal(m.key, "event.job.j.done");
+    assert_int_equal(q->ops->ack(q, &m, NULL), 0);
+    assert_int_equal(q->ops->reject(q, &m, 1, NULL, NULL), 0);
+    queue_msg_release(&m);
+    assert_int_equal(q->ops->depth(q, QUEUE_EVENTS, &depth), 0);
+    assert_int_equal(depth, 1023);
+}
+
+static void topics_match_word_by_word(void **state)
+{
+    static const struct {
+        const char *pattern, *key;
+        int want;
+    } rows[] = {
+        {"a.b",        "a.b",         1},
+        { "a.b",       "a.bc",        0},
+        { "a.*",       "a.b",         1},
+        { "a.*",       "a",           0},
+        { "a.*",       "a.b.c",       0},
+        { "a.*.c",     "a..c",        1},
+        { "#",         "",            1},
+        { "#",         "a.b.c",       1},
+        { "a.#",       "a",           1},
+        { "a.#",       "a.b.c",       1},
+        { "#.c",       "a.b.c",       1},
+        { "#.c",       "c",           1},
+        { "#.c",       "a.c.b",       0},
+        { "a.#.c",     "a.c",         1},
+        { "a.#.c.#.e", "a.c.d",       0},
+        { "a.#.c.#.e", "a.b.c.c.d.e", 1},
+        { "*.#",       "a",           1},
+        { "*.#",       "",            0},
+        { "#.*",       "a.b",         1},
+        { "#.#",       "",            1},
+        { "a*",        "ab",          0},
+        { "a",         "a.",          0},
+        { "",          "",            1},
+        { "",          "a",           0},
+        { "*",         "",            0},
+        { "*.*",       ".",           1},
+        { "#.a.#.a",   "a.b.a.c",     0},
+        { "a.b.#",     "a",           0},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++)
+        if (queue_topic_match(rows[i].pattern, rows[i].key) != rows[i].want)
+            fail_msg("%s and %s: not %d", rows[i].pattern, rows[i].key, rows[i].want);
 }
 
 static void empty_and_binary_bodies_pass_too_long_ones_do_not(void **state)
@@ -95,8 +234,8 @@ static void empty_and_binary_bodies_pass_too_long_ones_do_not(void **state)
     struct queue_msg m;
     struct err err = { 0 };
 
-    assert_int_equal(q->ops->publish(q, "x", NULL, 0, NULL), 0);
-    assert_int_equal(q->ops->publish(q, "x", "a\0b", 3, NULL), 0);
+    assert_int_equal(queue_publish(q, "x", NULL, 0, -1, NULL), 0);
+    assert_int_equal(queue_publish(q, "x", "a\0b", 3, -1, NULL), 0);
     assert_int_equal(q->ops->consume(q, "x", 0, &m, NULL), 0);
     assert_int_equal(m.len, 0);
     assert_string_equal(m.body, "");
@@ -106,8 +245,8 @@ static void empty_and_binary_bodies_pass_too_long_ones_do_not(void **state)
     assert_memory_equal(m.body, "a\0b\0", 4);
     queue_msg_release(&m);
     char *big = calloc(1, QUEUE_BODY_MAX + 1);
-    assert_int_equal(q->ops->publish(q, "x", big, QUEUE_BODY_MAX, NULL), 0);
-    assert_int_equal(q->ops->publish(q, "x", big, QUEUE_BODY_MAX + 1, &err), -EMSGSIZE);
+    assert_int_equal(queue_publish(q, "x", big, QUEUE_BODY_MAX, -1, NULL), 0);
+    assert_int_equal(queue_publish(q, "x", big, QUEUE_BODY_MAX + 1, -1, &err), -EMSGSIZE);
     assert_int_equal(err.cls, ERR_USAGE);
     free(big);
 }
@@ -138,7 +277,7 @@ static void *consumer(void *arg)
         unsigned i = (unsigned)atoi(m.body);
         /* Every third message goes back the first time. */
         if (i % 3 == 0 && m.deliveries == 1) {
-            (void)s->q->ops->reject(s->q, &m, 1, NULL);
+            (void)s->q->ops->reject(s->q, &m, 1, NULL, NULL);
         } else {
             (void)s->q->ops->ack(s->q, &m, NULL);
             atomic_fetch_add(&s->seen[i], 1);
@@ -184,9 +323,9 @@ static void a_closed_queue_takes_back_but_gives_and_takes_no_more(void **state)
     assert_int_equal(q->ops->consume(q, "x", 0, &b, NULL), 0);
     q->ops->close(q);
     assert_int_equal(q->ops->consume(q, "x", 0, &c, NULL), -ESHUTDOWN);
-    assert_int_equal(q->ops->publish(q, "x", "y", 1, NULL), -ESHUTDOWN);
+    assert_int_equal(queue_publish(q, "x", "y", 1, -1, NULL), -ESHUTDOWN);
     assert_int_equal(q->ops->ack(q, &a, NULL), 0);
-    assert_int_equal(q->ops->reject(q, &b, 1, NULL), 0);
+    assert_int_equal(q->ops->reject(q, &b, 1, NULL, NULL), 0);
     queue_msg_release(&a);
     queue_msg_release(&b);
 }
@@ -198,7 +337,12 @@ int main(void)
     const struct CMUnitTest tests[] = {
         T(messages_come_in_order_and_once),
         T(a_message_handed_back_comes_first_and_counts),
-        T(a_refused_message_goes_to_the_dead_letters),
+        T(a_refused_message_goes_to_the_dead_letters_with_its_reason),
+        T(a_reason_is_cut_between_characters_and_the_first_one_stays),
+        T(many_messages_are_published_at_once_or_not_at_all),
+        T(a_stopped_queue_gives_no_more_but_keeps_what_it_has),
+        T(events_reach_who_listens_and_the_oldest_go_first),
+        cmocka_unit_test(topics_match_word_by_word),
         T(empty_and_binary_bodies_pass_too_long_ones_do_not),
         T(waiting_has_an_end),
         T(many_consumers_share_without_loss_and_end_at_close),

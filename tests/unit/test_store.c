@@ -114,6 +114,24 @@ static void a_source_replaced_meanwhile_is_noticed(void **state)
     assert_int_equal(n, 77);
 }
 
+static void only_the_first_makes_what_must_be_absent(void **state)
+{
+    struct fixture *f = *state;
+    struct store_put_opts o = { .if_absent = 1 };
+    struct store_stat st = { .md5 = "x" };
+    struct err err = { 0 };
+    char keys[64] = "";
+
+    assert_int_equal(f->s->ops->put(f->s, "a/claim", "first", 5, &o, &err), 0);
+    assert_int_equal(f->s->ops->put(f->s, "a/claim", "second", 6, &o, &err), -EEXIST);
+    assert_non_null(strstr(err.text, "there already"));
+    assert_int_equal(f->s->ops->head(f->s, "a/claim", &st, NULL), 0);
+    assert_int_equal(st.size_bytes, 5);
+    assert_string_equal(st.md5, "");
+    assert_int_equal(f->s->ops->list(f->s, "", collect_keys, keys, NULL), 0);
+    assert_string_equal(keys, "a/claim ");
+}
+
 static void what_is_not_there_is_said_so(void **state)
 {
     struct fixture *f = *state;
@@ -360,7 +378,7 @@ static void urls_of_paths_open_again(void **state)
     char *url = store_file_url(path);
     assert_non_null(url);
     assert_null(strchr(url, ' '));
-    assert_int_equal(store_open_object(url, &s, &key, NULL), 0);
+    assert_int_equal(store_open_object(NULL, url, &s, &key, NULL), 0);
     assert_string_equal(key, "a b%#?\xc3\xa9.mov");
     assert_int_equal(s->ops->head(s, key, &st, NULL), 0);
     assert_int_equal(st.size_bytes, 3);
@@ -371,8 +389,8 @@ static void urls_of_paths_open_again(void **state)
     full_path(f, "not/yet/there", path);
     url = store_file_url(path);
     assert_non_null(url);
-    assert_int_equal(store_open_prefix(url, 0, &s, NULL), -ENOENT);
-    assert_int_equal(store_open_prefix(url, 1, &s, NULL), 0);
+    assert_int_equal(store_open_prefix(NULL, url, 0, &s, NULL), -ENOENT);
+    assert_int_equal(store_open_prefix(NULL, url, 1, &s, NULL), 0);
     store_free(s);
     free(url);
     full_path(f, "nowhere/../up", path);
@@ -402,7 +420,7 @@ static void urls_that_are_no_file_are_refused(void **state)
         struct store *s;
         struct err err = { 0 };
         char *key;
-        assert_int_equal(store_open_object(rows[i].url, &s, &key, &err), rows[i].want);
+        assert_int_equal(store_open_object(NULL, rows[i].url, &s, &key, &err), rows[i].want);
         assert_int_equal(err.cls, rows[i].cls);
     }
 }
@@ -414,6 +432,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         T(what_was_put_is_read_back),
         T(a_source_replaced_meanwhile_is_noticed),
+        T(only_the_first_makes_what_must_be_absent),
         T(what_is_not_there_is_said_so),
         T(folders_and_pipes_are_not_objects),
         T(hostile_keys_are_refused_everywhere),

@@ -220,7 +220,7 @@ static void send(struct bench *b, size_t i)
     json_t *j = task_to_json(&b->tasks[i]);
     char *text = json_dumps(j, JSON_COMPACT);
 
-    assert_int_equal(b->q->ops->publish(b->q, QUEUE_TASKS, text, strlen(text), NULL), 0);
+    assert_int_equal(queue_publish(b->q, QUEUE_TASKS, text, strlen(text), -1, NULL), 0);
     free(text);
     json_decref(j);
 }
@@ -372,7 +372,7 @@ static void a_malformed_task_goes_to_the_dead_letters(void **state)
     struct queue_msg m;
 
     start(&b, state, 1, good_child);
-    assert_int_equal(b.q->ops->publish(b.q, QUEUE_TASKS, "{}", 2, NULL), 0);
+    assert_int_equal(queue_publish(b.q, QUEUE_TASKS, "{}", 2, -1, NULL), 0);
     assert_int_equal(b.q->ops->consume(b.q, QUEUE_DEAD, WAIT_MS, &m, NULL), 0);
     assert_string_equal(m.body, "{}");
     queue_msg_release(&m);
@@ -391,12 +391,34 @@ static void killed_children_give_their_tasks_back(void **state)
     assert_int_equal(sem_wait(&hanging), 0);
     assert_int_equal(sem_wait(&hanging), 0);
     worker_kill(b.w);
+    for (int i = 0; i < 2; i++) {
+        struct task_result r;
+        receive(&b, &r);
+        assert_int_equal(r.error.cls, ERR_CANCELED);
+        task_result_release(&r);
+    }
     worker_free(b.w);
     b.w = NULL;
     assert_int_equal(b.q->ops->depth(b.q, QUEUE_TASKS, &depth), 0);
-    assert_int_equal(depth, 2);
-    assert_int_equal(b.q->ops->depth(b.q, QUEUE_RESULTS, &depth), 0);
     assert_int_equal(depth, 0);
+    stop(&b);
+}
+
+static void where_nobody_can_be_told_the_tasks_go_back(void **state)
+{
+    struct bench b;
+
+    start(&b, state, 1, hanging_child);
+    assert_int_equal(sem_init(&hanging, 0, 0), 0);
+    send(&b, 0);
+    assert_int_equal(sem_wait(&hanging), 0);
+    b.q->ops->close(b.q); /* results are refused from now on */
+    worker_kill(b.w);
+    worker_free(b.w);
+    b.w = NULL;
+    size_t depth = 0;
+    assert_int_equal(b.q->ops->depth(b.q, QUEUE_TASKS, &depth), 0);
+    assert_int_equal(depth, 1);
     stop(&b);
 }
 
@@ -439,6 +461,7 @@ int main(void)
         T(a_missing_source_is_the_inputs_fault),
         T(a_malformed_task_goes_to_the_dead_letters),
         T(killed_children_give_their_tasks_back),
+        T(where_nobody_can_be_told_the_tasks_go_back),
         T(a_drained_worker_takes_no_more),
         T(a_worker_without_slots_is_refused),
     };

@@ -1,0 +1,596 @@
+/* The engine as the head of a farm: many threads ask, queues outlive it or
+ * fail, workers tell of themselves. */
+#include <errno.h>
+#include <pthread.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "common/base/log.h"
+#include "common/store/store.h"
+#include "common/wire/event.h"
+#include "dispatcher/board.h"
+#include "dispatcher/job.h"
+#include "engine_fixture.h"
+
+/* A job of its own output. */
+static void submit_as(struct engine *e, const char *id, unsigned priority, const char *tenant)
+{
+    struct job_request q = request(e);
+    char output[256];
+    struct err err = { 0 };
+
+    (void)snprintf(output, sizeof(output), "%s/%s", e->farm->output, id);
+    q.id = id;
+    q.output = output;
+    q.priority = priority;
+    q.tenant = tenant;
+    if (dispatcher_submit(e->d, &q, &err) < 0)
+        fail_msg("%s", err.text);
+}
+
+static enum job_state state_of(struct engine *e, const char *id)
+{
+    struct job_status st;
+
+    assert_int_equal(dispatcher_status(e->d, id, &st, NULL), 0);
+    return st.state;
+}
+
+/* ---- calls ---- */
+
+struct caller {
+    struct engine *e;
+    pthread_t thread;
+    char id[16];
+    int r;
+    struct err err;
+};
+
+static int submit_call(struct dispatcher *d, void *arg, struct err *err)
+{
+    const struct caller *c = arg;
+    struct job_request q = request(c->e);
+
+    q.id = c->id;
+    return dispatcher_submit(d, &q, err);
+}
+
+static void *call(void *arg)
+{
+    struct caller *c = arg;
+
+    c->r = dispatcher_call(c->e->d, submit_call, c, 10000, &c->err);
+    return NULL;
+}
+
+static void calls_of_any_thread_are_done_and_committed(void **state)
+{
+    enum { CALLERS = 8 };
+    struct engine e = { 0 };
+    struct caller v[CALLERS] = { 0 };
+
+    start(&e, state);
+    for (int i = 0; i < CALLERS; i++) {
+        v[i].e = &e;
+        (void)snprintf(v[i].id, sizeof(v[i].id), i == 0 ? "" : "job-%d", i);
+        assert_int_equal(pthread_create(&v[i].thread, NULL, call, &v[i]), 0);
+    }
+    for (int known = 0; known < CALLERS - 1;) {
+        struct job_status st;
+        assert_int_equal(dispatcher_step(e.d, 1000, NULL), 0);
+        known = 0;
+        for (int i = 1; i < CALLERS; i++)
+            known += dispatcher_status(e.d, v[i].id, &st, NULL) == 0;
+    }
+    step(&e); /* also the one that is refused may have come last */
+    for (int i = 0; i < CALLERS; i++) {
+        while (pthread_tryjoin_np(v[i].thread, NULL) != 0)
+            assert_int_equal(dispatcher_step(e.d, 10, NULL), 0);
+        assert_int_equal(v[i].r, i == 0 ? -EINVAL : 0);
+        assert_true(i > 0 || v[i].err.cls == ERR_USAGE);
+    }
+    stop(&e);
+    start(&e, state);
+    for (int i = 1; i < CALLERS; i++)
+        (void)state_of(&e, v[i].id);
+    stop(&e);
+}
+
+static void a_call_that_is_not_begun_in_time_is_given_up(void **state)
+{
+    struct engine e = { 0 };
+    struct caller c = { .e = &e, .id = "late" };
+    struct job_status st;
+    struct err err = { 0 };
+
+    start(&e, state);
+    assert_int_equal(dispatcher_call(e.d, submit_call, &c, 1, &err), -ETIMEDOUT);
+    assert_int_equal(err.cls, ERR_RESOURCE);
+    step(&e);
+    assert_int_equal(dispatcher_status(e.d, "late", &st, NULL), -ENOENT);
+    stop(&e);
+}
+
+/* ---- order ---- */
+
+static void priorities_and_tenants_are_served_in_turn(void **state)
+{
+    struct engine e = { 0 };
+    struct task t;
+    char order[256] = "";
+
+    start(&e, state);
+    e.cfg.queue_min = 1;
+    submit_as(&e, "f1", 5, "flood");
+    submit_as(&e, "f2", 5, "flood");
+    submit_as(&e, "a1", 5, "acme");
+    step(&e); /* all are planned; two tasks are out */
+    submit_as(&e, "h", 9, "flood");
+    step(&e);
+    while (take(&e, &t)) {
+        strcat(strcat(order, t.job), " ");
+        encode(&e, &t);
+        task_release(&t);
+        step(&e);
+    }
+    /* f1 was there first and alone; then what is urgent, then turns by cost */
+    assert_int_equal(strncmp(order, "f1 f1 h h h h ", 14), 0);
+    assert_int_equal(strncmp(order + 14, "a1 a1 ", 6), 0);
+    for (int i = 0; i < 4; i++)
+        assert_int_equal(state_of(&e, (const char *[]){ "f1", "f2", "a1", "h" }[i]), JOB_DONE);
+    stop(&e);
+}
+
+/* ---- queues that fail, or live on ---- */
+
+static atomic_int refusals;
+
+static int refuse(struct queue *q, const char *queue, const struct queue_text *texts, size_t n,
+                  int timeout_ms, struct err *err)
+{
+    if (strcmp(queue, QUEUE_TASKS) == 0 && atomic_fetch_sub(&refusals, 1) > 0)
+        return err_set(err, -ETIMEDOUT, ERR_STORAGE, "the broker is away");
+    struct queue *plain = queue_memory_new();
+    const struct queue_ops *ops = plain->ops;
+    queue_free(plain);
+    return ops->publish(q, queue, texts, n, timeout_ms, err);
+}
+
+static void tasks_that_the_queue_refuses_wait_again(void **state)
+{
+    struct engine e = { .survives = 1, .publish = refuse };
+
+    atomic_store(&refusals, 3);
+    start(&e, state);
+    submit(&e);
+    finish(&e);
+    assert_int_equal(e.encoded, TASKS);
+    assert_true(atomic_load(&refusals) <= 0);
+    assert_int_equal(status(&e).attempts_failed, 0);
+    stop(&e);
+}
+
+static void what_a_durable_queue_has_is_not_released_twice(void **state)
+{
+    struct engine e = { .survives = 1 };
+    size_t depth;
+
+    start(&e, state);
+    submit(&e);
+    plan(&e);
+    assert_int_equal(e.queue->ops->depth(e.queue, QUEUE_TASKS, &depth), 0);
+    assert_int_equal(depth, 2 * SLOTS);
+    stop_dispatcher(&e);
+    start(&e, state);
+    step(&e);
+    assert_int_equal(e.queue->ops->depth(e.queue, QUEUE_TASKS, &depth), 0);
+    assert_int_equal(depth, 2 * SLOTS);
+    finish(&e);
+    assert_int_equal(e.encoded, TASKS);
+    stop(&e);
+}
+
+static void what_was_marked_but_not_sent_is_released_again(void **state)
+{
+    struct engine e = { .survives = 1, .publish = refuse };
+    struct err err = { 0 };
+
+    atomic_store(&refusals, 1000000);
+    start(&e, state);
+    submit(&e);
+    while (status(&e).state != JOB_RUNNING)
+        assert_int_equal(dispatcher_step(e.d, 100, &err), 0);
+    stop_dispatcher(&e);
+    atomic_store(&refusals, 0);
+    start(&e, state);
+    finish(&e);
+    assert_int_equal(e.encoded, TASKS);
+    stop(&e);
+}
+
+/* ---- again, and away ---- */
+
+static void parts_of_a_job_are_made_again(void **state)
+{
+    static const struct {
+        int chunk;
+        const char *rendition;
+        int r;
+        unsigned encoded;
+    } rows[] = {
+        {1,   NULL,      0,       1},
+        { -1, "aac-128", 0,       1},
+        { -1, "360p",    0,       3},
+        { 2,  "360p",    0,       1},
+        { -1, NULL,      0,       0},
+        { 3,  NULL,      -ENOENT, 0},
+        { -1, "none",    -ENOENT, 0},
+        { 1,  "aac-128", -ENOENT, 0},
+    };
+    struct engine e = { 0 };
+    struct err err;
+
+    start(&e, state);
+    submit(&e);
+    assert_int_equal(dispatcher_requeue(e.d, "j", -1, NULL, &err), -EBUSY);
+    assert_int_equal(dispatcher_requeue(e.d, "none", -1, NULL, &err), -ENOENT);
+    finish(&e);
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        e.encoded = 0;
+        assert_int_equal(dispatcher_requeue(e.d, "j", rows[i].chunk, rows[i].rendition, &err),
+                         rows[i].r);
+        finish(&e);
+        assert_int_equal(e.encoded, rows[i].encoded);
+    }
+    stop(&e);
+}
+
+static void a_deleted_job_leaves_nothing(void **state)
+{
+    for (int package = 0; package < 2; package++) {
+        struct engine e = { 0 };
+        struct job_status st;
+        struct err err = { 0 };
+
+        start(&e, state);
+        submit(&e);
+        assert_int_equal(dispatcher_delete(e.d, "j", package, &err), -EBUSY);
+        finish(&e);
+        assert_int_equal(dispatcher_delete(e.d, "j", package, &err), 0);
+        assert_int_equal(dispatcher_status(e.d, "j", &st, NULL), -ENOENT);
+        assert_int_equal(dispatcher_delete(e.d, "j", package, &err), -ENOENT);
+        step(&e);
+        assert_int_equal(exists(&e, "master.m3u8"), !package);
+        assert_int_equal(exists(&e, "video/720p/seg-00001.m4s"), !package);
+        submit(&e); /* the id is free */
+        e.encoded = 0;
+        finish(&e);
+        assert_int_equal(e.encoded, TASKS);
+        assert_int_equal(dispatcher_delete(e.d, "j", 1, &err), 0);
+        step(&e);
+        stop(&e);
+    }
+}
+
+static void segments_of_a_failed_job_are_kept_for_a_while(void **state)
+{
+    struct engine e = { .cfg = { .keep_failed_ms = 60000 } };
+
+    start(&e, state);
+    struct task t = first_task(&e);
+    encode(&e, &t);
+    task_release(&t);
+    step(&e);
+    assert_true(work_one(&e));
+    step(&e);
+    assert_true(exists(&e, "video/720p/seg-00001.m4s"));
+    assert_int_equal(dispatcher_cancel(e.d, "j", NULL), 0);
+    while (take(&e, &t)) /* nobody works on them any more */
+        task_release(&t);
+    step(&e);
+    test_clock.ms += 50000;
+    step(&e);
+    assert_true(exists(&e, "video/720p/seg-00001.m4s"));
+    stop_dispatcher(&e);
+    start(&e, state);
+    test_clock.ms += 11000;
+    step(&e);
+    assert_false(exists(&e, "video/720p/seg-00001.m4s"));
+    e.encoded = 0;
+    submit(&e);
+    finish(&e);
+    assert_int_equal(e.encoded, TASKS);
+    stop(&e);
+}
+
+/* ---- ends and events ---- */
+
+static unsigned ends_told;
+
+static void note_end(void *arg, const struct job_end *end)
+{
+    (void)arg;
+    assert_string_equal(end->id, "j");
+    assert_string_equal(end->notify, "https://hook/");
+    assert_string_equal(end->metadata, "{}");
+    assert_int_equal(end->state, JOB_FAILED);
+    assert_string_equal(end->error->text, "no video");
+    ends_told++;
+}
+
+static void an_end_is_told_until_it_was_heard(void **state)
+{
+    struct engine e = { .cfg = { .on_end = note_end } };
+
+    ends_told = 0;
+    start(&e, state);
+    plan_error = (struct err){ ERR_INPUT, "no video" };
+    struct job_request q = request(&e);
+    q.notify = "https://hook/";
+    q.metadata = "{}";
+    assert_int_equal(dispatcher_submit(e.d, &q, NULL), 0);
+    plan(&e);
+    assert_int_equal(ends_told, 1);
+    stop(&e);
+    for (unsigned again = 2; again < 4; again++) {
+        start(&e, state);
+        step(&e);
+        assert_int_equal(ends_told, again);
+        if (again == 3)
+            assert_int_equal(dispatcher_notified(e.d, "j", NULL), 0);
+        stop(&e);
+    }
+    start(&e, state);
+    step(&e);
+    assert_int_equal(ends_told, 3);
+    stop(&e);
+}
+
+static void what_happens_to_a_job_is_told_and_it_plays_early(void **state)
+{
+    struct engine e = { .cfg = { .early_playlists = 1 } };
+    const char *const patterns[] = { "event.job.#", "event.task.#" };
+    struct queue_msg m;
+    char keys[512] = "";
+    unsigned tasks = 0;
+    int early = 0;
+
+    start(&e, state);
+    assert_int_equal(e.queue->ops->listen(e.queue, patterns, 2, NULL), 0);
+    submit(&e);
+    plan(&e);
+    for (int i = 0; i < TASKS; i++) {
+        assert_true(work_one(&e));
+        step(&e);
+        test_clock.ms += 10000;
+        early |= status(&e).state == JOB_RUNNING && exists(&e, "master.m3u8");
+    }
+    assert_int_equal(status(&e).state, JOB_DONE);
+    assert_true(early);
+    while (e.queue->ops->consume(e.queue, QUEUE_EVENTS, 0, &m, NULL) == 0) {
+        if (strcmp(m.key, "event.task.done") == 0)
+            tasks++;
+        else
+            strcat(strcat(keys, m.key + strlen("event.job.")), " ");
+        queue_msg_release(&m);
+    }
+    assert_int_equal(tasks, TASKS);
+    assert_string_equal(keys, "j.queued j.planned j.playable j.done ");
+    stop(&e);
+}
+
+static int list_dead(void *arg, const struct dead_letter *l)
+{
+    char *list = arg;
+
+    strcat(strcat(strcat(strcat(list, l->queue), " "), l->body), "; ");
+    return 0;
+}
+
+static void dead_letters_are_kept_for_a_person(void **state)
+{
+    struct engine e = { 0 };
+    char list[512] = "";
+
+    start(&e, state);
+    assert_int_equal(queue_publish(e.queue, QUEUE_RESULTS, "{", 1, -1, NULL), 0);
+    e.messages++;
+    step(&e);
+    assert_int_equal(dispatcher_dead_letter(e.d, QUEUE_JOBS, "not a job", "x\0y\xff", 4, NULL), 0);
+    stop(&e);
+    start(&e, state);
+    assert_int_equal(dispatcher_dead_letters(e.d, list_dead, list, NULL), 0);
+    assert_string_equal(list, "gopmill.jobs x; gopmill.results {; ");
+    stop(&e);
+}
+
+/* ---- workers that tell of themselves ---- */
+
+static void heartbeat(struct engine *e, const char *job, const char *task, double elapsed_s)
+{
+    struct running_task run = {
+        .job = (char *)job, .task = (char *)task, .attempt = 1, .elapsed_s = elapsed_s
+    };
+    struct heartbeat h = { .worker = (char *)"w1",
+                           .host = (char *)"here",
+                           .engine = (char *)"e",
+                           .slots = 4,
+                           .memory_bytes = 1,
+                           .started_ms = 1,
+                           .running = &run,
+                           .n_running = task ? 1 : 0 };
+    json_t *j = heartbeat_to_json(&h);
+    char *text = json_dumps(j, JSON_COMPACT);
+
+    assert_non_null(text);
+    e->queue->ops->event(e->queue, "event.worker.w1", text, strlen(text));
+    json_decref(j);
+    free(text);
+}
+
+static size_t waiting_in_queue(struct engine *e)
+{
+    size_t depth;
+
+    assert_int_equal(e->queue->ops->depth(e->queue, QUEUE_TASKS, &depth), 0);
+    return depth;
+}
+
+static void a_straggler_gets_a_second_chance_and_the_farms_slots_count(void **state)
+{
+    struct engine e = { .survives = 1 };
+    struct task t[TASKS + 1];
+
+    assert_int_equal(board_new(&e.board, NULL), 0);
+    start(&e, state);
+    submit(&e);
+    plan(&e);
+    assert_int_equal(waiting_in_queue(&e), 2 * SLOTS);
+    heartbeat(&e, "j", NULL, 0);
+    while (board_slots(e.board, test_clock.ms) != 4)
+        step(&e);
+    step(&e);
+    assert_int_equal(waiting_in_queue(&e), TASKS); /* room for twice the slots */
+    for (int i = 0; i < TASKS; i++)
+        assert_true(take(&e, &t[i]));
+    for (int i = 0; i < TASKS - 1; i++)
+        encode(&e, &t[i]);
+    step(&e);
+    assert_int_equal(status(&e).tasks_done, TASKS - 1);
+    test_clock.ms += 20000;
+    step(&e);
+    assert_int_equal(waiting_in_queue(&e), 0);
+    test_clock.ms += 600000;
+    while (waiting_in_queue(&e) == 0) {
+        heartbeat(&e, "j", NULL, 0); /* whoever had it says no more */
+        step(&e);
+    }
+    test_clock.ms += 2000; /* but only one more */
+    heartbeat(&e, "j", NULL, 0);
+    step(&e);
+    assert_int_equal(waiting_in_queue(&e), 1);
+    assert_true(take(&e, &t[TASKS]));
+    assert_string_equal(t[TASKS].id, t[TASKS - 1].id);
+    encode(&e, &t[TASKS]);
+    step(&e);
+    assert_int_equal(status(&e).state, JOB_DONE);
+    encode(&e, &t[TASKS - 1]); /* too late, no matter */
+    step(&e);
+    assert_int_equal(status(&e).state, JOB_DONE);
+    for (int i = 0; i <= TASKS; i++)
+        task_release(&t[i]);
+    stop(&e);
+    board_free(e.board);
+}
+
+static void a_task_that_nobody_has_is_released_again(void **state)
+{
+    struct engine e = {
+        .survives = 1, .cfg = {.lost_after_ms = 60000, .queue_min = 64}
+    };
+    struct task t[TASKS], again;
+
+    assert_int_equal(board_new(&e.board, NULL), 0);
+    start(&e, state);
+    submit(&e);
+    plan(&e);
+    for (int i = 0; i < TASKS; i++) /* and the queue has lost them */
+        assert_true(take(&e, &t[i]));
+    for (int i = 0; i < 8; i++) { /* one of them is at work */
+        test_clock.ms += 10000;
+        heartbeat(&e, "j", t[3].id, 1);
+        uint64_t seen = 0;
+        while (seen == 0) {
+            step(&e);
+            for (size_t k = 0; k < e.d->n_released; k++)
+                if (e.d->released[k].seen_ns == test_clock.ms * NS_PER_MS)
+                    seen = 1;
+        }
+    }
+    for (int i = 0; i < TASKS - 1; i++) {
+        while (!take(&e, &again))
+            step(&e);
+        assert_string_not_equal(again.id, t[3].id);
+        encode(&e, &again);
+        task_release(&again);
+    }
+    step(&e);
+    assert_int_equal(status(&e).tasks_done, TASKS - 1);
+    assert_int_equal(status(&e).attempts_failed, 0);
+    for (int i = 0; i < TASKS; i++)
+        task_release(&t[i]);
+    stop(&e);
+    board_free(e.board);
+}
+
+static void the_board_shows_jobs_and_measured_costs(void **state)
+{
+    struct engine e = { 0 };
+    struct board_totals totals;
+    char *text, *etag;
+
+    assert_int_equal(board_new(&e.board, NULL), 0);
+    start(&e, state);
+    submit(&e);
+    finish(&e);
+    test_clock.ms += 1000;
+    step(&e);
+    assert_int_equal(board_job_json(e.board, "j", 1, test_clock.ms, &text, &etag, NULL), 0);
+    assert_non_null(strstr(text, "\"state\":\"done\""));
+    assert_non_null(strstr(text, "v-0002-0"));
+    free(text);
+    free(etag);
+    submit(&e); /* something changes, so the totals are shown */
+    step(&e);
+    board_totals(e.board, test_clock.ms, &totals);
+    assert_int_equal(totals.results, TASKS);
+    assert_true(totals.encoders[0].cpu_s > 0);
+    assert_true(totals.commits.n > 0 && totals.commits.below[11] <= totals.commits.n);
+    assert_true(totals.backlog_s < 1e-6);
+    double ratio = e.d->encoders[1].ratio;
+    assert_true(ratio != 1);
+    stop(&e);
+    start(&e, state);
+    assert_true(e.d->encoders[1].samples > 0);
+    assert_int_equal(board_job_json(e.board, "j", 0, test_clock.ms, &text, &etag, NULL), 0);
+    free(text);
+    free(etag);
+    assert_int_equal(dispatcher_delete(e.d, "j", 1, NULL), 0);
+    step(&e);
+    assert_int_equal(board_job_json(e.board, "j", 0, test_clock.ms, &text, &etag, NULL), -ENOENT);
+    stop(&e);
+    board_free(e.board);
+}
+
+#define T(f) cmocka_unit_test_setup_teardown(f, farm_setup, farm_teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        T(calls_of_any_thread_are_done_and_committed),
+        T(a_call_that_is_not_begun_in_time_is_given_up),
+        T(priorities_and_tenants_are_served_in_turn),
+        T(tasks_that_the_queue_refuses_wait_again),
+        T(what_a_durable_queue_has_is_not_released_twice),
+        T(what_was_marked_but_not_sent_is_released_again),
+        T(parts_of_a_job_are_made_again),
+        T(a_deleted_job_leaves_nothing),
+        T(segments_of_a_failed_job_are_kept_for_a_while),
+        T(an_end_is_told_until_it_was_heard),
+        T(what_happens_to_a_job_is_told_and_it_plays_early),
+        T(dead_letters_are_kept_for_a_person),
+        T(a_straggler_gets_a_second_chance_and_the_farms_slots_count),
+        T(a_task_that_nobody_has_is_released_again),
+        T(the_board_shows_jobs_and_measured_costs),
+    };
+    log_init(LOG_FORMAT_TEXT, LOG_OFF);
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
