@@ -166,7 +166,7 @@ static int look(struct farm *f, struct report *report, struct job_status *st, st
         return r;
 
     const struct plan *plan = dispatcher_plan(f->dispatcher, JOB_ID);
-    if (!plan) {
+    if (!plan || (!report->begun_ns && st->checking)) {
         report_update(report, NULL, st, running_count(f->running), clock->mono_ns(clock));
         return 0;
     }

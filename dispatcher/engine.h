@@ -174,6 +174,7 @@ struct job_status {
     struct err error; /* why it failed */
     size_t tasks, tasks_done;
     size_t tasks_reused;      /* of tasks_done: found done by an earlier run */
+    int checking;             /* whether that is so is still being looked at */
     double cost, cost_done;   /* predicted core-seconds */
     double cpu_s;             /* measured, all attempts */
     uint64_t frames_done;     /* of the best rendition */

@@ -114,6 +114,7 @@ int dispatcher_status(struct dispatcher *d, const char *id, struct job_status *r
         .state = j->state,
         .tasks_done = j->n[TASK_DONE],
         .tasks_reused = j->tasks_reused,
+        .checking = j->check_wanted,
         .cost = j->cost,
         .cost_done = j->cost_done,
         .cpu_s = j->cpu_s,
