@@ -22,8 +22,10 @@ all_ended() { # TENANT
     [ "$(api GET "/v1/jobs?tenant=$1&limit=100" | jq '[.jobs[] | select(.state != "done")] | length')" = 0 ]
 }
 fact "30 jobs of three tenants are accepted, one of which floods" submit_all
-fact "a job that waits knows its place and its time" \
-    eval 'job flood-20 "[.progress.queue_position > 0, .progress.eta_s > 0] | all" | grep -q true'
+knows_its_place() { # once it is planned
+    job "$1" '.progress.queue_position > 0 and .progress.eta_s > 0' | grep -q true
+}
+fact "a job that waits knows its place and its time" await 20 knows_its_place flood-20
 fact "all of them are done" eval 'await 120 all_ended flood && await 20 all_ended one && await 20 all_ended two'
 small_ones_first() {
     api GET '/v1/jobs?limit=100' >jobs.json

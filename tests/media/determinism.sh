@@ -52,7 +52,7 @@ done
 tasks=$(sqlite3 one/.gopmill/job.db "SELECT id FROM tasks WHERE chunk = 1 OR audio ORDER BY id")
 encode() { # TASK TIMES
     local i
-    sqlite3 one/.gopmill/job.db "SELECT body FROM tasks WHERE id = '$1'" >task.json
+    sqlite3 one/.gopmill/job.db "SELECT body FROM bodies WHERE id = '$1'" >task.json
     [ -s task.json ] || return 1
     for i in $(seq "$2"); do
         mkdir "$1-$i" && "$GOPMILL_BUILD/tests/media/onetask" clip.mp4 task.json "$1-$i" || return 1
@@ -82,7 +82,7 @@ done
 
 # Init segments are what all chunks of a rendition share.
 one_init() { # RENDITION
-    sqlite3 one/.gopmill/job.db "SELECT result FROM tasks WHERE NOT audio" |
+    sqlite3 one/.gopmill/job.db "SELECT result FROM results JOIN tasks USING (job, id) WHERE NOT audio" |
         jq -r ".renditions[] | select(.name == \"$1\") | .init.sha256" | sort | uniq -c >inits
     cat inits
     awk '{ n++; chunks = $1 } END { exit !(n == 1 && chunks == 2) }' inits
