@@ -132,6 +132,7 @@ static int submit(struct farm *f, const struct run_args *a, const struct run_dir
         .ladder_name = ladder_name(ladder),
         .chunk_seconds = a->chunk_seconds,
         .chunk_count = a->chunks,
+        .recheck = 1,
     };
     struct err why = { 0 };
     int r = dispatcher_submit(f->dispatcher, &req, &why);

@@ -57,6 +57,8 @@ struct job_request {
     const char *tenant;   /* fairness is among tenants; NULL: "" */
     const char *notify;   /* webhook URL for its end; NULL: none */
     const char *metadata; /* JSON text, echoed back; NULL: none */
+
+    int recheck; /* where the job is known and not over: look again at what is done of it */
 };
 
 /* A job came to its end, or its last end was not yet told (see
@@ -107,10 +109,13 @@ int dispatcher_call(struct dispatcher *d,
                     int timeout_ms, struct err *err);
 
 /* Accept a job: in the database when this returns 0. The same id with the
- * same source, output, ladder and options again: 0, and work that was done
- * stays done (it is re-checked against the store: a segment that is missing
- * or differs is encoded again). The same id with others: -EEXIST, ERR_USAGE,
- * saying what differs. A failed or canceled job is revived. */
+ * same source, output, ladder and options again: 0, and nothing changes, for
+ * whoever doesn't know whether it was heard says it twice: a job that is done
+ * stays done. With `recheck` what is done is held against the store, and a
+ * segment that is missing or differs is encoded again (as
+ * dispatcher_requeue() does it). The same id with others: -EEXIST, ERR_USAGE,
+ * saying what differs. A failed or canceled job is revived, and what was done
+ * of it is held against the store. */
 int dispatcher_submit(struct dispatcher *d, const struct job_request *req, struct err *err);
 
 /* Do what there is to do; wait for results up to timeout_ms where there is

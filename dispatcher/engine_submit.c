@@ -212,7 +212,8 @@ static int submit(struct dispatcher *d, const struct job_request *req, const cha
     int r = differs(j, &row, is_blank(j) ? NULL : err);
     if (r < 0)
         return is_blank(j) ? insert(d, &row, j, err) : r;
-    return resume(d, j, err);
+    int over = j->state == JOB_FAILED || j->state == JOB_CANCELED;
+    return over || req->recheck ? resume(d, j, err) : 0;
 }
 
 int dispatcher_submit(struct dispatcher *d, const struct job_request *req, struct err *err)

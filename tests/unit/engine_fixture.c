@@ -108,7 +108,8 @@ struct job_request request(const struct engine *e)
                                  .source = e->farm->source,
                                  .output = e->farm->output,
                                  .ladder = "name: x\n",
-                                 .ladder_name = "x" };
+                                 .ladder_name = "x",
+                                 .recheck = 1 };
 }
 
 void submit(struct engine *e)

@@ -218,6 +218,14 @@ static void what_was_marked_but_not_sent_is_released_again(void **state)
 
 /* ---- again, and away ---- */
 
+static unsigned ends_counted;
+
+static void count_end(void *arg, const struct job_end *end)
+{
+    (void)arg, (void)end;
+    ends_counted++;
+}
+
 static void parts_of_a_job_are_made_again(void **state)
 {
     static const struct {
@@ -250,6 +258,32 @@ static void parts_of_a_job_are_made_again(void **state)
         finish(&e);
         assert_int_equal(e.encoded, rows[i].encoded);
     }
+    stop(&e);
+}
+
+/* Brokers deliver twice, pipelines ask again: whoever saw `done` finds it so. */
+static void a_done_job_that_is_submitted_twice_stays_done(void **state)
+{
+    struct engine e = { .cfg = { .on_end = count_end } };
+
+    start(&e, state);
+    struct job_request q = request(&e);
+    q.notify = "https://hook/";
+    q.recheck = 0;
+    assert_int_equal(dispatcher_submit(e.d, &q, NULL), 0);
+    plan(&e);
+    assert_int_equal(dispatcher_submit(e.d, &q, NULL), 0); /* also while it runs */
+    finish(&e);
+    ends_counted = 0;
+    assert_int_equal(dispatcher_submit(e.d, &q, NULL), 0);
+    assert_int_equal(status(&e).state, JOB_DONE);
+    step(&e);
+    assert_int_equal(status(&e).state, JOB_DONE);
+    assert_int_equal(ends_counted, 0);
+    assert_int_equal(e.encoded, TASKS);
+    assert_int_equal(dispatcher_requeue(e.d, "j", 1, NULL, NULL), 0);
+    finish(&e);
+    assert_int_equal(e.encoded, TASKS + 1);
     stop(&e);
 }
 
@@ -582,6 +616,7 @@ int main(void)
         T(what_a_durable_queue_has_is_not_released_twice),
         T(what_was_marked_but_not_sent_is_released_again),
         T(parts_of_a_job_are_made_again),
+        T(a_done_job_that_is_submitted_twice_stays_done),
         T(a_deleted_job_leaves_nothing),
         T(segments_of_a_failed_job_are_kept_for_a_while),
         T(an_end_is_told_until_it_was_heard),
