@@ -173,6 +173,13 @@ static int read_source(void *arg, uint64_t off, void *buf, size_t len, size_t *r
     return s->store->ops->get_range(s->store, s->key, s->st.etag, off, buf, len, ret_n, err);
 }
 
+static int read_many(void *arg, struct read_range *v, size_t n, struct err *err)
+{
+    const struct cli_source *s = arg;
+
+    return store_get_many(s->store, s->key, s->st.etag, v, n, STORE_AT_ONCE, err);
+}
+
 static int read_nothing(void *arg, uint64_t off, void *buf, size_t len, size_t *ret_n,
                         struct err *err)
 {
@@ -189,6 +196,7 @@ int cli_ask_child(const struct cli_source *src, const char *kind, const char *re
     const struct child_handler handler = {
         .arg = (void *)src,
         .read = src ? read_source : read_nothing,
+        .read_many = src ? read_many : NULL,
     };
     const struct child_limits limits = {
         .memory_bytes = UINT64_C(4) << 30,

@@ -9,6 +9,7 @@
 
 #include "../common/base/cleanup.h"
 #include "../common/base/log.h"
+#include "../common/base/range.h"
 #include "../common/child/child.h"
 #include "../common/store/store.h"
 #include "../common/wire/task.h"
@@ -95,6 +96,17 @@ static int read_source(void *arg, uint64_t off, void *buf, size_t len, size_t *r
     return r;
 }
 
+/* Keyframes, a few KiB each: what counts is how long the store takes to answer. */
+static int read_many(void *arg, struct read_range *v, size_t n, struct err *err)
+{
+    struct planner *p = arg;
+    int r = store_get_many(p->store, p->key, p->etag, v, n, STORE_AT_ONCE, err);
+
+    if (r == -ENOENT && err)
+        err->cls = ERR_INPUT;
+    return r;
+}
+
 /* Let the dispatcher kill `c`, or (NULL) no longer. -ECANCELED: it has. */
 static int expose(struct planner *p, struct child *c)
 {
@@ -128,7 +140,7 @@ static int open_source(struct planner *p, uint64_t *ret_size)
 
 static int plan_in_child(struct planner *p)
 {
-    const struct child_handler handler = { .arg = p, .read = read_source };
+    const struct child_handler handler = { .arg = p, .read = read_source, .read_many = read_many };
     struct child_usage usage;
     uint64_t size = 0;
     struct child *c;

@@ -21,6 +21,7 @@
 
 struct err;
 struct child;
+struct read_range;
 
 /* What the parent does for its child. Callbacks run on the thread inside
  * child_run(); a negative return ends the child and becomes the result. */
@@ -29,6 +30,10 @@ struct child_handler {
 
     /* Up to `len` bytes of the source from `off`; short only at its end. */
     int (*read)(void *arg, uint64_t off, void *buf, size_t len, size_t *ret_n, struct err *err);
+
+    /* A few ranges (range.h) at once, in whatever order: fills in each `n`. NULL: `read` is
+     * called for one after the other. */
+    int (*read_many)(void *arg, struct read_range *v, size_t n, struct err *err);
 
     /* A finished object: `name` is a key relative to the output prefix.
      * NULL: a child that sends objects is ended. */

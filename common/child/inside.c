@@ -2,6 +2,7 @@
 
 #include "../base/cleanup.h"
 #include "../base/err.h"
+#include "../base/range.h"
 #include "jail.h"
 #include "proto.h"
 
@@ -103,6 +104,52 @@ int inside_read(struct inside *in, uint64_t off, void *buf, size_t len, size_t *
         return err_set(err, r, ERR_INTERNAL, "the parent of this child is gone");
     *ret_n = h.len;
     return 0;
+}
+
+/* As many of them as fit into one message. */
+static size_t batch_of(const struct read_range *v, size_t n, struct proto_read *rq)
+{
+    size_t k = 0, bytes = 0;
+
+    while (k < n && k < PROTO_MANY_MAX && bytes + v[k].len <= PROTO_READ_MAX) {
+        rq[k] = (struct proto_read){ .off = v[k].off, .len = (uint32_t)v[k].len };
+        bytes += v[k++].len;
+    }
+    return k;
+}
+
+static int receive_many(int fd, struct read_range *v, size_t n)
+{
+    uint32_t lengths[PROTO_MANY_MAX];
+    struct proto_header h;
+    int r = recv_all(fd, &h, sizeof(h));
+
+    if (r == 0 && (h.type != PROTO_DATA || h.len < n * sizeof(lengths[0])))
+        r = -EPROTO;
+    if (r == 0)
+        r = recv_all(fd, lengths, n * sizeof(lengths[0]));
+    for (size_t i = 0; i < n && r == 0; i++) {
+        v[i].n = lengths[i];
+        r = lengths[i] <= v[i].len ? recv_all(fd, v[i].buf, lengths[i]) : -EPROTO;
+    }
+    return r;
+}
+
+int inside_read_many(struct inside *in, struct read_range *v, size_t n, struct err *err)
+{
+    struct proto_read rq[PROTO_MANY_MAX];
+    int r = 0;
+
+    for (size_t at = 0, k; at < n && r == 0; at += k) {
+        k = batch_of(v + at, n - at, rq);
+        if (k == 0)
+            return err_set(err, -EINVAL, ERR_INTERNAL, "a read of %zu bytes is too large",
+                           v[at].len);
+        r = send_message(in->fd, PROTO_READ_MANY, rq, k * sizeof(rq[0]), NULL, 0);
+        if (r == 0)
+            r = receive_many(in->fd, v + at, k);
+    }
+    return r < 0 ? err_set(err, r, ERR_INTERNAL, "the parent of this child is gone") : 0;
 }
 
 int inside_object(struct inside *in, const char *name, const void *buf, size_t len, struct err *err)

@@ -9,12 +9,17 @@
 
 struct err;
 struct inside;
+struct read_range;
 
 uint64_t inside_source_size(const struct inside *in);
 
 /* As child_handler.read, asked of the parent. */
 int inside_read(struct inside *in, uint64_t off, void *buf, size_t len, size_t *ret_n,
                 struct err *err);
+
+/* The same of many ranges (range.h), each of at most 64 KiB: they are fetched at the same time,
+ * where waiting for a store would take longer than all else. */
+int inside_read_many(struct inside *in, struct read_range *v, size_t n, struct err *err);
 
 /* Hand a finished object to the parent; returns when it has it. */
 int inside_object(struct inside *in, const char *name, const void *buf, size_t len,

@@ -7,8 +7,9 @@
  *   parent -> child                      child -> parent
  *   JOB   u64 source size, kind\0,       READ      u64 offset, u32 length
  *         request                        OBJECT    u32 name length, name, bytes
- *   DATA  the bytes read                 PROGRESS  u64
- *                                        LOG       text
+ *   DATA  the bytes read                 READ_MANY a few READs in one message
+ *   (of READ_MANY: u32 for each READ,    PROGRESS  u64
+ *   so many bytes; then all the bytes)   LOG       text
  *                                        RESULT    JSON text       } the last
  *                                        FAILURE   u32 class, i32  } message
  *                                                  errno, text     }
@@ -30,6 +31,7 @@ enum proto_type {
     PROTO_LOG,
     PROTO_RESULT,
     PROTO_FAILURE,
+    PROTO_READ_MANY,
 };
 
 struct proto_header {
@@ -38,7 +40,8 @@ struct proto_header {
 
 enum {
     PROTO_FD = 3,               /* the child's end */
-    PROTO_READ_MAX = 4 << 20,   /* bytes in one READ */
+    PROTO_READ_MAX = 4 << 20,   /* bytes in one READ, or in all of a READ_MANY */
+    PROTO_MANY_MAX = 256,       /* READs in a READ_MANY */
     PROTO_OBJECT_MAX = 1 << 29, /* bytes in one OBJECT: a 60 s segment at 70 Mb/s */
     PROTO_JSON_MAX = 64 << 20,  /* a plan of 10 h with irregular timestamps */
     PROTO_NAME_MAX = 512,

@@ -1,6 +1,7 @@
 /* child_run(): the parent's end of the protocol. */
 #include "../base/cleanup.h"
 #include "../base/err.h"
+#include "../base/range.h"
 #include "child_parts.h"
 #include "proto.h"
 
@@ -177,6 +178,62 @@ static int serve_read(struct service *s, uint32_t len)
     return send_all(s, buf, sizeof(h) + n);
 }
 
+/* One after the other, where whoever serves knows no better. */
+static int read_each(struct service *s, struct read_range *v, size_t n)
+{
+    int r = 0;
+
+    for (size_t i = 0; i < n && r == 0; i++)
+        r = s->h->read(s->h->arg, v[i].off, v[i].buf, v[i].len, &v[i].n, s->err);
+    return r;
+}
+
+/* The answer: header, lengths, bytes. They were read to where all of them would lie, and close
+ * up where some are short. */
+static int send_many(struct service *s, char *buf, const struct read_range *v, uint32_t n)
+{
+    struct proto_header h = { .type = PROTO_DATA };
+    char *end = buf + sizeof(h) + n * sizeof(uint32_t);
+
+    for (uint32_t i = 0; i < n; i++) {
+        uint32_t k = (uint32_t)v[i].n;
+        memcpy(buf + sizeof(h) + i * sizeof(k), &k, sizeof(k));
+        memmove(end, v[i].buf, k);
+        end += k;
+        s->bytes_read += k;
+    }
+    h.len = (uint32_t)(end - buf - (ptrdiff_t)sizeof(h));
+    memcpy(buf, &h, sizeof(h));
+    s->heard_ns = now_ns();
+    return send_all(s, buf, (size_t)(end - buf));
+}
+
+static int serve_read_many(struct service *s, uint32_t len)
+{
+    struct proto_read rq[PROTO_MANY_MAX];
+    struct read_range v[PROTO_MANY_MAX];
+    uint32_t n = len / sizeof(rq[0]);
+    size_t head = sizeof(struct proto_header) + n * sizeof(uint32_t), bytes = 0;
+
+    if (len == 0 || len > sizeof(rq) || len % sizeof(rq[0]) != 0)
+        return broken(s, "size of a read request");
+    int r = recv_all(s, rq, len);
+    if (r < 0)
+        return r;
+    for (uint32_t i = 0; i < n; i++) {
+        bytes += rq[i].len;
+        if (rq[i].len > PROTO_READ_MAX || bytes > PROTO_READ_MAX)
+            return broken(s, "a read of too many bytes");
+    }
+    _cleanup_free_ char *buf = malloc(head + bytes);
+    if (!buf)
+        return err_set(s->err, -ENOMEM, ERR_RESOURCE, "out of memory for a read");
+    for (size_t i = 0, at = head; i < n; at += rq[i++].len)
+        v[i] = (struct read_range){ .off = rq[i].off, .len = rq[i].len, .buf = buf + at };
+    r = s->h->read_many ? s->h->read_many(s->h->arg, v, n, s->err) : read_each(s, v, n);
+    return r < 0 ? r : send_many(s, buf, v, n);
+}
+
 static int serve_object(struct service *s, uint32_t len)
 {
     _cleanup_free_ char *buf = NULL;
@@ -257,6 +314,8 @@ static int serve_one(struct service *s)
     switch (h.type) {
     case PROTO_READ:
         return serve_read(s, h.len);
+    case PROTO_READ_MANY:
+        return serve_read_many(s, h.len);
     case PROTO_OBJECT:
         return serve_object(s, h.len);
     case PROTO_PROGRESS:

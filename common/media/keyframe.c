@@ -7,6 +7,7 @@
  */
 #include "../base/cleanup.h"
 #include "../base/err.h"
+#include "../base/range.h"
 #include "../child/inside.h"
 #include "open.h"
 #include "probe.h"
@@ -15,7 +16,13 @@
 #include <libavutil/intreadwrite.h>
 #include <string.h>
 
-enum { LOOK_BYTES = 64 << 10, NAL_SLICE = 1, NAL_SLICE_IDR = 5 };
+enum {
+    GLANCE_BYTES = 4 << 10, /* nearly always holds what comes before the first slice */
+    LOOK_BYTES = 64 << 10,
+    NAL_SLICE = 1,
+    NAL_SLICE_IDR = 5,
+    GLANCES_MAX = 1024, /* in memory */
+};
 
 /* The type of the first slice's NAL unit, 0 where none is seen. */
 static int first_slice_avcc(const uint8_t *p, size_t n, unsigned length_size)
@@ -47,11 +54,12 @@ static int first_slice_annexb(const uint8_t *p, size_t n)
     return 0;
 }
 
-static int is_idr(const AVCodecParameters *par, const uint8_t *p, size_t n)
+/* As above. */
+static int first_slice(const AVCodecParameters *par, const uint8_t *p, size_t n)
 {
     if (par->extradata_size >= 7 && par->extradata[0] == 1)
-        return first_slice_avcc(p, n, (par->extradata[4] & 3u) + 1) == NAL_SLICE_IDR;
-    return first_slice_annexb(p, n) == NAL_SLICE_IDR;
+        return first_slice_avcc(p, n, (par->extradata[4] & 3u) + 1);
+    return first_slice_annexb(p, n);
 }
 
 /* Reads through the demuxer, which alone knows how a packet lies in a file
@@ -71,7 +79,7 @@ static int look_at(struct media_source *s, const struct media_info *info,
         int found = pkt->stream_index == st->index && pkt->pos == want->pos &&
                     (pkt->pts == want->pts || pkt->pts == AV_NOPTS_VALUE);
         if (found)
-            *ret_idr = is_idr(st->codecpar, pkt->data, (size_t)pkt->size);
+            *ret_idr = first_slice(st->codecpar, pkt->data, (size_t)pkt->size) == NAL_SLICE_IDR;
         av_packet_unref(pkt);
         if (found)
             return 0;
@@ -89,7 +97,95 @@ static int look_in_file(struct inside *in, const AVCodecParameters *par,
         return err_set(err, -ENOMEM, ERR_RESOURCE, "out of memory for a keyframe");
     int r = inside_read(in, (uint64_t)p->pos, buf, want, &n, err);
     if (r == 0)
-        *ret_idr = is_idr(par, buf, n);
+        *ret_idr = first_slice(par, buf, n) == NAL_SLICE_IDR;
+    return r;
+}
+
+struct check {
+    struct inside *in;
+    struct media_source *s;
+    const struct media_info *info;
+    struct media_index *idx;
+    const AVCodecParameters *par;
+    int marked;
+};
+
+static void note(struct check *c, struct index_packet *p, int idr)
+{
+    if (idr)
+        return;
+    p->flags |= PACKET_UNSAFE;
+    c->marked++;
+}
+
+/* The beginnings of some packets at once: one after the other, each would wait
+ * for the store. Those that don't tell are looked at for longer. */
+static int glance(struct check *c, const size_t *which, size_t n, struct err *err)
+{
+    _cleanup_free_ struct read_range *v = calloc(n, sizeof(*v));
+    _cleanup_free_ uint8_t *buf = malloc(n * GLANCE_BYTES);
+
+    if (!v || !buf)
+        return err_set(err, -ENOMEM, ERR_RESOURCE, "out of memory for keyframes");
+    for (size_t i = 0; i < n; i++) {
+        const struct index_packet *p = &c->idx->packets[which[i]];
+        v[i] = (struct read_range){ .off = (uint64_t)p->pos,
+                                    .len = p->size < GLANCE_BYTES ? p->size : GLANCE_BYTES,
+                                    .buf = buf + i * GLANCE_BYTES };
+    }
+    int r = inside_read_many(c->in, v, n, err);
+    for (size_t i = 0; i < n && r == 0; i++) {
+        struct index_packet *p = &c->idx->packets[which[i]];
+        int type = first_slice(c->par, v[i].buf, v[i].n), idr = type == NAL_SLICE_IDR;
+        if (type == 0 && p->size > GLANCE_BYTES)
+            r = look_in_file(c->in, c->par, p, &idr, err);
+        if (r == 0)
+            note(c, p, idr);
+    }
+    return r;
+}
+
+static int look_by_demuxer(struct check *c, const size_t *which, size_t n, struct err *err)
+{
+    AVPacket *pkt = av_packet_alloc();
+    int r = pkt ? 0 : err_set(err, -ENOMEM, ERR_RESOURCE, "out of memory for keyframes");
+
+    for (size_t i = 0; i < n && r >= 0; i++) {
+        struct index_packet *p = &c->idx->packets[which[i]];
+        int idr = 0;
+        r = look_at(c->s, c->info, p, pkt, &idr, err);
+        if (r >= 0)
+            note(c, p, idr);
+    }
+    av_packet_free(&pkt);
+    return r < 0 ? r : 0;
+}
+
+/* Of those that aren't known to be unsafe, the ones whose place in the file is known, or isn't. */
+static size_t choose(const struct check *c, const size_t *which, size_t n, int known, size_t *ret)
+{
+    size_t k = 0;
+
+    for (size_t i = 0; i < n; i++) {
+        const struct index_packet *p = &c->idx->packets[which[i]];
+        if (!(p->flags & PACKET_UNSAFE) && (media_is_mov(c->s) && p->pos >= 0) == known)
+            ret[k++] = which[i];
+    }
+    return k;
+}
+
+static int check_all(struct check *c, const size_t *which, size_t n, struct err *err)
+{
+    _cleanup_free_ size_t *some = malloc((n + 1) * sizeof(*some));
+    int r = some ? 0 : err_set(err, -ENOMEM, ERR_RESOURCE, "out of memory for keyframes");
+
+    if (r < 0)
+        return r;
+    size_t k = choose(c, which, n, 1, some);
+    for (size_t at = 0; at < k && r == 0; at += GLANCES_MAX)
+        r = glance(c, some + at, k - at < GLANCES_MAX ? k - at : GLANCES_MAX, err);
+    if (r == 0)
+        r = look_by_demuxer(c, some, choose(c, which, n, 0, some), err);
     return r;
 }
 
@@ -97,30 +193,21 @@ int media_index_check(struct inside *in, const struct media_info *info, struct m
                       const size_t *which, size_t n, struct err *err)
 {
     struct media_source s;
-    int marked = 0;
 
     if (strcmp(info->video.codec, "h264") != 0)
         return 0;
     int r = media_open(in, 0, &s, err);
     if (r < 0)
         return r;
-    AVPacket *pkt = av_packet_alloc();
+    struct check c = {
+        .in = in,
+        .s = &s,
+        .info = info,
+        .idx = idx,
+        .par = s.fmt->streams[info->video.stream]->codecpar,
+    };
     media_select(&s, info->video.stream);
-    for (size_t i = 0; i < n && r >= 0 && pkt; i++) {
-        struct index_packet *p = &idx->packets[which[i]];
-        int idr = 0;
-        if (p->flags & PACKET_UNSAFE)
-            continue;
-        if (media_is_mov(&s) && p->pos >= 0)
-            r = look_in_file(in, s.fmt->streams[info->video.stream]->codecpar, p, &idr, err);
-        else
-            r = look_at(&s, info, p, pkt, &idr, err);
-        if (r >= 0 && !idr) {
-            p->flags |= PACKET_UNSAFE;
-            marked++;
-        }
-    }
-    av_packet_free(&pkt);
+    r = check_all(&c, which, n, err);
     media_close(&s);
-    return r < 0 ? r : marked;
+    return r < 0 ? r : c.marked;
 }

@@ -15,6 +15,7 @@
 #include <stdint.h>
 
 struct err;
+struct read_range;
 struct store;
 struct store_env;
 
@@ -108,6 +109,12 @@ struct store_env {
                        struct err *err);
     int (*open_prefix)(struct store_env *e, const char *url, struct store **ret, struct err *err);
 };
+
+/* Many ranges (range.h) of one object, up to `at_once` of them at the same time: for small ones,
+ * of which each would wait for the store. As get_range() for each; of failures, the first. */
+enum { STORE_AT_ONCE = 16 }; /* a store takes so many from one who asks */
+int store_get_many(struct store *s, const char *key, const char *etag, struct read_range *v,
+                   size_t n, unsigned at_once, struct err *err);
 
 /* 0, or -EINVAL with a reason. */
 int store_key_check(const char *key, struct err *err);

@@ -3,6 +3,7 @@
 #include "fuzz.h"
 
 #include "common/base/err.h"
+#include "common/base/range.h"
 #include "common/child/inside.h"
 #include "common/media/io.h"
 #include "common/media/probe.h"
@@ -30,6 +31,13 @@ int inside_read(struct inside *in, uint64_t off, void *buf, size_t len, size_t *
     *ret_n = len < left ? len : left;
     if (*ret_n > 0)
         memcpy(buf, in->data + off, *ret_n);
+    return 0;
+}
+
+int inside_read_many(struct inside *in, struct read_range *v, size_t n, struct err *err)
+{
+    for (size_t i = 0; i < n; i++)
+        (void)inside_read(in, v[i].off, v[i].buf, v[i].len, &v[i].n, err);
     return 0;
 }
 

@@ -1,6 +1,7 @@
 #include "inside_double.h"
 
 #include "common/base/err.h"
+#include "common/base/range.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -26,6 +27,15 @@ int inside_read(struct inside *in, uint64_t off, void *buf, size_t len, size_t *
     in->bytes_read += n;
     *ret_n = n;
     return 0;
+}
+
+int inside_read_many(struct inside *in, struct read_range *v, size_t n, struct err *err)
+{
+    int r = 0;
+
+    for (size_t i = 0; i < n && r == 0; i++)
+        r = inside_read(in, v[i].off, v[i].buf, v[i].len, &v[i].n, err);
+    return r;
 }
 
 int inside_object(struct inside *in, const char *name, const void *buf, size_t len, struct err *err)

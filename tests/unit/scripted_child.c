@@ -114,6 +114,30 @@ static void read_and_answer(void)
     result(buf);
 }
 
+/* Three at once, one of them short, one beyond the end. */
+static void read_many_and_answer(void)
+{
+    static const struct proto_read rq[] = {
+        {6,   3},
+        { 8,  4},
+        { 20, 2},
+        { 1,  1}
+    };
+    struct proto_header h;
+    uint32_t n[4];
+    char buf[64] = "";
+
+    message(PROTO_READ_MANY, rq, sizeof(rq));
+    get(&h, sizeof(h));
+    if (h.type != PROTO_DATA || h.len != sizeof(n) + 6)
+        _exit(9);
+    get(n, sizeof(n));
+    if (n[0] != 3 || n[1] != 2 || n[2] != 0 || n[3] != 1)
+        _exit(9);
+    get(buf, 6);
+    result(buf);
+}
+
 static void objects(void)
 {
     object("video/a/init.mp4", 16, "one");
@@ -242,6 +266,27 @@ static void odd_read(void)
 {
     message(PROTO_READ, "1234567", 7);
 }
+static void odd_read_many(void)
+{
+    message(PROTO_READ_MANY, "1234567", 7);
+}
+static void read_none(void)
+{
+    message(PROTO_READ_MANY, "", 0);
+}
+static void huge_read_many(void)
+{
+    static const struct proto_read rq[] = {
+        {0,  PROTO_READ_MAX},
+        { 0, 1             }
+    };
+    message(PROTO_READ_MANY, rq, sizeof(rq));
+}
+static void read_too_many(void)
+{
+    static const struct proto_read rq[PROTO_MANY_MAX + 1];
+    message(PROTO_READ_MANY, rq, sizeof(rq));
+}
 static void odd_progress(void)
 {
     message(PROTO_PROGRESS, "1234", 4);
@@ -295,41 +340,46 @@ static const struct script {
     const char *name;
     void (*run)(void);
 } scripts[] = {
-    {"answer",           answer         },
-    { "read",            read_and_answer},
-    { "objects",         objects        },
-    { "last-words",      last_words     },
-    { "many-words",      many_words     },
-    { "hang",            hang           },
-    { "quiet-stderr",    quiet_stderr   },
-    { "busy",            busy           },
-    { "flood",           flood          },
-    { "shout",           shout          },
-    { "trickle",         trickle        },
-    { "deaf",            deaf           },
-    { "close-and-stay",  close_and_stay },
-    { "half-header",     half_header    },
-    { "half-payload",    half_payload   },
-    { "exit-7",          exit_7         },
-    { "answer-and-hang", answer_and_hang},
-    { "bad-upload",      bad_upload     },
-    { "huge-object",     huge_object    },
-    { "huge-result",     huge_result    },
-    { "huge-log",        huge_log       },
-    { "huge-failure",    huge_failure   },
-    { "huge-read",       huge_read      },
-    { "odd-read",        odd_read       },
-    { "odd-progress",    odd_progress   },
-    { "tiny-object",     tiny_object    },
-    { "tiny-failure",    tiny_failure   },
-    { "name-beyond",     name_beyond    },
-    { "name-too-long",   name_too_long  },
-    { "type-0",          type_0         },
-    { "type-99",         type_99        },
-    { "type-of-parent",  type_of_parent },
-    { "class-none",      class_none     },
-    { "class-unknown",   class_unknown  },
-    { "code-positive",   code_positive  },
+    {"answer",           answer              },
+    { "read",            read_and_answer     },
+    { "read-many",       read_many_and_answer},
+    { "objects",         objects             },
+    { "last-words",      last_words          },
+    { "many-words",      many_words          },
+    { "hang",            hang                },
+    { "quiet-stderr",    quiet_stderr        },
+    { "busy",            busy                },
+    { "flood",           flood               },
+    { "shout",           shout               },
+    { "trickle",         trickle             },
+    { "deaf",            deaf                },
+    { "close-and-stay",  close_and_stay      },
+    { "half-header",     half_header         },
+    { "half-payload",    half_payload        },
+    { "exit-7",          exit_7              },
+    { "answer-and-hang", answer_and_hang     },
+    { "bad-upload",      bad_upload          },
+    { "huge-object",     huge_object         },
+    { "huge-result",     huge_result         },
+    { "huge-log",        huge_log            },
+    { "huge-failure",    huge_failure        },
+    { "huge-read",       huge_read           },
+    { "odd-read",        odd_read            },
+    { "odd-read-many",   odd_read_many       },
+    { "read-none",       read_none           },
+    { "huge-read-many",  huge_read_many      },
+    { "read-too-many",   read_too_many       },
+    { "odd-progress",    odd_progress        },
+    { "tiny-object",     tiny_object         },
+    { "tiny-failure",    tiny_failure        },
+    { "name-beyond",     name_beyond         },
+    { "name-too-long",   name_too_long       },
+    { "type-0",          type_0              },
+    { "type-99",         type_99             },
+    { "type-of-parent",  type_of_parent      },
+    { "class-none",      class_none          },
+    { "class-unknown",   class_unknown       },
+    { "code-positive",   code_positive       },
 };
 
 int main(void)

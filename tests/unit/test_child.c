@@ -19,6 +19,7 @@
 #include <cmocka.h>
 
 #include "common/base/err.h"
+#include "common/base/range.h"
 #include "common/child/child.h"
 
 static const char source[] = "0123456789";
@@ -163,6 +164,36 @@ static void reads_are_served(void **state)
     free(o.result);
 }
 
+static int on_read_many(void *arg, struct read_range *v, size_t n, struct err *err)
+{
+    int r = 0;
+
+    for (size_t i = n; i-- > 0 && r == 0;)
+        r = on_read(arg, v[i].off, v[i].buf, v[i].len, &v[i].n, err);
+    return r;
+}
+
+static void reads_of_many_ranges_are_served(void **state)
+{
+    struct parent p = { 0 };
+    char *got = NULL;
+    struct child_usage usage;
+
+    (void)state;
+    for (int at_once = 0; at_once < 2; at_once++) {
+        const struct child_handler h = { .arg = &p,
+                                         .read = on_read,
+                                         .read_many = at_once ? on_read_many : NULL };
+        struct child *c;
+        assert_int_equal(child_start(&c, NULL), 0);
+        assert_int_equal(child_run(c, "x", "read-many", 10, &h, &patient, &got, &usage, NULL), 0);
+        child_free(c);
+        assert_string_equal(got, "678891");
+        assert_int_equal(usage.bytes_read, 6);
+        free(got);
+    }
+}
+
 static void objects_arrive_in_order(void **state)
 {
     struct parent p = { 0 };
@@ -237,9 +268,11 @@ static const struct row {
 
 /* All break the protocol: ERR_INTERNAL, at once. */
 static const char *const liars[] = {
-    "huge-object",  "huge-result", "huge-log",      "huge-failure",  "huge-read",      "odd-read",
-    "odd-progress", "tiny-object", "tiny-failure",  "name-beyond",   "name-too-long",  "type-0",
-    "type-99",      "class-none",  "class-unknown", "code-positive", "type-of-parent",
+    "huge-object",    "huge-result",   "huge-log",     "huge-failure",   "huge-read",
+    "odd-read",       "odd-read-many", "read-none",    "huge-read-many", "read-too-many",
+    "odd-progress",   "tiny-object",   "tiny-failure", "name-beyond",    "name-too-long",
+    "type-0",         "type-99",       "class-none",   "class-unknown",  "code-positive",
+    "type-of-parent",
 };
 
 static void check(const char *fact, const struct outcome *o, enum err_class cls, const char *says)
@@ -432,6 +465,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(answers_come_back),
         cmocka_unit_test(reads_are_served),
+        cmocka_unit_test(reads_of_many_ranges_are_served),
         cmocka_unit_test(objects_arrive_in_order),
         cmocka_unit_test(an_answer_is_enough),
         cmocka_unit_test(no_limits_is_fine),

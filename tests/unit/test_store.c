@@ -20,6 +20,7 @@
 #include <cmocka.h>
 
 #include "common/base/err.h"
+#include "common/base/range.h"
 #include "common/store/store.h"
 
 struct fixture {
@@ -112,6 +113,36 @@ static void a_source_replaced_meanwhile_is_noticed(void **state)
     assert_int_equal(f->s->ops->get_range(f->s, "in.mov", st.etag, 0, buf, 4, &n, &err), -ESTALE);
     assert_int_equal(err.cls, ERR_INPUT);
     assert_int_equal(n, 77);
+}
+
+/* Each range where it belongs, short at the end only, and one failure for all. */
+static void many_ranges_are_read_at_once(void **state)
+{
+    enum { N = 500 };
+    struct fixture *f = *state;
+    struct read_range v[N];
+    struct store_stat st;
+    struct err err = { 0 };
+    char text[1001] = "", bufs[N][8];
+
+    for (int i = 0; i < 1000; i++)
+        text[i] = (char)('a' + i % 23);
+    assert_int_equal(put(f, "in.mov", text), 0);
+    assert_int_equal(f->s->ops->head(f->s, "in.mov", &st, NULL), 0);
+    for (unsigned threads = 0; threads < 50; threads += 7) {
+        for (size_t i = 0; i < N; i++)
+            v[i] = (struct read_range){ .off = i * 7 % 1001, .len = 1 + i % 8, .buf = bufs[i] };
+        assert_int_equal(store_get_many(f->s, "in.mov", st.etag, v, N, threads, &err), 0);
+        for (size_t i = 0; i < N; i++) {
+            size_t left = 1000 - v[i].off;
+            assert_int_equal(v[i].n, v[i].len < left ? v[i].len : left);
+            assert_memory_equal(bufs[i], text + v[i].off, v[i].n);
+        }
+    }
+    assert_int_equal(put(f, "in.mov", "other"), 0);
+    assert_int_equal(store_get_many(f->s, "in.mov", st.etag, v, N, 4, &err), -ESTALE);
+    assert_int_equal(err.cls, ERR_INPUT);
+    assert_int_equal(store_get_many(f->s, "in.mov", st.etag, v, 0, 4, &err), 0);
 }
 
 static void only_the_first_makes_what_must_be_absent(void **state)
@@ -432,6 +463,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         T(what_was_put_is_read_back),
         T(a_source_replaced_meanwhile_is_noticed),
+        T(many_ranges_are_read_at_once),
         T(only_the_first_makes_what_must_be_absent),
         T(what_is_not_there_is_said_so),
         T(folders_and_pipes_are_not_objects),
