@@ -115,7 +115,10 @@ int dispatcher_call(struct dispatcher *d,
  * segment that is missing or differs is encoded again (as
  * dispatcher_requeue() does it). The same id with others: -EEXIST, ERR_USAGE,
  * saying what differs. A failed or canceled job is revived, and what was done
- * of it is held against the store. */
+ * of it is held against the store.
+ * Where something of it is left to be encoded and its source was replaced since it was planned, it
+ * is planned anew: all that was made of the old source is removed first, the published package,
+ * too. */
 int dispatcher_submit(struct dispatcher *d, const struct job_request *req, struct err *err);
 
 /* Do what there is to do; wait for results up to timeout_ms where there is
@@ -130,9 +133,9 @@ void dispatcher_wake(struct dispatcher *d); /* end a waiting step early */
 int dispatcher_cancel(struct dispatcher *d, const char *id, struct err *err);
 
 /* Encode again: of a failed or canceled job what is missing (chunk < 0,
- * rendition NULL: like submitting it again); of a planned job that has ended, also what was done of
- * that chunk, or of the tasks that make that rendition. -ENOENT: no such job, chunk or rendition;
- * -EBUSY: it hasn't ended; both ERR_USAGE. */
+ * rendition NULL: like submitting it again, a replaced source included); of a planned job that has
+ * ended, also what was done of that chunk, or of the tasks that make that rendition. -ENOENT: no
+ * such job, chunk or rendition; -EBUSY: it hasn't ended; both ERR_USAGE. */
 int dispatcher_requeue(struct dispatcher *d, const char *id, int chunk, const char *rendition,
                        struct err *err);
 

@@ -244,7 +244,9 @@ static int apply_result(struct dispatcher *d, const struct task_result *r, const
     d->totals.results++;
     if (ret < 0)
         return ret;
-    if (!t || t->state == TASK_DONE || t->state == TASK_DEAD) {
+    /* Of what was at the source's place before: equal ids, other pictures. */
+    int other = t && r->etag && strcmp(r->etag, j->etag) != 0;
+    if (!t || other || t->state == TASK_DONE || t->state == TASK_DEAD) {
         log_event(LOG_DEBUG, "result.ignored", LSTR("job", r->job), LSTR("task", r->task),
                   LINT("attempt", r->attempt));
         return 0;

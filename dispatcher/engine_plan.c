@@ -1,6 +1,9 @@
 /* engine_plan.c - planning: a child reads the source's index on a thread of
  * its own, which makes rows of the plan as well, so that steps go on
- * meanwhile. A few jobs at a time. */
+ * meanwhile. A few jobs at a time.
+ *
+ * A job that is queued with a plan was revived: the thread only looks whether
+ * the source is still the one that was planned. Another one is planned anew. */
 #include <errno.h>
 #include <jansson.h>
 #include <pthread.h>
@@ -43,6 +46,7 @@ struct planner {
     int started; /* and not joined yet */
     char *job, *source, *output;
     char *etag; /* "": what is there */
+    int looks;  /* there is a plan: does the source still have that etag? */
     char *request;
     struct child_limits limits;
 
@@ -55,6 +59,8 @@ struct planner {
 
     int r;
     struct err err;
+    int replaced;       /* where it only looks: it has another */
+    unsigned attempt;   /* of its tasks, the first */
     char *text, *facts; /* of the plan, JSON */
     struct planned_task *tasks;
     size_t n_tasks;
@@ -129,6 +135,10 @@ static int open_source(struct planner *p, uint64_t *ret_size)
         p->err.cls = ERR_INPUT;
     if (r < 0)
         return r;
+    if (p->etag[0] && strcmp(st.etag, p->etag) != 0 && p->looks) {
+        p->replaced = 1;
+        return 0;
+    }
     if (p->etag[0] && strcmp(st.etag, p->etag) != 0)
         return err_set(&p->err, -ESTALE, ERR_INPUT, "source %.500s was changed or replaced",
                        p->source);
@@ -146,8 +156,9 @@ static int plan_in_child(struct planner *p)
     struct child *c;
     int r = open_source(p, &size);
 
-    if (r == 0)
-        r = child_start(&c, &p->err); /* here: it is bound to the thread that started it */
+    if (r < 0 || p->looks)
+        return r;
+    r = child_start(&c, &p->err); /* here: it is bound to the thread that started it */
     if (r < 0)
         return r;
     r = expose(p, c);
@@ -263,7 +274,7 @@ static void *planner_main(void *arg)
     struct planner *p = arg;
 
     p->r = plan_in_child(p);
-    if (p->r == 0)
+    if (p->r == 0 && !p->looks)
         p->r = use_plan(p);
     p->item.kind = INBOX_PLANNED;
     inbox_put(p->inbox, &p->item);
@@ -357,6 +368,7 @@ static struct planner *planner_new(struct dispatcher *d, const struct live_job *
         return NULL;
     (void)pthread_mutex_init(&p->lock, NULL);
     p->inbox = d->inbox;
+    p->looks = job_has_plan(j);
     p->stores = d->cfg.stores;
     p->limits = (struct child_limits){ .stall_ms = PLAN_STALL_MS, .deadline_ms = PLAN_DEADLINE_MS };
     if (!getenv("GOPMILL_NO_RLIMIT")) /* see worker.h */
@@ -404,12 +416,13 @@ static int plan_failed(struct dispatcher *d, struct live_job *j, const struct er
 }
 
 /* The child sets out first and the state is written meanwhile: whoever finds
- * the job still queued after a crash plans it again. */
+ * the job still queued after a crash plans it again. Nothing else is under way
+ * at its output then. */
 static int begin(struct dispatcher *d, struct live_job *j, struct err *err)
 {
     struct err why = { 0 };
 
-    if (engine_sweeping(d, j->output)) {
+    if (j->busy || engine_sweeping(d, j->output)) {
         sched_wait(d->queue, j->queued, 0, d->clock->wall_ms(d->clock) + HELD_MS);
         return 0;
     }
@@ -434,6 +447,52 @@ int engine_plan_more(struct dispatcher *d, struct err *err)
     return r;
 }
 
+/* ---- whether its plan still holds ---- */
+
+/* Forget what the old source was planned to, and what was made of it: all is
+ * done anew, once nothing of it is left at the output. Its tasks' rows stay
+ * until then, for their attempts (insert_some()). */
+static int source_replaced(struct dispatcher *d, struct live_job *j, struct err *err)
+{
+    const struct sweep_row row = { .job = j->id, .output = j->output, .everything = 1 };
+    char *facts = strdup(""), *etag = strdup("");
+    int r = facts && etag ? engine_begin(d, err) : engine_no_memory(err);
+
+    if (r == 0)
+        r = jobdb_drop_job_plan(d->db, j->id, err);
+    if (r == 0)
+        r = jobdb_add_sweep(d->db, &row, err);
+    if (r == 0 && engine_sweep_add(d, &row) < 0)
+        r = engine_no_memory(err);
+    if (r < 0) {
+        free(facts);
+        free(etag);
+        return r;
+    }
+    log_event(LOG_INFO, "plan.source-replaced", LSTR("job", j->id));
+    free(j->facts);
+    free(j->etag);
+    j->facts = facts;
+    j->etag = etag;
+    job_read_facts(j);
+    job_unload(d, j);
+    j->playable_ms = 0;
+    j->tasks_reused = 0;
+    j->check_wanted = 0;
+    r = job_load(d, j, err); /* it has no tasks now */
+    return r < 0 ? r : job_move(d, j, JOB_INTERRUPTED, NULL, err);
+}
+
+static int looked(struct dispatcher *d, struct live_job *j, int replaced, struct err *err)
+{
+    if (replaced)
+        return source_replaced(d, j, err);
+    int r = job_move(d, j, JOB_PLANNED, NULL, err);
+    if (r == 0)
+        engine_tell(d, EFFECT_JOB, j, "planned", NULL);
+    return r;
+}
+
 /* ---- taking its plan over ---- */
 
 int engine_plan_ended(struct dispatcher *d, struct inbox_item *item, struct err *err)
@@ -448,8 +507,8 @@ int engine_plan_ended(struct dispatcher *d, struct inbox_item *item, struct err 
         return 0;
     }
     j->planner = NULL;
-    if (p->r < 0) {
-        r = plan_failed(d, j, &p->err, err);
+    if (p->r < 0 || p->looks) {
+        r = p->r < 0 ? plan_failed(d, j, &p->err, err) : looked(d, j, p->replaced, err);
         planner_free(p);
         return r;
     }
@@ -459,16 +518,28 @@ int engine_plan_ended(struct dispatcher *d, struct inbox_item *item, struct err 
     return 0;
 }
 
+/* Rows are there of planning that was cut off, or of another version of the
+ * source. Attempts go on from theirs: who still has one of those tasks, or
+ * remembers that it was done, is told apart. */
+static int make_room(struct dispatcher *d, struct live_job *j, struct planner *p, struct err *err)
+{
+    unsigned last = 0;
+    int r = jobdb_last_attempt(d->db, j->id, &last, err);
+
+    p->attempt = last + 1;
+    return r < 0 ? r : jobdb_delete_tasks(d->db, j->id, err);
+}
+
 static int insert_some(struct dispatcher *d, struct live_job *j, struct planner *p, struct err *err)
 {
     size_t end = j->inserted + INSERT_MAX < p->n_tasks ? j->inserted + INSERT_MAX : p->n_tasks;
     int r = engine_begin(d, err);
 
-    /* Rows that planning has left which was cut off. */
     if (r == 0 && j->inserted == 0)
-        r = jobdb_delete_tasks(d->db, j->id, err);
+        r = make_room(d, j, p, err);
     for (; j->inserted < end && r == 0; j->inserted++) {
         p->tasks[j->inserted].row.job = j->id;
+        p->tasks[j->inserted].row.attempt = p->attempt;
         r = jobdb_insert_task(d->db, &p->tasks[j->inserted].row, err);
     }
     return r;

@@ -115,8 +115,17 @@ static void forget_tries(struct dispatcher *d, struct live_job *j)
     engine_attend(d, j);
 }
 
+/* Where something is left to be encoded, the source must still be the one that the plan was made
+ * of: a planner looks first (engine_plan.c), unless who asks has. */
+static enum job_event revival(const struct live_job *j, int same_source)
+{
+    int needs_source = j->n[TASK_DONE] < j->n_tasks;
+
+    return job_has_plan(j) && (same_source || !needs_source) ? JOB_REVIVE_PLANNED : JOB_REVIVE;
+}
+
 /* Done tasks are looked at, dead ones get new attempts, the state goes on. */
-static int go_on(struct dispatcher *d, struct live_job *j, struct err *err)
+static int go_on(struct dispatcher *d, struct live_job *j, int same_source, struct err *err)
 {
     int over = j->state == JOB_FAILED || j->state == JOB_CANCELED;
     int r = 0;
@@ -128,21 +137,21 @@ static int go_on(struct dispatcher *d, struct live_job *j, struct err *err)
     if (r < 0)
         return r;
     if (over)
-        return job_move(d, j, job_has_plan(j) ? JOB_REVIVE_PLANNED : JOB_REVIVE, NULL, err);
+        return job_move(d, j, revival(j, same_source), NULL, err);
     /* Also where nothing is wrong: the playlists are written again. */
     if (j->state == JOB_DONE || (j->state == JOB_PUBLISHING && j->n[TASK_DONE] < j->n_tasks))
         return job_move(d, j, JOB_REDO, NULL, err);
     return 0;
 }
 
-static int resume(struct dispatcher *d, struct live_job *j, struct err *err)
+static int resume(struct dispatcher *d, struct live_job *j, int same_source, struct err *err)
 {
     int r = job_load(d, j, err);
 
     if (r == 0)
         r = take_back(d, j, err);
     if (r == 0)
-        r = go_on(d, j, err);
+        r = go_on(d, j, same_source, err);
     if (r == 0)
         forget_tries(d, j);
     return r;
@@ -213,7 +222,7 @@ static int submit(struct dispatcher *d, const struct job_request *req, const cha
     if (r < 0)
         return is_blank(j) ? insert(d, &row, j, err) : r;
     int over = j->state == JOB_FAILED || j->state == JOB_CANCELED;
-    return over || req->recheck ? resume(d, j, err) : 0;
+    return over || req->recheck ? resume(d, j, row.etag[0] != '\0', err) : 0;
 }
 
 int dispatcher_submit(struct dispatcher *d, const struct job_request *req, struct err *err)
@@ -292,7 +301,7 @@ static int requeue(struct dispatcher *d, const char *id, int chunk, const char *
         return err_set(err, -EBUSY, ERR_USAGE, "job %.128s is %s: it has not ended", id,
                        job_state_name(j->state));
     if (chunk < 0 && !rendition)
-        return resume(d, j, err);
+        return resume(d, j, 0, err);
     if (!job_has_plan(j))
         return err_set(err, -ENOENT, ERR_USAGE, "job %.128s was never planned", id);
     if ((r = job_load(d, j, err)) < 0 ||
@@ -303,7 +312,7 @@ static int requeue(struct dispatcher *d, const char *id, int chunk, const char *
     if (n == 0)
         return err_set(err, -ENOENT, ERR_USAGE, "job %.128s has no such chunk %d", id, chunk);
     r = redo_chosen(d, j, &c, err);
-    return r < 0 ? r : resume(d, j, err);
+    return r < 0 ? r : resume(d, j, 0, err);
 }
 
 int dispatcher_requeue(struct dispatcher *d, const char *id, int chunk, const char *rendition,

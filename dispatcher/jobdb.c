@@ -196,6 +196,7 @@ static const char *const statements[SQL_STMT_MAX] = {
     [SQL_SET_JOB_FACTS] = "UPDATE jobs SET facts = $1, etag = $2 WHERE id = $3",
     [SQL_SET_PLAN] = "INSERT INTO plans (job, plan) VALUES ($1,$2)"
                      " ON CONFLICT (job) DO UPDATE SET plan = excluded.plan",
+    [SQL_LAST_ATTEMPT] = "SELECT COALESCE(MAX(attempt), 0) FROM tasks WHERE job = $1",
     [SQL_DELETE_RESULTS] = "DELETE FROM results WHERE job = $1",
     [SQL_DELETE_BODIES] = "DELETE FROM bodies WHERE job = $1",
     [SQL_DELETE_TASKS] = "DELETE FROM tasks WHERE job = $1",

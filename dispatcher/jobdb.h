@@ -71,6 +71,10 @@ int jobdb_update_job(struct jobdb *db, const struct job_row *j, struct err *err)
 /* The plan's JSON text, its facts and the source's etag. */
 int jobdb_set_job_plan(struct jobdb *db, const char *id, const char *plan, const char *facts,
                        const char *etag, struct err *err);
+/* The plan, its facts and the etag; tasks stay, as those of planning that was cut off. */
+int jobdb_drop_job_plan(struct jobdb *db, const char *id, struct err *err);
+/* The highest attempt of a job's tasks; 0: it has none. */
+int jobdb_last_attempt(struct jobdb *db, const char *job, unsigned *ret, struct err *err);
 /* All tasks with their texts, and the plan. */
 int jobdb_delete_tasks(struct jobdb *db, const char *id, struct err *err);
 /* With its tasks. */

@@ -38,6 +38,28 @@ int jobdb_set_job_plan(struct jobdb *db, const char *id, const char *plan, const
     return r < 0 ? r : jobdb_run(db, SQL_SET_JOB_FACTS, err, "sss", facts, etag, id);
 }
 
+int jobdb_drop_job_plan(struct jobdb *db, const char *id, struct err *err)
+{
+    int r = jobdb_run(db, SQL_DELETE_PLAN, err, "s", id);
+
+    return r < 0 ? r : jobdb_run(db, SQL_SET_JOB_FACTS, err, "sss", "", "", id);
+}
+
+static int attempt_row(struct jobdb *db, sqlite3_stmt *s, void *arg, struct err *err)
+{
+    (void)db, (void)err;
+    *(unsigned *)arg = (unsigned)sqlite3_column_int64(s, 0);
+    return 0;
+}
+
+int jobdb_last_attempt(struct jobdb *db, const char *job, unsigned *ret, struct err *err)
+{
+    sqlite3_stmt *s;
+    int r = jobdb_prepare(db, SQL_LAST_ATTEMPT, &s, err, "s", job);
+
+    return r < 0 ? r : jobdb_walk(db, s, attempt_row, ret, err);
+}
+
 int jobdb_delete_tasks(struct jobdb *db, const char *id, struct err *err)
 {
     static const enum jobdb_stmt all[] = { SQL_DELETE_RESULTS, SQL_DELETE_BODIES, SQL_DELETE_TASKS,

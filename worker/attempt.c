@@ -168,7 +168,8 @@ static int sign(const struct attempt *a, const struct child_usage *u, struct tas
     r->peak_bytes = u->peak_bytes;
     r->bytes_read = u->bytes_read;
     if (set_string(&r->job, a->task->job) < 0 || set_string(&r->task, a->task->id) < 0 ||
-        set_string(&r->worker, a->slot->shared->cfg.id) < 0)
+        set_string(&r->worker, a->slot->shared->cfg.id) < 0 ||
+        set_string(&r->etag, a->task->etag ? a->task->etag : "") < 0)
         return -ENOMEM;
     return r->engine ? 0 : set_string(&r->engine, "");
 }

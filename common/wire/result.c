@@ -28,6 +28,7 @@ void task_result_release(struct task_result *r)
     free(r->task);
     free(r->engine);
     free(r->worker);
+    free(r->etag);
     memset(r, 0, sizeof(*r));
 }
 
@@ -98,6 +99,7 @@ json_t *task_result_to_json(const struct task_result *r)
     out_text(&o, "job", r->job);
     out_text(&o, "task", r->task);
     out_int(&o, "attempt", r->attempt);
+    out_text(&o, "etag", r->etag);
     if (r->error.cls != ERR_NONE)
         out_put(&o, "error", error_to_json(&r->error));
     out_list(&o, "renditions", r->renditions, r->n_renditions, sizeof(*r->renditions),
@@ -269,6 +271,9 @@ int task_result_from_json(const json_t *j, struct task_result *ret, struct err *
     r.job = in_text(&top, "job", 256, CHARS_TEXT);
     r.task = in_text(&top, "task", NAME_LEN_MAX - 1, CHARS_NAME);
     r.attempt = (unsigned)in_int(&top, "attempt", 1, 1000000);
+    struct in etag = in_field(&top, "etag");
+    if (etag.j)
+        r.etag = in_text_at(&etag, 256, CHARS_TEXT);
     error_read(&top, &r.error);
     renditions_results_read(&top, &r);
     r.frames_in = (uint64_t)in_int(&top, "frames_in", 0, COUNT_LIMIT);

@@ -44,6 +44,7 @@ struct rendition_result {
 struct task_result {
     char *job, *task;
     unsigned attempt;
+    char *etag;       /* of the source that the task names; NULL: the worker is older than this */
     struct err error; /* cls ERR_NONE: done */
 
     struct rendition_result *renditions;

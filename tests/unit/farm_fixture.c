@@ -127,6 +127,8 @@ struct task_result *farm_result(const struct farm *f, const struct task *t)
     r->job = strdup(t->job);
     r->task = strdup(t->id);
     r->attempt = t->attempt;
+    free(r->etag);
+    r->etag = t->etag ? strdup(t->etag) : NULL;
     return r;
 }
 

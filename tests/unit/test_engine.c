@@ -158,6 +158,7 @@ static void a_failed_job_is_revived_with_what_it_had(void **state)
 
     start(&e, state);
     submit(&e);
+    plan(&e);
     assert_int_equal(status(&e).state, JOB_RUNNING);
     assert_int_equal(status(&e).tasks_reused, before);
     finish(&e);

@@ -287,6 +287,106 @@ static void a_done_job_that_is_submitted_twice_stays_done(void **state)
     stop(&e);
 }
 
+/* ---- sources that are replaced ---- */
+
+static void write_file(const struct engine *e, const char *name, const char *text)
+{
+    char path[256], new[300];
+
+    (void)snprintf(path, sizeof(path), "%s/%s", e->farm->dir, name);
+    (void)snprintf(new, sizeof(new), "%s.new", path);
+    FILE *f = fopen(new, "we");
+    assert_non_null(f);
+    assert_true(fputs(text, f) >= 0);
+    assert_int_equal(fclose(f), 0);
+    assert_int_equal(rename(new, path), 0); /* an inode, and so an etag, of its own */
+}
+
+/* Two tasks are done, one is with a worker, when a fourth finds another source. */
+static void fail_half_way(struct engine *e, struct task *ret_old)
+{
+    struct task t;
+
+    submit(e);
+    plan(e);
+    assert_true(work_one(e));
+    step(e);
+    assert_true(work_one(e));
+    step(e);
+    assert_true(take(e, ret_old));
+    assert_true(take(e, &t));
+    fail_task(e, &t, ERR_INPUT, "source in.mov was changed or replaced");
+    task_release(&t);
+    step(e);
+    assert_int_equal(status(e).state, JOB_FAILED);
+    assert_true(exists(e, "video/720p/seg-00001.m4s"));
+}
+
+static void a_requeue_goes_on_where_the_source_is_the_same(void **state)
+{
+    struct engine e = { 0 };
+    struct task old;
+
+    start(&e, state);
+    plans_made = 0;
+    fail_half_way(&e, &old);
+    assert_int_equal(dispatcher_requeue(e.d, "j", -1, NULL, NULL), 0);
+    assert_int_equal(status(&e).state, JOB_QUEUED);
+    encode(&e, &old); /* what comes late counts */
+    task_release(&old);
+    finish(&e);
+    assert_int_equal(plans_made, 1);
+    assert_int_equal(e.encoded, TASKS);
+    stop(&e);
+}
+
+/* `killed`: between the requeue and the look at the source. */
+static void replace_and_requeue(struct engine *e, void **state, int killed)
+{
+    struct task old;
+
+    start(e, state);
+    plans_made = 0;
+    fail_half_way(e, &old);
+    write_file(e, "out/video/720p/seg-00099.m4s", "of a longer one");
+    write_file(e, "out/master.m3u8", "playable early");
+    write_file(e, "in.mov", "the source");
+    assert_int_equal(dispatcher_requeue(e->d, "j", -1, NULL, NULL), 0);
+    if (killed) {
+        stop_dispatcher(e);
+        start(e, state);
+    }
+    while (plans_made < 2 || status(e).state != JOB_RUNNING) {
+        assert_int_equal(dispatcher_step(e->d, 100, NULL), 0);
+        test_clock.ms += 100;
+    }
+    assert_false(exists(e, "video/720p/seg-00001.m4s"));
+    assert_false(exists(e, "video/720p/seg-00099.m4s"));
+    assert_false(exists(e, "master.m3u8"));
+    assert_int_equal(status(e).tasks_done, 0);
+    e->encoded = 0;
+    encode(e, &old); /* the same task's id, of the old source: it doesn't count */
+    task_release(&old);
+    finish(e);
+    assert_int_equal(plans_made, 2);
+    assert_int_equal(e->encoded, TASKS + 1);
+    stop(e);
+}
+
+static void a_requeue_after_the_source_was_replaced_makes_all_anew(void **state)
+{
+    struct engine e = { 0 };
+
+    replace_and_requeue(&e, state, 0);
+}
+
+static void also_where_the_dispatcher_is_killed_before_it_looked(void **state)
+{
+    struct engine e = { 0 };
+
+    replace_and_requeue(&e, state, 1);
+}
+
 static void a_deleted_job_leaves_nothing(void **state)
 {
     for (int package = 0; package < 2; package++) {
@@ -617,6 +717,9 @@ int main(void)
         T(what_was_marked_but_not_sent_is_released_again),
         T(parts_of_a_job_are_made_again),
         T(a_done_job_that_is_submitted_twice_stays_done),
+        T(a_requeue_goes_on_where_the_source_is_the_same),
+        T(a_requeue_after_the_source_was_replaced_makes_all_anew),
+        T(also_where_the_dispatcher_is_killed_before_it_looked),
         T(a_deleted_job_leaves_nothing),
         T(segments_of_a_failed_job_are_kept_for_a_while),
         T(an_end_is_told_until_it_was_heard),
