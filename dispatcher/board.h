@@ -45,6 +45,15 @@ struct board_job {
     uint8_t rendition_group[16]; /* task group, 255: audio */
 };
 
+enum { BOARD_TIMES = 15 };
+#define BOARD_TIMES_FROM_S 62.5e-6
+
+struct board_times { /* how long something took, each time */
+    uint64_t n;
+    double sum_s;
+    uint64_t below[BOARD_TIMES]; /* cumulative, upper bounds BOARD_TIMES_FROM_S · 2^i */
+};
+
 struct board_totals { /* for metrics */
     size_t jobs[JOB_STATE_MAX], tasks[TASK_STATE_MAX];
     double backlog_s; /* corrected core-seconds of tasks not done, of live jobs */
@@ -56,11 +65,8 @@ struct board_totals { /* for metrics */
         double cpu_s;
         uint64_t frames;
     } encoders[16];
-    struct { /* database commits */
-        uint64_t n;
-        double sum_s;
-        uint64_t below[12]; /* cumulative, upper bounds 0.5 ms · 2^i */
-    } commits;
+    struct board_times commits;  /* of the database */
+    struct board_times choosing; /* which tasks go next, whenever some went */
 };
 
 int board_new(struct board **ret, struct err *err);

@@ -48,15 +48,14 @@ int engine_begin(struct dispatcher *d, struct err *err)
     return r;
 }
 
-static void count_commit(struct dispatcher *d, int64_t took_ns)
+void engine_took(struct board_times *t, int64_t took_ns)
 {
-    double s = (double)took_ns / (double)NS_PER_S, bound = 0.0005;
+    double s = (double)took_ns / (double)NS_PER_S, bound = BOARD_TIMES_FROM_S;
 
-    d->totals.commits.n++;
-    d->totals.commits.sum_s += s;
-    for (size_t i = 0; i < sizeof(d->totals.commits.below) / sizeof(d->totals.commits.below[0]);
-         i++, bound *= 2)
-        d->totals.commits.below[i] += s <= bound;
+    t->n++;
+    t->sum_s += s;
+    for (size_t i = 0; i < BOARD_TIMES; i++, bound *= 2)
+        t->below[i] += s <= bound;
 }
 
 static int commit(struct dispatcher *d, struct err *err)
@@ -69,7 +68,7 @@ static int commit(struct dispatcher *d, struct err *err)
     fault_point("commit-after");
     if (r == 0)
         d->in_txn = 0;
-    count_commit(d, clock_system.mono_ns(&clock_system) - began);
+    engine_took(&d->totals.commits, clock_system.mono_ns(&clock_system) - began);
     return r;
 }
 

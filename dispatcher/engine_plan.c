@@ -14,6 +14,7 @@
 #include "../common/base/log.h"
 #include "../common/base/range.h"
 #include "../common/child/child.h"
+#include "../common/store/blocks.h"
 #include "../common/store/store.h"
 #include "../common/wire/task.h"
 #include "job.h"
@@ -23,6 +24,7 @@ enum {
     PLAN_STALL_MS = 60 * 1000,
     PLAN_DEADLINE_MS = 10 * 60 * 1000,
     PLAN_TRIES_MAX = 2, /* where the failure may pass; most don't when planning */
+    PEEK_BYTES = 4096,  /* less than a demuxer reads at once: a look at a box */
     INSERT_MAX = 64,    /* tasks in one transaction */
     HELD_MS = 1000,     /* a job whose output is being swept */
 };
@@ -50,8 +52,8 @@ struct planner {
     char *request;
     struct child_limits limits;
 
-    struct store *store; /* of the thread */
-    char *key;
+    struct blocks *blocks; /* of the thread: the child reads headers more than once */
+    struct block_reader *reader;
 
     pthread_mutex_t lock; /* guards child and stopping */
     struct child *child;
@@ -66,6 +68,12 @@ struct planner {
     size_t n_tasks;
 };
 
+static void close_source(struct planner *p)
+{
+    block_reader_close(take_ptr(p->reader));
+    blocks_free(take_ptr(p->blocks));
+}
+
 static void planner_free(struct planner *p)
 {
     if (!p)
@@ -76,12 +84,11 @@ static void planner_free(struct planner *p)
         free(p->tasks[i].encoder);
     }
     free(p->tasks);
-    store_free(p->store);
+    close_source(p);
     free(p->job);
     free(p->source);
     free(p->output);
     free(p->request);
-    free(p->key);
     free(p->etag);
     free(p->text);
     free(p->facts);
@@ -95,22 +102,18 @@ static int read_source(void *arg, uint64_t off, void *buf, size_t len, size_t *r
                        struct err *err)
 {
     struct planner *p = arg;
-    int r = p->store->ops->get_range(p->store, p->key, p->etag, off, buf, len, ret_n, err);
 
-    if (r == -ENOENT && err)
-        err->cls = ERR_INPUT; /* a source that goes away is the upload's fault */
-    return r;
+    if (len <= PEEK_BYTES)
+        return block_reader_peek(p->reader, off, buf, len, ret_n, err);
+    return block_reader_read(p->reader, off, buf, len, ret_n, err);
 }
 
 /* Keyframes, a few KiB each: what counts is how long the store takes to answer. */
 static int read_many(void *arg, struct read_range *v, size_t n, struct err *err)
 {
     struct planner *p = arg;
-    int r = store_get_many(p->store, p->key, p->etag, v, n, STORE_AT_ONCE, err);
 
-    if (r == -ENOENT && err)
-        err->cls = ERR_INPUT;
-    return r;
+    return block_reader_read_many(p->reader, v, n, err);
 }
 
 /* Let the dispatcher kill `c`, or (NULL) no longer. -ECANCELED: it has. */
@@ -126,25 +129,23 @@ static int expose(struct planner *p, struct child *c)
 /* The source, at the version that was asked for, or at the one that is there. */
 static int open_source(struct planner *p, uint64_t *ret_size)
 {
-    struct store_stat st;
-    int r = store_open_object(p->stores, p->source, &p->store, &p->key, &p->err);
+    int r = blocks_new(p->stores, 0, &p->blocks, &p->err);
 
     if (r == 0)
-        r = p->store->ops->head(p->store, p->key, &st, &p->err);
-    if (r == -ENOENT)
-        p->err.cls = ERR_INPUT;
+        r = block_reader_open(p->blocks, p->source, NULL, &p->reader, &p->err);
     if (r < 0)
         return r;
-    if (p->etag[0] && strcmp(st.etag, p->etag) != 0 && p->looks) {
+    const char *etag = block_reader_etag(p->reader);
+    if (p->etag[0] && strcmp(etag, p->etag) != 0 && p->looks) {
         p->replaced = 1;
         return 0;
     }
-    if (p->etag[0] && strcmp(st.etag, p->etag) != 0)
+    if (p->etag[0] && strcmp(etag, p->etag) != 0)
         return err_set(&p->err, -ESTALE, ERR_INPUT, "source %.500s was changed or replaced",
                        p->source);
     free(p->etag);
-    p->etag = strdup(st.etag);
-    *ret_size = st.size_bytes;
+    p->etag = strdup(etag);
+    *ret_size = block_reader_size(p->reader);
     return p->etag ? 0 : engine_no_memory(&p->err);
 }
 
@@ -274,6 +275,7 @@ static void *planner_main(void *arg)
     struct planner *p = arg;
 
     p->r = plan_in_child(p);
+    close_source(p);
     if (p->r == 0 && !p->looks)
         p->r = use_plan(p);
     p->item.kind = INBOX_PLANNED;

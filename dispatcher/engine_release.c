@@ -134,10 +134,23 @@ static int release_one(struct dispatcher *d, struct live_job *j, struct live_tas
     return r;
 }
 
+/* As sched_pick(); adds the time that it took. */
+static int pick(struct dispatcher *d, struct live_job **ret_job, size_t *ret_i, int64_t *spent_ns)
+{
+    int64_t began = clock_system.mono_ns(&clock_system);
+    void *job = NULL;
+    int r = sched_pick(d->tasks, &job, ret_i);
+
+    *ret_job = job;
+    *spent_ns += clock_system.mono_ns(&clock_system) - began;
+    return r;
+}
+
 int engine_release(struct dispatcher *d, struct err *err)
 {
+    int64_t spent_ns = 0;
+    struct live_job *j;
     size_t want, n = 0, i;
-    void *job;
     int r = 0;
 
     sched_due(d->tasks, d->clock->wall_ms(d->clock));
@@ -145,11 +158,12 @@ int engine_release(struct dispatcher *d, struct err *err)
     if (sched_ready(d->tasks) == 0 || paused(d))
         return 0;
     want = room(d);
-    while (n < want && n < BATCH_MAX && r == 0 && sched_pick(d->tasks, &job, &i)) {
-        struct live_job *j = job;
+    while (n < want && n < BATCH_MAX && r == 0 && pick(d, &j, &i, &spent_ns)) {
         r = release_one(d, j, &j->tasks[i], err);
         n++;
     }
+    if (n > 0)
+        engine_took(&d->totals.choosing, spent_ns);
     d->release_more = n == BATCH_MAX && n < want;
     return r;
 }

@@ -274,6 +274,7 @@ void engine_attend(struct dispatcher *d, struct live_job *j); /* look at it befo
 void engine_attend_at(struct dispatcher *d, struct live_job *j, int64_t at_ms);
 void engine_changed(struct dispatcher *d, struct live_job *j, const struct live_task *t);
 unsigned engine_slots(struct dispatcher *d);
+void engine_took(struct board_times *t, int64_t took_ns); /* count it, for metrics */
 /* Something is on its way that will change a state: what tests wait for. */
 int engine_busy(const struct dispatcher *d);
 int engine_grow(void *array, size_t *cap, size_t n, size_t size); /* room for one more */

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "../common/base/err.h"
-#include "blocks.h"
+#include "../common/store/blocks.h"
 #include "desk.h"
 #include "pulse.h"
 #include "slot.h"

@@ -148,18 +148,16 @@ static void put_encoders(FILE *f, const struct board_totals *t)
                       t->encoders[i].encoder, t->encoders[i].frames);
 }
 
-static void put_commits(FILE *f, const struct board_totals *t)
+static void put_times(FILE *f, const char *name, const char *help, const struct board_times *t)
 {
-    double bound = 0.0005;
+    double bound = BOARD_TIMES_FROM_S;
 
-    head(f, "gopmill_database_commit_seconds", "histogram", "Commits of the job database.");
-    for (size_t i = 0; i < sizeof(t->commits.below) / sizeof(*t->commits.below); i++, bound *= 2)
-        (void)fprintf(f, "gopmill_database_commit_seconds_bucket{le=\"%g\"} %" PRIu64 "\n", bound,
-                      t->commits.below[i]);
-    (void)fprintf(f, "gopmill_database_commit_seconds_bucket{le=\"+Inf\"} %" PRIu64 "\n",
-                  t->commits.n);
-    (void)fprintf(f, "gopmill_database_commit_seconds_sum %.6f\n", t->commits.sum_s);
-    (void)fprintf(f, "gopmill_database_commit_seconds_count %" PRIu64 "\n", t->commits.n);
+    head(f, name, "histogram", help);
+    for (size_t i = 0; i < BOARD_TIMES; i++, bound *= 2)
+        (void)fprintf(f, "%s_bucket{le=\"%g\"} %" PRIu64 "\n", name, bound, t->below[i]);
+    (void)fprintf(f, "%s_bucket{le=\"+Inf\"} %" PRIu64 "\n", name, t->n);
+    (void)fprintf(f, "%s_sum %.6f\n", name, t->sum_s);
+    (void)fprintf(f, "%s_count %" PRIu64 "\n", name, t->n);
 }
 
 static void put_totals(FILE *f, struct board *b, int64_t now_ms)
@@ -187,7 +185,9 @@ static void put_totals(FILE *f, struct board *b, int64_t now_ms)
     one(f, "gopmill_package_bytes_total", "counter", "Bytes of segments that tasks made.",
         (double)t.bytes_made);
     put_encoders(f, &t);
-    put_commits(f, &t);
+    put_times(f, "gopmill_database_commit_seconds", "Commits of the job database.", &t.commits);
+    put_times(f, "gopmill_release_choosing_seconds",
+              "Choosing the tasks that are released, a batch of up to 64.", &t.choosing);
 }
 
 static void put_queue(FILE *f, struct queue *q)

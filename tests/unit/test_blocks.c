@@ -20,8 +20,9 @@
 #include <cmocka.h>
 
 #include "common/base/err.h"
+#include "common/base/range.h"
+#include "common/store/blocks.h"
 #include "common/store/store.h"
-#include "worker/blocks.h"
 
 enum { SIZE = 5 * BLOCK_SIZE + 1234 };
 
@@ -210,10 +211,12 @@ static void a_cache_may_go_while_it_reads_ahead(void **state)
     }
 }
 
-/* ---- a source over a network: its first block comes at once, the others
+/* ---- a source over a network: its first blocks come at once, the others
  * when the test says so ---- */
 
+enum { AT_ONCE = 3 };
 static atomic_uint gets_at_once, heads;
+static atomic_ullong bytes_got;
 static sem_t get_go_on;
 
 static int far_head(struct store *s, const char *key, struct store_stat *ret, struct err *err)
@@ -229,7 +232,7 @@ static int far_get(struct store *s, const char *key, const char *etag, uint64_t 
 {
     (void)s, (void)key, (void)err;
     assert_string_equal(etag, "e1");
-    if (off > 0) {
+    if (off >= (uint64_t)AT_ONCE * BLOCK_SIZE) {
         atomic_fetch_add(&gets_at_once, 1);
         (void)sem_wait(&get_go_on);
         atomic_fetch_sub(&gets_at_once, 1);
@@ -237,6 +240,7 @@ static int far_get(struct store *s, const char *key, const char *etag, uint64_t 
     for (size_t i = 0; i < len; i++)
         ((unsigned char *)buf)[i] = byte_at(off + i);
     *ret_n = len;
+    atomic_fetch_add(&bytes_got, len);
     return 0;
 }
 
@@ -273,10 +277,12 @@ static void blocks_over_a_network_are_fetched_ahead_in_parallel(void **state)
     assert_int_equal(sem_init(&get_go_on, 0, 0), 0);
     assert_int_equal(blocks_new(&env, 0, &b, NULL), 0);
     assert_int_equal(block_reader_open(b, "s3://bucket/key", "e1", &r, NULL), 0);
-    assert_int_equal(block_reader_read(r, BLOCK_SIZE - 1, &c, 1, &n, NULL), 0);
-    while (atomic_load(&gets_at_once) < 4)
+    for (uint64_t i = 1; i <= AT_ONCE; i++) { /* as many ahead as were read */
+        assert_int_equal(block_reader_read(r, i * BLOCK_SIZE - 1, &c, 1, &n, NULL), 0);
+        assert_int_equal(c, byte_at(i * BLOCK_SIZE - 1));
+    }
+    while (atomic_load(&gets_at_once) < 3)
         (void)sched_yield();
-    assert_int_equal(c, byte_at(BLOCK_SIZE - 1));
     assert_int_equal(block_reader_open(b, "s3://bucket/key", "e1", &again, NULL), 0);
     assert_int_equal(atomic_load(&heads), 1); /* known by its etag */
     for (int i = 0; i < 10; i++)
@@ -287,6 +293,83 @@ static void blocks_over_a_network_are_fetched_ahead_in_parallel(void **state)
     }
     block_reader_close(r);
     block_reader_close(again);
+    blocks_free(b);
+}
+
+static struct block_reader *far_reader(struct store_env *env, struct blocks **ret)
+{
+    struct block_reader *r;
+
+    env->open_object = far_open;
+    atomic_store(&bytes_got, 0);
+    assert_int_equal(blocks_new(env, 0, ret, NULL), 0);
+    assert_int_equal(block_reader_open(*ret, "s3://bucket/key", "", &r, NULL), 0);
+    assert_string_equal(block_reader_etag(r), "e1");
+    return r;
+}
+
+static void expect_bytes(int (*read)(struct block_reader *, uint64_t, void *, size_t, size_t *,
+                                     struct err *),
+                         struct block_reader *r, uint64_t off)
+{
+    unsigned char c[16];
+    size_t n;
+
+    assert_int_equal(read(r, off, c, sizeof(c), &n, NULL), 0);
+    assert_int_equal(n, sizeof(c));
+    for (size_t i = 0; i < n; i++)
+        assert_int_equal(c[i], byte_at(off + i));
+}
+
+static void a_look_far_away_fetches_only_what_it_looks_at(void **state)
+{
+    struct store_env env = { 0 };
+    struct blocks *b;
+    struct block_reader *r = far_reader(&env, &b);
+
+    (void)state;
+    assert_int_equal(sem_init(&get_go_on, 0, 100), 0);
+    expect_bytes(block_reader_peek, r, 0);
+    expect_bytes(block_reader_peek, r, UINT64_C(2) * BLOCK_SIZE - 3);
+    expect_bytes(block_reader_peek, r, UINT64_C(4) * BLOCK_SIZE + 100);
+    assert_int_equal(atomic_load(&bytes_got), 3 * 16);
+    block_reader_close(r);
+    blocks_free(b);
+}
+
+static void a_look_near_what_was_read_is_reading_on(void **state)
+{
+    struct store_env env = { 0 };
+    struct blocks *b;
+    struct block_reader *r = far_reader(&env, &b);
+
+    (void)state;
+    assert_int_equal(sem_init(&get_go_on, 0, 100), 0);
+    expect_bytes(block_reader_read, r, 0);
+    for (uint64_t off = 20; off < SIZE - 16; off += 300000)
+        expect_bytes(block_reader_peek, r, off);
+    assert_int_equal(atomic_load(&bytes_got), SIZE);
+    block_reader_close(r);
+    blocks_free(b);
+}
+
+static void many_small_ranges_go_past_the_cache(void **state)
+{
+    struct store_env env = { 0 };
+    struct blocks *b;
+    struct block_reader *r = far_reader(&env, &b);
+    unsigned char buf[3][16];
+    struct read_range v[3];
+
+    (void)state;
+    assert_int_equal(sem_init(&get_go_on, 0, 100), 0);
+    for (size_t i = 0; i < 3; i++)
+        v[i] = (struct read_range){ .off = (2 - i) * BLOCK_SIZE, .len = 16, .buf = buf[i] };
+    assert_int_equal(block_reader_read_many(r, v, 3, NULL), 0);
+    for (size_t i = 0; i < 3; i++)
+        assert_int_equal(buf[i][0], byte_at(v[i].off));
+    assert_int_equal(atomic_load(&bytes_got), 3 * 16);
+    block_reader_close(r);
     blocks_free(b);
 }
 
@@ -301,6 +384,9 @@ int main(void)
         T(many_slots_share_a_small_cache),
         T(a_cache_may_go_while_it_reads_ahead),
         T(blocks_over_a_network_are_fetched_ahead_in_parallel),
+        T(a_look_far_away_fetches_only_what_it_looks_at),
+        T(a_look_near_what_was_read_is_reading_on),
+        T(many_small_ranges_go_past_the_cache),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -687,7 +687,8 @@ static void the_board_shows_jobs_and_measured_costs(void **state)
     board_totals(e.board, test_clock.ms, &totals);
     assert_int_equal(totals.results, TASKS);
     assert_true(totals.encoders[0].cpu_s > 0);
-    assert_true(totals.commits.n > 0 && totals.commits.below[11] <= totals.commits.n);
+    assert_true(totals.commits.n > 0 && totals.commits.below[BOARD_TIMES - 1] <= totals.commits.n);
+    assert_true(totals.choosing.n > 0 && totals.choosing.n <= totals.commits.n);
     assert_true(totals.backlog_s < 1e-6);
     double ratio = e.d->encoders[1].ratio;
     assert_true(ratio != 1);

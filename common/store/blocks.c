@@ -5,9 +5,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../common/base/cleanup.h"
-#include "../common/base/err.h"
-#include "../common/store/store.h"
+#include "../base/cleanup.h"
+#include "../base/err.h"
+#include "../base/range.h"
+#include "store.h"
 
 enum {
     DEFAULT_LIMIT = 64 << 20,
@@ -17,6 +18,7 @@ enum {
     AHEAD_MAX = 256, /* requests waiting for the helper threads; more are dropped */
     HELPERS_MAX = 8, /* over a network; of a folder's blocks one fetches */
     CURSORS = 4,     /* places at which a reader goes forward */
+    NEAR = 2,        /* blocks: to this distance reading on is quicker than asking anew */
 };
 
 /* One source, named by URL and etag. It lives while a reader, a block or a
@@ -69,10 +71,16 @@ struct blocks {
     int stopping;
 };
 
+/* A place at which a reader goes forward. */
+struct cursor {
+    uint64_t next; /* block that is wanted next */
+    uint64_t run;  /* blocks read one after the other */
+};
+
 struct block_reader {
     struct blocks *blocks;
     struct source *source;
-    uint64_t next[CURSORS]; /* block that is wanted next at each place; last used first */
+    struct cursor cursors[CURSORS]; /* last used first */
 };
 
 static int no_memory(struct err *err)
@@ -308,21 +316,28 @@ static uint64_t ahead_of(const struct blocks *b, const struct source *s)
 }
 
 /* Note that block `index` is read; ask for those after it where a place of
- * this reader moved on to it. */
+ * this reader moved on to it: as many as were read there, since most headers
+ * are a few blocks and followed by what nobody wants. */
 static void note_place(struct block_reader *r, uint64_t index)
 {
     struct blocks *b = r->blocks;
+    struct cursor c = { .next = index + 1, .run = 1 };
     size_t i = 0;
 
-    while (i < CURSORS && r->next[i] != index && r->next[i] != index + 1)
+    while (i < CURSORS && r->cursors[i].next != index && r->cursors[i].next != index + 1)
         i++;
-    if (i < CURSORS && r->next[i] == index)
-        for (uint64_t k = 1, n = ahead_of(b, r->source); k <= n; k++)
+    if (i < CURSORS && r->cursors[i].next == index) {
+        uint64_t most = ahead_of(b, r->source);
+        c.run = r->cursors[i].run + 1;
+        for (uint64_t k = 1; k <= (c.run < most ? c.run : most); k++)
             ask_ahead(b, r->source, index + k);
+    } else if (i < CURSORS) {
+        c.run = r->cursors[i].run; /* still in the same block */
+    }
     if (i == CURSORS)
         i--; /* a new place: it takes that of the one not used for longest */
-    memmove(r->next + 1, r->next, i * sizeof(*r->next));
-    r->next[0] = index + 1;
+    memmove(r->cursors + 1, r->cursors, i * sizeof(*r->cursors));
+    r->cursors[0] = c;
 }
 
 static void *read_ahead(void *arg)
@@ -474,6 +489,11 @@ uint64_t block_reader_size(const struct block_reader *r)
     return r->source->size_bytes;
 }
 
+const char *block_reader_etag(const struct block_reader *r)
+{
+    return r->source->etag;
+}
+
 /* What is wanted of one block, at most. */
 static int read_one(struct block_reader *r, uint64_t off, void *buf, size_t len, size_t *ret_n,
                     struct err *err)
@@ -518,4 +538,36 @@ int block_reader_read(struct block_reader *r, uint64_t off, void *buf, size_t le
     }
     *ret_n = done;
     return 0;
+}
+
+/* Whether reading block `index` is reading on, or again. */
+static int is_near(struct block_reader *r, uint64_t index)
+{
+    int near = !r->source->net;
+
+    (void)pthread_mutex_lock(&r->blocks->lock);
+    for (size_t i = 0; i < CURSORS; i++)
+        near |= r->cursors[i].run > 0 && index - r->cursors[i].next + 1 <= NEAR;
+    near |= block_find(r->blocks, r->source, index) != NULL;
+    (void)pthread_mutex_unlock(&r->blocks->lock);
+    return near;
+}
+
+int block_reader_peek(struct block_reader *r, uint64_t off, void *buf, size_t len, size_t *ret_n,
+                      struct err *err)
+{
+    struct source *s = r->source;
+
+    if (off >= s->size_bytes || is_near(r, off / BLOCK_SIZE))
+        return block_reader_read(r, off, buf, len, ret_n, err);
+    int ret = s->store->ops->get_range(s->store, s->key, s->etag, off, buf, len, ret_n, err);
+    return ret < 0 ? source_error(ret, s->url, err) : 0;
+}
+
+int block_reader_read_many(struct block_reader *r, struct read_range *v, size_t n, struct err *err)
+{
+    struct source *s = r->source;
+    int ret = store_get_many(s->store, s->key, s->etag, v, n, STORE_AT_ONCE, err);
+
+    return ret < 0 ? source_error(ret, s->url, err) : 0;
 }
