@@ -117,6 +117,17 @@ static void unwrap_packet(const AVStream *st, AVPacket *pkt, int64_t *last)
         *last = pkt->pts;
 }
 
+/* Where the packet's bytes are at hand, whether decoding may begin at it is
+ * known at once, and needs no second look. */
+static void look(struct index_packet *p, const AVStream *st, const AVPacket *pkt)
+{
+    if (!(p->flags & PACKET_KEY) || st->codecpar->codec_id != AV_CODEC_ID_H264)
+        return;
+    p->flags |= PACKET_SEEN;
+    if (!keyframe_is_safe(st->codecpar, pkt->data, (size_t)pkt->size))
+        p->flags |= PACKET_UNSAFE;
+}
+
 int index_scan(struct media_source *s, int video, int audio, struct media_index *idx,
                struct index_audio *ret_audio, struct err *err)
 {
@@ -142,6 +153,8 @@ int index_scan(struct media_source *s, int video, int audio, struct media_index 
             r = idx->n < PACKETS_MAX ? add_packet(idx, &room, pkt) : -E2BIG;
             if (r == 0 && second)
                 idx->packets[idx->n - 1].flags |= PACKET_SECOND | PACKET_HIDDEN;
+            if (r == 0 && !media_is_mov(s))
+                look(&idx->packets[idx->n - 1], s->fmt->streams[video], pkt);
         }
         av_packet_unref(pkt);
     }

@@ -19,6 +19,7 @@ enum packet_flags {
                         * earlier (a non-IDR H.264 picture, say) */
     PACKET_SECOND = 8, /* the second field of the packet before; hidden, too: it has no time of
                         * its own, but the picture isn't whole without it */
+    PACKET_SEEN = 16,  /* keyframe that was looked at: safe unless it is marked as unsafe */
 };
 
 struct index_packet {

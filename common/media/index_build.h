@@ -5,6 +5,8 @@
 #include "../wire/media_info.h"
 #include "index.h"
 
+#include <libavcodec/codec_par.h>
+
 struct err;
 struct media_source;
 
@@ -15,6 +17,9 @@ struct index_audio {
 /* Read every packet of both streams (-1: none) to the end. */
 int index_scan(struct media_source *s, int video, int audio, struct media_index *idx,
                struct index_audio *ret_audio, struct err *err);
+
+/* Whether a decoder may begin at this H.264 keyframe (keyframe.c). */
+int keyframe_is_safe(const AVCodecParameters *par, const uint8_t *p, size_t n);
 
 /* Fill rate, vfr, start, end, frames and bit_rate from the index.
  * *ret_doubles: frames that have the time of another and can't be shown. */

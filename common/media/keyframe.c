@@ -9,6 +9,7 @@
 #include "../base/err.h"
 #include "../base/range.h"
 #include "../child/inside.h"
+#include "index_build.h"
 #include "open.h"
 #include "probe.h"
 
@@ -62,6 +63,11 @@ static int first_slice(const AVCodecParameters *par, const uint8_t *p, size_t n)
     return first_slice_annexb(p, n);
 }
 
+int keyframe_is_safe(const AVCodecParameters *par, const uint8_t *p, size_t n)
+{
+    return first_slice(par, p, n) == NAL_SLICE_IDR;
+}
+
 /* Reads through the demuxer, which alone knows how a packet lies in a file
  * that isn't MP4. */
 static int look_at(struct media_source *s, const struct media_info *info,
@@ -79,7 +85,7 @@ static int look_at(struct media_source *s, const struct media_info *info,
         int found = pkt->stream_index == st->index && pkt->pos == want->pos &&
                     (pkt->pts == want->pts || pkt->pts == AV_NOPTS_VALUE);
         if (found)
-            *ret_idr = first_slice(st->codecpar, pkt->data, (size_t)pkt->size) == NAL_SLICE_IDR;
+            *ret_idr = keyframe_is_safe(st->codecpar, pkt->data, (size_t)pkt->size);
         av_packet_unref(pkt);
         if (found)
             return 0;
@@ -97,7 +103,7 @@ static int look_in_file(struct inside *in, const AVCodecParameters *par,
         return err_set(err, -ENOMEM, ERR_RESOURCE, "out of memory for a keyframe");
     int r = inside_read(in, (uint64_t)p->pos, buf, want, &n, err);
     if (r == 0)
-        *ret_idr = first_slice(par, buf, n) == NAL_SLICE_IDR;
+        *ret_idr = keyframe_is_safe(par, buf, n);
     return r;
 }
 
@@ -161,14 +167,19 @@ static int look_by_demuxer(struct check *c, const size_t *which, size_t n, struc
     return r < 0 ? r : 0;
 }
 
-/* Of those that aren't known to be unsafe, the ones whose place in the file is known, or isn't. */
+static int is_known(const struct index_packet *p)
+{
+    return (p->flags & (PACKET_SEEN | PACKET_UNSAFE)) != 0;
+}
+
+/* Of those that nothing is known of, the ones whose place in the file is known, or isn't. */
 static size_t choose(const struct check *c, const size_t *which, size_t n, int known, size_t *ret)
 {
     size_t k = 0;
 
     for (size_t i = 0; i < n; i++) {
         const struct index_packet *p = &c->idx->packets[which[i]];
-        if (!(p->flags & PACKET_UNSAFE) && (media_is_mov(c->s) && p->pos >= 0) == known)
+        if (!is_known(p) && (media_is_mov(c->s) && p->pos >= 0) == known)
             ret[k++] = which[i];
     }
     return k;
@@ -193,8 +204,11 @@ int media_index_check(struct inside *in, const struct media_info *info, struct m
                       const size_t *which, size_t n, struct err *err)
 {
     struct media_source s;
+    size_t known = 0;
 
-    if (strcmp(info->video.codec, "h264") != 0)
+    while (known < n && is_known(&idx->packets[which[known]]))
+        known++;
+    if (known == n || strcmp(info->video.codec, "h264") != 0)
         return 0;
     int r = media_open(in, 0, &s, err);
     if (r < 0)

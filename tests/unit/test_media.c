@@ -452,7 +452,8 @@ static void only_idr_pictures_of_h264_are_safe(void **state)
             probe(&p, &spec);
             size_t keys = count_flag(&p.idx, PACKET_KEY);
             assert_true(keys >= 4);
-            assert_int_equal(mark(&p), open ? keys - 1 : 0);
+            /* Of MP4 no payload was read before; a scan has seen them all. */
+            assert_int_equal(mark(&p), open && f == 0 ? keys - 1 : 0);
             assert_int_equal(count_flag(&p.idx, PACKET_UNSAFE), open ? keys - 1 : 0);
             assert_false(p.idx.packets[0].flags & PACKET_UNSAFE);
             assert_int_equal(mark(&p), 0); /* marked ones aren't looked at again */
