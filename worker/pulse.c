@@ -39,6 +39,7 @@ struct pulse {
     char *heartbeat_key, *drain_key; /* owned */
     int64_t started_ms;
     int64_t told_ns, looked_ns;
+    int connected; /* when last looked at, for so many times */
     uint64_t reconnects;
     int is_short;
 };
@@ -101,24 +102,24 @@ static void tell(struct pulse *p, int gone)
     heartbeat_release(&h);
 }
 
-/* Heartbeats that were due while the connection was away are lost. */
-static int reconnected(struct pulse *p)
+/* Heartbeats that were due while the connection was away, or wasn't there yet, are lost. */
+static int just_connected(struct pulse *p)
 {
     struct queue *q = p->cfg.shared->cfg.queue;
     struct queue_state st = { 0 };
 
     q->ops->state(q, &st);
-    if (!st.connected || st.reconnects == p->reconnects)
-        return 0;
+    int is_new = st.connected && (!p->connected || st.reconnects != p->reconnects);
+    p->connected = st.connected;
     p->reconnects = st.reconnects;
-    return 1;
+    return is_new;
 }
 
 static void tell_if_due(struct pulse *p)
 {
     int64_t since_ms = (now_ns() - p->told_ns) / NS_PER_MS;
 
-    if (reconnected(p) || since_ms >= HEARTBEAT_MS ||
+    if (just_connected(p) || since_ms >= HEARTBEAT_MS ||
         (since_ms >= NEWS_GAP_MS && desk_news(p->cfg.shared->desk)))
         tell(p, 0);
 }
@@ -202,7 +203,7 @@ static void *pulse_main(void *arg)
     struct pulse *p = arg;
     struct queue *q = p->cfg.shared->cfg.queue;
 
-    tell(p, 0);
+    tell_if_due(p);
     while (!atomic_load(&p->stopping)) {
         struct queue_msg m;
         int r = q->ops->consume(q, QUEUE_EVENTS, LISTEN_MS, &m, NULL);

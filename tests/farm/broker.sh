@@ -3,6 +3,7 @@
 # shellcheck source-path=SCRIPTDIR
 . "$(dirname "$0")/lib.sh"
 
+own_servers rabbitmq
 farm_up
 clip_make long.mp4 480x270 16 || bail "no clip"
 proxy_start broker "$RMQ_HOSTS" --raw || bail "no proxy"

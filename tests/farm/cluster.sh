@@ -3,7 +3,7 @@
 # shellcheck source-path=SCRIPTDIR
 . "$(dirname "$0")/lib.sh"
 
-own_servers
+own_servers rabbitmq
 farm_up --nodes 3
 clip_make long.mp4 480x270 16 || bail "no clip"
 fact "the undisturbed package" eval 'reference long.mp4 slow.yaml >/dev/null'

@@ -10,6 +10,7 @@ echo "# GOPMILL_TEST_SEED=$seed"
 RANDOM=$seed
 random_below() { echo "0.$(printf '%03d' $((RANDOM * $1 / 32768)))"; } # MS (< 1000): as seconds
 
+own_servers
 farm_up
 clip_make long.mp4 480x270 16 || bail "no clip"
 fact "the undisturbed package" eval 'reference long.mp4 slow.yaml >/dev/null'

@@ -4,7 +4,8 @@
 # shellcheck source-path=SCRIPTDIR
 # shellcheck disable=SC2034 # variables are for those who source this
 #
-#   own_servers                   has farm_up start servers for this script alone
+#   own_servers [SERVER...]       has farm_up start rabbitmq, rgw (default: both) for this script alone:
+#                                 whoever disturbs them
 #   farm_up                       broker and S3: a vhost and a bucket of this test's own
 #   dispatcher_start [ARG...]     waits until it is ready; its log is $farm/log/dispatcher
 #   worker_start NAME [ARG...]    one slot unless ARG says otherwise
@@ -15,7 +16,8 @@
 #   encoded_at_most ID NUMBER     of its tasks, those that were encoded twice counted twice
 #   nothing_left                  no message and no row too many
 #
-# The servers are those of the whole suite where `meson test` called, else this script's own.
+# The servers are those of the whole suite where `meson test` called, else this script's own. Several
+# scripts use them at the same time: each has a vhost and a bucket of its own.
 # Everything is gone at the end, also after kill -9 (private.sh).
 . "$(dirname "${BASH_SOURCE[0]}")/../media/tap.sh"
 . "$(dirname "${BASH_SOURCE[0]}")/private.sh"
@@ -25,19 +27,18 @@ cd "$scratch" || exit 1
 test_name=$(basename "$0" .sh)
 farm=$scratch/farm
 private_make "$farm" $$
+own=$scratch/servers
 case $(tr '\0' ' ' <"/proc/$PPID/cmdline") in
 *meson*) servers=/tmp/gopmill-farm.$(id -u).$PPID servers_owner=$PPID ;;
-*) servers=$scratch/servers servers_owner=$$ ;;
+*) servers=$own servers_owner=$$ ;;
 esac
+declare -A server_dir=([rabbitmq]=$servers.rabbitmq [rgw]=$servers.rgw)
 vhost='' bucket=$test_name-$$
 
 farm_leave() {
     [ -z "$vhost" ] || rabbitmq_do api DELETE "vhosts/$vhost" >/dev/null 2>&1
     if [ "${facts_failed-0}" -gt 0 ]; then show_logs; fi
-    private_end "$farm"
-    if [ "$servers_owner" = $$ ]; then
-        for folder in rabbitmq rgw shared; do private_end "$servers.$folder"; done
-    fi
+    for folder in "$farm" "$own".*; do private_end "$folder"; done
     rm -rf "$scratch"
 }
 trap farm_leave EXIT
@@ -57,25 +58,47 @@ show_logs() {
 rabbitmq_do() { # COMMAND ARG...
     local command=$1
     shift
-    "$private_here/rabbitmq" "$command" "$servers.rabbitmq" "$@"
+    "$private_here/rabbitmq" "$command" "${server_dir[rabbitmq]}" "$@"
 }
 
 rgw_do() { # COMMAND ARG...
     local command=$1
     shift
-    "$private_here/rgw" "$command" "$servers.rgw" "$@"
+    "$private_here/rgw" "$command" "${server_dir[rgw]}" "$@"
 }
 
 # Before farm_up: servers for this script alone.
-own_servers() {
-    servers=$scratch/servers servers_owner=$$
+own_servers() { # [SERVER...]
+    local server
+    [ $# -gt 0 ] || set -- rabbitmq rgw
+    for server in "$@"; do server_dir[$server]=$own.$server; done
+}
+
+# With a lock of that name held, which is everybody's whose `shared` is the same.
+alone() { # NAME COMMAND...
+    local name=$1
+    shift
+    (
+        flock 8
+        "$@" 8>&- # what is started in there doesn't hold it
+    ) 8>"$shared/$name.lock"
+}
+
+# Whoever comes first starts it, for all.
+server_start() { # SERVER [START-OPTION...]: prints its variables
+    local server=$1 owner=$servers_owner
+    shift
+    case ${server_dir[$server]} in
+    "$own".*) "${server}_do" start --owner $$ "$@" ;;
+    *) alone "$server" "${server}_do" start --owner "$owner" "$@" ;;
+    esac
 }
 
 farm_up() { # [RABBITMQ-START-OPTION...]
     shared=$servers.shared # clips, packages to compare with: made once
     private_make "$shared" "$servers_owner"
-    (rabbitmq_do start --owner "$servers_owner" "$@" >"$scratch/rabbitmq.env") &
-    rgw_do start --owner "$servers_owner" >"$scratch/rgw.env" || bail "no S3 server"
+    server_start rabbitmq "$@" >"$scratch/rabbitmq.env" &
+    server_start rgw >"$scratch/rgw.env" || bail "no S3 server"
     wait $! || bail "no RabbitMQ"
     # shellcheck disable=SC1091 # written above
     . "$scratch/rabbitmq.env"
@@ -280,10 +303,13 @@ digests() { # DIR
 reference() { # CLIP LADDER
     local dir
     dir=$shared/$1-$(basename "$2" .yaml)-$chunks
-    [ -e "$dir/job.json" ] ||
-        "$GOPMILL" run "$shared/$1" --ladder "$2" --chunks "$chunks" --slots 2 --output "$dir" >"$shared/log/run" 2>&1 ||
-        { cat "$shared/log/run" >&2 && return 1; }
+    alone "$(basename "$dir")" reference_make "$dir" "$shared/$1" "$2" || return 1
     echo "$dir"
+}
+reference_make() { # DIR CLIP LADDER
+    [ ! -e "$1/job.json" ] || return 0
+    "$GOPMILL" run "$2" --ladder "$3" --chunks "$chunks" --slots 2 --output "$1" >"$scratch/run" 2>&1 ||
+        { cat "$scratch/run" >&2 && return 1; }
 }
 
 fetch() { # ID: its package, into package-ID
@@ -317,13 +343,15 @@ encoded_at_most() { # ID NUMBER
 
 # WxH and seconds: moving, noisy pictures with sound.
 clip_make() { # NAME SIZE SECONDS
+    alone "$1" clip_draw "$@" && s3_put "$shared/$1" "$bucket/$1"
+}
+clip_draw() { # NAME SIZE SECONDS
     [ -e "$shared/$1" ] || {
         ffmpeg -nostdin -v error -y -f lavfi -i "testsrc2=size=$2:rate=25" \
             -f lavfi -i "sine=frequency=440:sample_rate=48000" -t "$3" -vf "noise=alls=8:allf=t,format=yuv420p" \
             -c:v libx264 -preset ultrafast -crf 23 -g 25 -c:a aac -b:a 96k -movflags +faststart -f mp4 \
             "$shared/$1.part" && mv "$shared/$1.part" "$shared/$1"
     }
-    s3_put "$shared/$1" "$bucket/$1"
 }
 
 # quick.yaml: a task is a fraction of a second; slow.yaml: about a second.

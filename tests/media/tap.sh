@@ -15,14 +15,20 @@ scratch=$(mktemp -d "${TMPDIR:-/tmp}/gopmill-test.XXXXXX")
 trap 'rm -rf "$scratch"' EXIT
 trap 'exit 1' INT TERM HUP
 
+# What took a second or more says so.
+took() { # SINCE (µs)
+    local ms=$(((${EPOCHREALTIME/./} - $1) / 1000))
+    [ $ms -lt 1000 ] || printf ' (%d.%d s)' $((ms / 1000)) $((ms % 1000 / 100))
+}
+
 fact() {
-    local name=$1 out
+    local name=$1 out since=${EPOCHREALTIME/./}
     shift
     facts=$((facts + 1))
     if out=$("$@" 2>&1); then
-        echo "ok $facts - $name"
+        echo "ok $facts - $name$(took "$since")"
     else
-        echo "not ok $facts - $name"
+        echo "not ok $facts - $name$(took "$since")"
         printf '%s\n' "$out" | head -n 40 | sed 's/^/#   /'
         facts_failed=$((facts_failed + 1))
     fi

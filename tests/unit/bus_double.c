@@ -11,7 +11,7 @@ struct handle {
     struct queue queue;
     struct bus *bus;
     struct queue *ears;            /* its events */
-    int stopped, closed;           /* guarded by bus->lock, like what follows */
+    int stopped, closed, away;     /* guarded by bus->lock, like what follows */
     struct queue_msg out[OUT_MAX]; /* tags of what is not settled; body NULL */
     size_t n_out;
     uint64_t lost;
@@ -129,7 +129,7 @@ static void bus_event(struct queue *q, const char *key, const void *body, size_t
     struct queue *all[HANDLES_MAX];
 
     (void)pthread_mutex_lock(&b->lock);
-    size_t n = b->n_handles;
+    size_t n = handle_of(q)->away ? 0 : b->n_handles;
     for (size_t i = 0; i < n; i++)
         all[i] = b->handles[i]->ears;
     (void)pthread_mutex_unlock(&b->lock);
@@ -141,8 +141,9 @@ static void bus_state(struct queue *q, struct queue_state *ret)
 {
     struct handle *h = handle_of(q);
 
-    *ret = (struct queue_state){ .connected = 1 };
+    *ret = (struct queue_state){ 0 };
     (void)pthread_mutex_lock(&h->bus->lock);
+    ret->connected = !h->away;
     ret->reconnects = h->lost;
     (void)pthread_mutex_unlock(&h->bus->lock);
 }
@@ -219,5 +220,14 @@ void bus_lose(struct queue *handle)
     while (h->n_out > 0)
         (void)inner->ops->reject(inner, &h->out[--h->n_out], 1, NULL, NULL);
     h->lost++;
+    (void)pthread_mutex_unlock(&h->bus->lock);
+}
+
+void bus_away(struct queue *handle, int away)
+{
+    struct handle *h = handle_of(handle);
+
+    (void)pthread_mutex_lock(&h->bus->lock);
+    h->away = away;
     (void)pthread_mutex_unlock(&h->bus->lock);
 }

@@ -19,4 +19,7 @@ struct queue *bus_connect(struct bus *b);
  * settled is delivered again, to anybody; acks of it are -ESTALE. */
 void bus_lose(struct queue *handle);
 
+/* It isn't connected (yet): the events that it sends are lost. */
+void bus_away(struct queue *handle, int away);
+
 #endif

@@ -152,18 +152,30 @@ static void setup(struct bench *b, void **state, fake_child_fn *run)
     farm_tasks(farm, &b->tasks, &b->n_tasks);
 }
 
-static void start(struct bench *b, unsigned i, const struct worker_config *more)
+static void start_on(struct bench *b, unsigned i, const struct worker_config *more)
 {
     struct worker_config cfg = *more;
     struct err err = { 0 };
 
-    b->q[i] = bus_connect(b->bus);
     cfg.queue = b->q[i];
     cfg.id = i ? "w.2" : "w.1";
     cfg.events = 1;
     cfg.settle_ms = SETTLE_MS;
     if (worker_start(&cfg, &b->w[i], &err) < 0)
         fail_msg("%s", err.text);
+}
+
+static void start(struct bench *b, unsigned i, const struct worker_config *more)
+{
+    b->q[i] = bus_connect(b->bus);
+    start_on(b, i, more);
+}
+
+static void start_away(struct bench *b, unsigned i, const struct worker_config *more)
+{
+    b->q[i] = bus_connect(b->bus);
+    bus_away(b->q[i], 1);
+    start_on(b, i, more);
 }
 
 static void teardown(struct bench *b)
@@ -279,6 +291,11 @@ static int runs_one(const struct heartbeat *h)
     return h->n_running == 1;
 }
 
+static int is_active(const struct heartbeat *h)
+{
+    return h->state == WORKER_ACTIVE;
+}
+
 static int is_quarantined(const struct heartbeat *h)
 {
     return h->state == WORKER_QUARANTINED;
@@ -326,6 +343,31 @@ static void a_heartbeat_says_what_runs(void **state)
     assert_int_equal(h.frames_done, b.tasks[1].chunk.pts.n_frames);
     assert_true(h.bytes_out > 0 && h.bytes_in == 1 && h.cpu_s == 1);
     heartbeat_release(&h);
+    teardown(&b);
+}
+
+/* Not with the heartbeat after next: who waits for workers would wait for that. */
+static void a_worker_tells_of_itself_as_soon_as_it_is_connected(void **state)
+{
+    const struct worker_config cfg = { .slots = 1 };
+    struct heartbeat h;
+    struct bench b;
+
+    setup(&b, state, quick_child);
+    for (int i = 0; i < 2; i++) { /* the first time, and once more */
+        int64_t since = now_ms();
+        if (i == 0)
+            start_away(&b, 0, &cfg);
+        else
+            bus_away(b.q[0], 1);
+        while (now_ms() - since < 500) /* it had time to miss it */
+            breathe();
+        bus_away(b.q[0], 0);
+        since = now_ms();
+        await_heartbeat(&b, "w.1", is_active, &h);
+        heartbeat_release(&h);
+        assert_true(now_ms() - since < HEARTBEAT_MS / 2);
+    }
     teardown(&b);
 }
 
@@ -666,6 +708,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         T(a_heartbeat_says_what_runs),
+        T(a_worker_tells_of_itself_as_soon_as_it_is_connected),
         T(a_task_delivered_again_to_the_same_worker_is_joined),
         T(a_task_delivered_again_after_its_end_is_known),
         T(a_task_that_another_worker_runs_waits_for_its_end),
