@@ -82,7 +82,9 @@ struct dispatcher_config {
     int64_t retry_base_ms;     /* first back-off; 0: 500; doubles, with jitter */
     unsigned planners;         /* jobs planned at once; 0: 1 */
     unsigned publishers;       /* packages checked and published at once; 0: 1 */
-    int early_playlists;       /* playable before finished: playlists of type EVENT while it runs */
+    int early_playlists;       /* playable before finished: playlists of type EVENT while it runs,
+                                * and a small first chunk in the plans of jobs that don't say how
+                                * they are to be cut */
     int64_t lost_after_ms;     /* a released task that no live worker says to have, and whose turn
                                 * was over long ago, is released again; 0: 10 minutes */
     int64_t keep_failed_ms;    /* segments of failed and canceled jobs stay so long for a requeue;

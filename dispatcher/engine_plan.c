@@ -356,7 +356,8 @@ static char *make_request(struct dispatcher *d, const struct live_job *j)
                             "ladder_name", j->ladder_name, "options", options);
     char *text = NULL;
 
-    if (req && json_object_set_new(options, "slots", json_integer(engine_slots(d))) == 0)
+    if (req && json_object_set_new(options, "slots", json_integer(engine_slots(d))) == 0 &&
+        json_object_set_new(options, "early", json_integer(d->cfg.early_playlists != 0)) == 0)
         text = json_dumps(req, JSON_COMPACT);
     json_decref(req);
     return text;

@@ -34,6 +34,7 @@ struct test_clock test_clock = {
 const char *plan_text;
 struct err plan_error;
 unsigned plans_made;
+char plan_request[512];
 
 static int plan_run(struct child *c, const char *kind, const char *request, uint64_t source_size,
                     const struct child_handler *h, const struct child_limits *limits,
@@ -45,6 +46,7 @@ static int plan_run(struct child *c, const char *kind, const char *request, uint
     (void)c, (void)limits;
     *ret_usage = (struct child_usage){ 0 };
     plans_made++;
+    (void)snprintf(plan_request, sizeof(plan_request), "%s", request);
     if (strcmp(kind, "plan") != 0 || !strstr(request, "\"slots\":1") || source_size != 10 ||
         h->read(h->arg, 4, buf, 4, &n, err) < 0 || n != 4 || memcmp(buf, "sour", 4) != 0)
         return err_set(err, -EINVAL, ERR_USAGE, "not what was expected");

@@ -22,6 +22,7 @@ extern struct test_clock test_clock;
 extern const char *plan_text;
 extern struct err plan_error;
 extern unsigned plans_made;
+extern char plan_request[512]; /* the last one, as far as it fits */
 
 struct engine {
     struct farm *farm;
