@@ -52,16 +52,22 @@ void engine_published_free(struct inbox_item *item)
 struct collecting {
     struct live_job *job;
     struct publish_request *req;
-    size_t limit; /* tasks from here on in the plan's order are left out */
     struct err *err;
 };
+
+/* Whether nothing of its group is missing before it. */
+static int is_without_hole(const struct live_job *j, const struct live_task *t)
+{
+    return t->audio || t->chunk < j->open[t->group];
+}
 
 static int collect_result(void *arg, const char *task, const char *result)
 {
     struct collecting *c = arg;
     const struct live_task *t = job_task(c->job, task);
 
-    if (!t || t->state != TASK_DONE || (size_t)(t - c->job->tasks) >= c->limit)
+    if (!t || t->state != TASK_DONE ||
+        (c->req->what == PUBLISH_EARLY && !is_without_hole(c->job, t)))
         return 0;
     char **v = reallocarray(c->req->results, c->req->n_results + 1, sizeof(*v));
     if (!v)
@@ -73,10 +79,10 @@ static int collect_result(void *arg, const char *task, const char *result)
     return 0;
 }
 
-static int fill_request(struct dispatcher *d, struct live_job *j, size_t limit,
-                        struct publish_request *q, struct err *err)
+static int fill_request(struct dispatcher *d, struct live_job *j, struct publish_request *q,
+                        struct err *err)
 {
-    struct collecting c = { j, q, limit, err };
+    struct collecting c = { j, q, err };
 
     q->job = strdup(j->id);
     q->output = strdup(j->output);
@@ -93,15 +99,14 @@ static int fill_request(struct dispatcher *d, struct live_job *j, size_t limit,
 }
 
 /* Ask for it; *ret_asked: the publisher has taken it. */
-static int ask(struct dispatcher *d, struct live_job *j, enum publish_what what, size_t limit,
-               struct err *err)
+static int ask(struct dispatcher *d, struct live_job *j, enum publish_what what, struct err *err)
 {
     struct publish_request *q = calloc(1, sizeof(*q));
 
     if (!q)
         return engine_no_memory(err);
     q->what = what;
-    int r = fill_request(d, j, limit, q, err);
+    int r = fill_request(d, j, q, err);
     if (what == PUBLISH_FINAL)
         fault_point("package-before");
     int taken = r == 0 && publisher_submit(d->publisher, q) == 0;
@@ -118,39 +123,42 @@ static int ask(struct dispatcher *d, struct live_job *j, enum publish_what what,
     return 0;
 }
 
-/* Chunks from the first of which everything is done, sound included. */
-static size_t early_chunks(const struct live_job *j)
+/* Tasks that early playlists can be made of: sound, and of each group those
+ * before which none is missing. What is enough, package_build_early() says. */
+static size_t early_tasks(const struct live_job *j)
 {
-    size_t i = j->first_open;
+    size_t n = 0;
 
-    if (i == 0 || j->tasks[i - 1].audio)
+    if (j->n_tasks == 0 || (j->tasks[0].audio && j->tasks[0].state != TASK_DONE))
         return 0;
-    return i < j->n_tasks ? j->tasks[i].chunk : (size_t)j->tasks[i - 1].chunk + 1;
+    for (size_t g = 0; g < j->n_groups; g++)
+        n += j->open[g];
+    return n;
 }
 
 static int ask_early(struct dispatcher *d, struct live_job *j, int64_t now, struct err *err)
 {
-    size_t chunks = early_chunks(j);
+    size_t tasks = early_tasks(j);
 
-    if (!d->cfg.early_playlists || chunks <= j->early_chunks)
+    if (!d->cfg.early_playlists || tasks <= j->early_shown)
         return 0;
     if (now < j->early_after_ms) {
         engine_attend_at(d, j, j->early_after_ms);
         return 0;
     }
     j->early_after_ms = now + EARLY_MS;
-    j->early_asked = chunks;
-    return ask(d, j, PUBLISH_EARLY, j->first_open, err);
+    j->early_asked = tasks;
+    return ask(d, j, PUBLISH_EARLY, err);
 }
 
 static int ask_sweep(struct dispatcher *d, struct live_job *j, int64_t now, struct err *err)
 {
     if (j->state == JOB_DONE)
-        return j->sweep_wanted ? ask(d, j, PUBLISH_SWEEP, 0, err) : 0;
+        return j->sweep_wanted ? ask(d, j, PUBLISH_SWEEP, err) : 0;
     if (d->cfg.keep_failed_ms <= 0 || j->swept || !job_has_plan(j))
         return 0;
     if (now >= j->ended_ms + d->cfg.keep_failed_ms)
-        return ask(d, j, PUBLISH_SWEEP, 0, err);
+        return ask(d, j, PUBLISH_SWEEP, err);
     if (!j->sweep_wanted) {
         j->sweep_wanted = 1;
         engine_attend_at(d, j, j->ended_ms + d->cfg.keep_failed_ms);
@@ -170,11 +178,11 @@ int engine_publish_attend(struct dispatcher *d, struct live_job *j, struct err *
     if (!j->loaded)
         return 0;
     if (j->check_wanted && (j->state == JOB_RUNNING || j->state == JOB_PUBLISHING))
-        return ask(d, j, PUBLISH_CHECK, SIZE_MAX, err);
+        return ask(d, j, PUBLISH_CHECK, err);
     if (j->state == JOB_RUNNING && j->n[TASK_DONE] == j->n_tasks)
         r = job_move(d, j, JOB_ALL_DONE, NULL, err);
     if (r == 0 && j->state == JOB_PUBLISHING)
-        return ask(d, j, PUBLISH_FINAL, SIZE_MAX, err);
+        return ask(d, j, PUBLISH_FINAL, err);
     return r == 0 && j->state == JOB_RUNNING ? ask_early(d, j, now, err) : r;
 }
 
@@ -268,7 +276,7 @@ static int early(struct dispatcher *d, struct live_job *j, const struct publish_
         log_event(LOG_WARN, "publish.early-failed", LSTR("job", j->id), LSTR("error", o->err.text));
         return 0;
     }
-    j->early_chunks = j->early_asked;
+    j->early_shown = j->early_asked;
     if (o->segments == 0 || j->playable_ms)
         return 0;
     j->playable_ms = d->clock->wall_ms(d->clock);

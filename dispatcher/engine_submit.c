@@ -107,7 +107,7 @@ static void forget_tries(struct dispatcher *d, struct live_job *j)
 {
     j->plan_tries = j->publish_tries = 0;
     j->publish_after_ms = j->early_after_ms = 0;
-    j->early_chunks = 0;
+    j->early_shown = 0;
     j->sweep_wanted = 0;
     j->tasks_reused = j->n[TASK_DONE];
     j->submit_ns = d->clock->mono_ns(d->clock);

@@ -326,6 +326,32 @@ static int compare_ids(const void *a, const void *b, void *arg)
     return strcmp(tasks[*(const uint32_t *)a].id, tasks[*(const uint32_t *)b].id);
 }
 
+/* After sound, tasks are in the order of chunks, each with all groups. */
+static int is_done(const struct live_job *j, size_t group, uint32_t chunk)
+{
+    size_t i = j->tasks[0].audio + (size_t)chunk * j->n_groups + group;
+
+    return i < j->n_tasks && j->tasks[i].chunk == chunk && j->tasks[i].group == group &&
+           j->tasks[i].state == TASK_DONE;
+}
+
+static void advance_open(struct live_job *j, size_t group)
+{
+    while (is_done(j, group, j->open[group]))
+        j->open[group]++;
+}
+
+static int index_groups(struct live_job *j)
+{
+    for (size_t i = 0; i < j->n_tasks; i++)
+        if (!j->tasks[i].audio && j->tasks[i].group >= j->n_groups)
+            j->n_groups = (size_t)j->tasks[i].group + 1;
+    j->open = calloc(j->n_groups + 1, sizeof(*j->open));
+    for (size_t g = 0; j->open && g < j->n_groups; g++)
+        advance_open(j, g);
+    return j->open ? 0 : -ENOMEM;
+}
+
 static int index_tasks(struct live_job *j)
 {
     struct live_task *fit = reallocarray(j->tasks, j->n_tasks + 1, sizeof(*fit));
@@ -339,7 +365,7 @@ static int index_tasks(struct live_job *j)
         j->by_id[i] = (uint32_t)i;
     if (j->n_tasks > 1)
         qsort_r(j->by_id, j->n_tasks, sizeof(*j->by_id), compare_ids, j->tasks);
-    return 0;
+    return index_groups(j);
 }
 
 void job_unload(struct dispatcher *d, struct live_job *j)
@@ -352,9 +378,11 @@ void job_unload(struct dispatcher *d, struct live_job *j)
     job_drop_plan(d, j);
     free(j->tasks);
     free(j->by_id);
+    free(j->open);
     j->tasks = NULL;
     j->by_id = NULL;
-    j->n_tasks = j->first_open = j->n_costs = 0;
+    j->open = NULL;
+    j->n_tasks = j->n_groups = j->n_costs = 0;
     j->loaded = 0;
 }
 
@@ -402,8 +430,6 @@ int job_load(struct dispatcher *d, struct live_job *j, struct err *err)
         job_unload(d, j);
         return r;
     }
-    while (j->first_open < j->n_tasks && j->tasks[j->first_open].state == TASK_DONE)
-        j->first_open++;
     engine_count(d, j, !job_ended(j));
     if (job_ended(j))
         remember_ended(d, j);
@@ -584,8 +610,6 @@ int job_move(struct dispatcher *d, struct live_job *j, enum job_event ev, const 
 static void count_move(struct dispatcher *d, struct live_job *j, struct live_task *t,
                        enum task_state next)
 {
-    size_t at = (size_t)(t - j->tasks);
-
     j->n[t->state]--;
     j->n[next]++;
     if (j->counted) {
@@ -597,10 +621,11 @@ static void count_move(struct dispatcher *d, struct live_job *j, struct live_tas
     else if (t->state == TASK_DONE)
         engine_costs_done(d, j, t, -1);
     t->state = (uint8_t)next;
-    if (next != TASK_DONE && at < j->first_open)
-        j->first_open = at;
-    while (j->first_open < j->n_tasks && j->tasks[j->first_open].state == TASK_DONE)
-        j->first_open++;
+    if (t->audio)
+        return;
+    if (next != TASK_DONE && t->chunk < j->open[t->group])
+        j->open[t->group] = t->chunk;
+    advance_open(j, t->group);
 }
 
 /* Its place among what waits, and among what is released. */

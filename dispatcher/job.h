@@ -92,7 +92,8 @@ struct live_job {
 
     /* Sums, which stay when the tasks go. */
     size_t n[TASK_STATE_MAX];
-    size_t first_open; /* no task before this one is not done */
+    uint32_t *open;  /* of each task group: the first chunk that isn't done */
+    size_t n_groups; /* 0 where tasks are not here */
     struct job_cost costs[JOB_ENCODERS_MAX];
     size_t n_costs;
     double cost, cost_done, cpu_s;
@@ -115,7 +116,7 @@ struct live_job {
     int busy; /* a request of it is with the publisher: 1 + enum publish_what */
     unsigned publish_tries;
     int64_t publish_after_ms;
-    size_t early_chunks, early_asked; /* chunks that playlists name, or will */
+    size_t early_shown, early_asked; /* tasks that early playlists were made of, or will be */
     int64_t early_after_ms;
 
     int taken_back; /* no task counts as released by a process that is gone */

@@ -8,8 +8,9 @@
  * says may pass, the store has tried again itself: an outcome is final.
  *
  * Played before it is finished (PUBLISH_EARLY): HLS only, over the first
- * segments that are there in every H.264 rendition (in every video rendition
- * where none is H.264), with all sound; media playlists of type EVENT first,
+ * segments that are there in every H.264 rendition (in every rendition of one
+ * codec where none is H.264), with all sound; other codecs join as they have
+ * theirs (package_build_early()); media playlists of type EVENT first,
  * then the master, with the rates measured so far. There is no DASH manifest
  * until the end: a static one must not claim what isn't there, and a dynamic
  * one ties segments to a clock that encoding doesn't keep. PUBLISH_FINAL then

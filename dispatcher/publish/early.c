@@ -85,46 +85,58 @@ static void set_targets(struct package *p)
     }
 }
 
-static int wanted(const struct package_rendition *pr, int widely)
+/* How many segments all renditions of this codec begin with. */
+static size_t common_segments(const struct package *p, const char *codec)
 {
-    return pr->rendition->kind != MEDIA_VIDEO || !widely ||
-           strcmp(pr->rendition->codec, WIDELY_PLAYED) == 0;
+    size_t least = SIZE_MAX;
+
+    for (size_t i = 0; i < p->n_video; i++) {
+        const struct package_rendition *pr = &p->renditions[i];
+        size_t n = 0;
+        if (strcmp(pr->rendition->codec, codec) != 0)
+            continue;
+        while (pr->head && n < pr->n_segments && pr->segments[n].seg)
+            n++;
+        least = n < least ? n : least;
+    }
+    return least == SIZE_MAX ? 0 : least;
 }
 
-/* Keep what is shown early, in its order. */
-static void choose(struct package *p)
+static int has_codec(const struct package *p, const char *codec)
 {
-    size_t n = 0, n_video = 0;
-    int widely = 0;
+    int has = 0;
 
     for (size_t i = 0; i < p->n_video; i++)
-        widely |= strcmp(p->renditions[i].rendition->codec, WIDELY_PLAYED) == 0;
+        has |= strcmp(p->renditions[i].rendition->codec, codec) == 0;
+    return has;
+}
+
+/* Cut each video rendition to what its codec has, and keep, in their order,
+ * those of codecs that have something. 0 or -ENOMEM. */
+static int choose(struct package *p)
+{
+    _cleanup_free_ size_t *have = calloc(p->n_video + 1, sizeof(*have));
+    size_t n = 0, n_video = 0;
+
+    if (!have)
+        return -ENOMEM;
+    if (!has_codec(p, WIDELY_PLAYED) || common_segments(p, WIDELY_PLAYED) > 0)
+        for (size_t i = 0; i < p->n_video; i++)
+            have[i] = common_segments(p, p->renditions[i].rendition->codec);
     for (size_t i = 0; i < p->n_renditions; i++) {
         struct package_rendition *pr = &p->renditions[i];
-        if (!wanted(pr, widely)) {
+        if (i < p->n_video && have[i] == 0) {
             free(pr->segments);
             continue;
         }
+        if (i < p->n_video)
+            pr->n_segments = have[i];
         n_video += i < p->n_video;
         p->renditions[n++] = *pr;
     }
     p->n_renditions = n;
     p->n_video = n_video;
-}
-
-/* How many segments all video renditions begin with; 0 also without video. */
-static size_t common_segments(const struct package *p)
-{
-    size_t least = p->n_video ? SIZE_MAX : 0;
-
-    for (size_t i = 0; i < p->n_video; i++) {
-        const struct package_rendition *pr = &p->renditions[i];
-        size_t n = 0;
-        while (pr->head && n < pr->n_segments && pr->segments[n].seg)
-            n++;
-        least = n < least ? n : least;
-    }
-    return least;
+    return 0;
 }
 
 /* Audio segments end near where video's do, not at the same time: one that
@@ -149,19 +161,28 @@ static int sound_is_whole(const struct package *p)
     return 1;
 }
 
+/* Where the longest video playlist ends. */
+static int64_t video_end(const struct package *p)
+{
+    int64_t end = INT64_MIN;
+
+    for (size_t i = 0; i < p->n_video; i++) {
+        const struct package_rendition *pr = &p->renditions[i];
+        int64_t its = pr->segments[pr->n_segments - 1].end;
+        end = its > end ? its : end;
+    }
+    return end;
+}
+
 /* Whether there is enough. */
 static int cut(struct package *p)
 {
-    size_t n = sound_is_whole(p) ? common_segments(p) : 0;
-
-    if (n == 0)
+    if (p->n_video == 0 || !sound_is_whole(p))
         return 0;
     set_targets(p);
-    int64_t end = p->renditions[0].segments[n - 1].end;
-    for (size_t i = 0; i < p->n_renditions; i++) {
-        struct package_rendition *pr = &p->renditions[i];
-        pr->n_segments = i < p->n_video ? n : audio_until(pr, end, p->plan->timescale);
-    }
+    for (size_t i = p->n_video; i < p->n_renditions; i++)
+        p->renditions[i].n_segments = audio_until(&p->renditions[i], video_end(p),
+                                                  p->plan->timescale);
     p->growing = 1;
     return 1;
 }
@@ -173,7 +194,8 @@ int package_build_early(const struct plan *plan, const struct task_result *const
 
     if (!p || join_what_is_there(p, results, n_results) < 0)
         return no_memory(err);
-    choose(p);
+    if (choose(p) < 0)
+        return no_memory(err);
     if (!cut(p)) {
         *ret = NULL;
         return 0;

@@ -151,7 +151,7 @@ int hls_master(const struct package *p, char **ret, size_t *ret_len, struct err 
     put_header(t.f);
     fputs("#EXT-X-INDEPENDENT-SEGMENTS\n", t.f);
     if (p->growing) /* else players start at what was encoded last */
-        fputs("#EXT-X-START:TIME-OFFSET=0,PRECISE=YES\n", t.f);
+        fputs(HLS_START_LINE, t.f);
     for (size_t i = p->n_video; i < p->n_renditions; i++) {
         if (p->n_video)
             put_audio_group(t.f, p, &p->renditions[i]);

@@ -18,6 +18,9 @@
 
 #include "package.h"
 
+/* Of a growing package's master. */
+#define HLS_START_LINE "#EXT-X-START:TIME-OFFSET=0,PRECISE=YES\n"
+
 /* master.m3u8. One audio group for each audio rendition, and each video
  * rendition once with each group.
  *

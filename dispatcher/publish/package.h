@@ -88,17 +88,22 @@ void package_unbuild(struct package *p); /* NULL is a no-op */
 /* Of the results that are there so far (in any order; plan and results
  * borrowed as above), what can be played already, and what it will be at the
  * end is this with more behind it:
- *   - the H.264 renditions, which every player knows (all video renditions
- *     where none is H.264), each with its first segments, as many as there
- *     are in all of them without a hole;
+ *   - the H.264 renditions, which every player knows, each with its first
+ *     segments, as many as there are in all of them without a hole;
+ *   - the renditions of every other codec likewise, once all of its renditions
+ *     have their first segment. Where H.264 is planned, not before it: a codec
+ *     joins, and each has as many segments as it has, so that none waits for a
+ *     slower one. Where none is H.264, the first codec that is there is enough;
  *   - all audio renditions: whole, but shown only up to where video ends.
  * Target durations are those of the finished package, known from the plan
  * and from audio; rates are as measured so far. What isn't as planned, or has
  * another init segment than chunk 0, counts as not there: package_build()
  * is who tells of it.
  *
- * Returns 0, with *ret NULL where it isn't enough: no segment of one of these
- * renditions, sound not done, or a package without video; -ENOMEM
+ * More results never take away a rendition or a segment.
+ *
+ * Returns 0, with *ret NULL where it isn't enough: no segment of one of the
+ * H.264 renditions (of one of each codec's), sound not done, or a package without video; -ENOMEM
  * (ERR_RESOURCE). */
 int package_build_early(const struct plan *plan, const struct task_result *const *results,
                         size_t n_results, struct package **ret, struct err *err);

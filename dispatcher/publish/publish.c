@@ -12,6 +12,8 @@
 #include "hls.h"
 #include "sha256.h"
 
+enum { MASTER_MAX = 1 << 20 };
+
 /* A text on its way to the store. */
 struct sheet {
     char *key, *text;
@@ -165,6 +167,58 @@ static int is_stored(struct store *s, const struct sheet *sh, struct err *err)
     return memcmp(old, sh->text, sh->len) == 0;
 }
 
+/* The text under `key`, NUL-terminated, as far as it is there and no longer
+ * than `max`; NULL with 0: nothing, or too long. */
+static int get_text(struct store *s, const char *key, size_t max, char **ret, struct err *err)
+{
+    _cleanup_free_ char *text = malloc(max + 1);
+    size_t n = 1, at = 0;
+
+    if (!text)
+        return no_memory(err);
+    while (n > 0 && at < max) {
+        int r = s->ops->get_range(s, key, NULL, at, text + at, max - at, &n, err);
+        if (r < 0)
+            return r == -ENOENT ? 0 : r;
+        at += n;
+    }
+    text[at] = '\0';
+    *ret = at < max ? take_ptr(text) : NULL;
+    return 0;
+}
+
+static int names_rendition(const char *master, const struct rendition *r)
+{
+    _cleanup_free_ char *line = NULL;
+
+    return asprintf(&line, "\nvideo/%s/index.m3u8\n", r->name) >= 0 && strstr(master, line);
+}
+
+static int has_rendition(const struct package *p, const struct rendition *r)
+{
+    for (size_t i = 0; i < p->n_video; i++)
+        if (p->renditions[i].rendition == r)
+            return 1;
+    return 0;
+}
+
+/* 1 where the master would take away a rendition that players know: what was
+ * done of it has been found to be wrong, and is being made again. */
+static int takes_away(struct store *s, const struct sheet *master, const struct package *p,
+                      struct err *err)
+{
+    _cleanup_free_ char *old = NULL;
+    int r = get_text(s, master->key, MASTER_MAX, &old, err);
+
+    if (r < 0 || !old || !strstr(old, HLS_START_LINE))
+        return r; /* there is none, or it isn't one that grows */
+    for (size_t i = 0; i < p->plan->n_video; i++)
+        if (!has_rendition(p, &p->plan->renditions[i]) &&
+            names_rendition(old, &p->plan->renditions[i]))
+            return 1;
+    return 0;
+}
+
 static int put_missing(struct store *s, struct sheet *const *list, size_t n, struct err *err)
 {
     int r = 0;
@@ -192,6 +246,8 @@ int package_publish_early(const struct package *p, struct store *s, struct err *
         r = no_memory(err);
     for (size_t i = 0; i < l.n && r == 0; i++) {
         r = is_stored(s, &l.items[i], err);
+        if (r == 0 && i + 1 == l.n)
+            r = takes_away(s, &l.items[i], p, err);
         if (r == 0)
             missing[n++] = &l.items[i];
         r = r < 0 ? r : 0;

@@ -24,7 +24,8 @@ int package_publish(const struct package *p, const struct receipt_job *job, stru
 /* The playlists of a growing package (package_build_early()), media first,
  * then the master; neither manifest nor receipt. Caches keep them for
  * seconds. A playlist that is stored already, the same or with more behind
- * it, is let alone: what players have seen is never taken back. Segments are
+ * it, is let alone, and so is a growing master that names a rendition of the
+ * plan which `p` hasn't: what players have seen is never taken back. Segments are
  * made durable before a playlist names them; the caller has checked that they
  * are there (package_check_named()). Errors as above. */
 int package_publish_early(const struct package *p, struct store *s, struct err *err);

@@ -223,6 +223,16 @@ static int is_finished(struct store *store, struct err *err)
     return r == -ENOENT ? 0 : r < 0 ? r : 1;
 }
 
+static size_t shortest(const struct package *p)
+{
+    size_t n = SIZE_MAX;
+
+    for (size_t i = 0; i < p->n_video; i++)
+        if (p->renditions[i].n_segments < n)
+            n = p->renditions[i].n_segments;
+    return n;
+}
+
 static int publish_early(struct judge *j, const struct plan *plan, struct store *store)
 {
     _cleanup_(package_unbuildp) struct package *p = NULL;
@@ -239,7 +249,7 @@ static int publish_early(struct judge *j, const struct plan *plan, struct store 
     if (r == 0)
         r = package_publish_early(p, store, err);
     if (r == 0)
-        j->out->segments = p->renditions[0].n_segments;
+        j->out->segments = shortest(p);
     return r;
 }
 

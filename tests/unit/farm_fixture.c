@@ -59,6 +59,35 @@ static void complete_results(struct fixture *fx)
         }
 }
 
+static void write_plan(struct farm *f)
+{
+    json_t *j = plan_to_json(&f->fx.plan);
+
+    free(f->plan);
+    f->plan = json_dumps(j, JSON_COMPACT);
+    json_decref(j);
+}
+
+void farm_two_codecs(struct farm *f)
+{
+    struct plan *p = &f->fx.plan;
+    struct task_group *g = calloc(2, sizeof(*g));
+
+    free(p->renditions[1].codec);
+    p->renditions[1].codec = strdup("hevc");
+    assert_non_null(g);
+    for (unsigned i = 0; i < 2; i++) {
+        g[i] = (struct task_group){ calloc(1, sizeof(unsigned)), 1 };
+        assert_non_null(g[i].renditions);
+        g[i].renditions[0] = i;
+    }
+    free(p->groups[0].renditions);
+    free(p->groups);
+    p->groups = g;
+    p->n_groups = 2;
+    write_plan(f);
+}
+
 int farm_setup(void **state)
 {
     struct farm *f = calloc(1, sizeof(*f));
@@ -80,9 +109,7 @@ int farm_setup(void **state)
     fixture_make(&f->fx, &shape_plain);
     fixture_complete(&f->fx);
     complete_results(&f->fx);
-    json_t *j = plan_to_json(&f->fx.plan);
-    f->plan = json_dumps(j, JSON_COMPACT);
-    json_decref(j);
+    write_plan(f);
     *state = f;
     return f->plan ? 0 : -1;
 }
@@ -112,6 +139,27 @@ static size_t result_index(const struct farm *f, const struct task *t)
     return t->kind == TASK_VIDEO ? t->chunk.index : f->fx.plan.n_chunks;
 }
 
+static int is_of(const struct task *t, const char *name)
+{
+    for (size_t i = 0; i < t->n_renditions; i++)
+        if (strcmp(t->renditions[i].name, name) == 0)
+            return 1;
+    return 0;
+}
+
+static void drop_others(const struct task *t, struct task_result *r)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < r->n_renditions; i++) {
+        if (is_of(t, r->renditions[i].name))
+            r->renditions[n++] = r->renditions[i];
+        else
+            rendition_result_release(&r->renditions[i]);
+    }
+    r->n_renditions = n;
+}
+
 struct task_result *farm_result(const struct farm *f, const struct task *t)
 {
     struct task_result *r = calloc(1, sizeof(*r));
@@ -122,6 +170,7 @@ struct task_result *farm_result(const struct farm *f, const struct task *t)
     if (task_result_from_json(j, r, &err) < 0)
         fail_msg("%s", err.text);
     json_decref(j);
+    drop_others(t, r);
     free(r->job);
     free(r->task);
     r->job = strdup(t->job);
@@ -155,6 +204,8 @@ void farm_objects(const struct farm *f, const struct task *t,
 
     for (size_t i = 0; i < r->n_renditions; i++) {
         const struct rendition_result *rr = &r->renditions[i];
+        if (!is_of(t, rr->name))
+            continue;
         /* Only chunk 0 and audio hand their init segment over. */
         if (t->kind == TASK_AUDIO || t->chunk.index == 0) {
             unsigned char *b = farm_bytes(rr->init.key, rr->init.size_bytes);

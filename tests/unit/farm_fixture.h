@@ -19,6 +19,9 @@ struct farm {
 int farm_setup(void **state);    /* cmocka; *state is a struct farm */
 int farm_teardown(void **state); /* removes the folder */
 
+/* From here on "360p" is HEVC, and each chunk two tasks. */
+void farm_two_codecs(struct farm *f);
+
 /* The result that answers `t`, sizes and digests included. Allocated. */
 struct task_result *farm_result(const struct farm *f, const struct task *t);
 /* With the task's job and attempt. */
@@ -29,7 +32,7 @@ void farm_result_free(struct task_result *r);
  * init segments. Allocated. */
 unsigned char *farm_bytes(const char *key, uint64_t size);
 
-/* Call `put` for each object that the task makes. */
+/* Call `put` for each object that the task makes (of its renditions). */
 void farm_objects(const struct farm *f, const struct task *t,
                   void (*put)(void *arg, const char *key, const void *buf, size_t len), void *arg);
 

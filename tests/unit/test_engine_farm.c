@@ -521,6 +521,59 @@ static void what_happens_to_a_job_is_told_and_it_plays_early(void **state)
     stop(&e);
 }
 
+static void a_small_first_chunk_is_planned_where_packages_play_early(void **state)
+{
+    struct engine e = { .cfg = { .early_playlists = 1 } };
+
+    start(&e, state);
+    submit(&e);
+    plan(&e);
+    assert_non_null(strstr(plan_request, "\"early\":1"));
+    stop(&e);
+
+    e = (struct engine){ 0 };
+    start(&e, state);
+    struct job_request q = request(&e);
+    q.id = "k";
+    assert_int_equal(dispatcher_submit(e.d, &q, NULL), 0);
+    while (!job_has_plan(job_find(e.d, "k")))
+        assert_int_equal(dispatcher_step(e.d, 100, NULL), 0);
+    assert_non_null(strstr(plan_request, "\"early\":0"));
+    stop(&e);
+}
+
+/* Take all tasks that are released; encode those of group 0 and sound. */
+static void encode_h264(struct engine *e)
+{
+    struct task t;
+
+    while (take(e, &t)) {
+        if (t.kind == TASK_AUDIO || t.group == 0)
+            encode(e, &t);
+        task_release(&t);
+    }
+    step(e);
+}
+
+static void what_plays_early_waits_for_no_other_codec(void **state)
+{
+    struct engine e = {
+        .cfg = {.early_playlists = 1, .queue_min = 64}
+    };
+
+    farm_two_codecs(*state);
+    start(&e, state);
+    submit(&e);
+    plan(&e);
+    step(&e);
+    encode_h264(&e);
+    assert_int_equal(status(&e).state, JOB_RUNNING);
+    assert_true(exists(&e, "master.m3u8"));
+    assert_true(exists(&e, "video/720p/index.m3u8"));
+    assert_false(exists(&e, "video/360p/index.m3u8"));
+    stop(&e);
+}
+
 static int list_dead(void *arg, const struct dead_letter *l)
 {
     char *list = arg;
@@ -725,6 +778,8 @@ int main(void)
         T(segments_of_a_failed_job_are_kept_for_a_while),
         T(an_end_is_told_until_it_was_heard),
         T(what_happens_to_a_job_is_told_and_it_plays_early),
+        T(a_small_first_chunk_is_planned_where_packages_play_early),
+        T(what_plays_early_waits_for_no_other_codec),
         T(dead_letters_are_kept_for_a_person),
         T(a_straggler_gets_a_second_chance_and_the_farms_slots_count),
         T(a_task_that_nobody_has_is_released_again),

@@ -218,9 +218,63 @@ static void other_codecs_are_waited_for_by_nobody(void **state)
     free(text);
     package_unbuild(p);
 
-    /* Where none is widely played, all are waited for. */
-    rename_codec(&f.plan.renditions[1], "hevc");
-    assert_null(early(&f, "01a"));
+    fixture_release(&f);
+}
+
+/* 720p, or another rendition, has only so many chunks. */
+static void keep_chunks(struct fixture *f, const char *name, size_t chunks)
+{
+    for (size_t i = chunks; i < CHUNKS; i++) {
+        struct task_result *r = &f->results[i];
+        for (size_t k = 0; k < r->n_renditions; k++)
+            if (strcmp(r->renditions[k].name, name) == 0) {
+                rendition_result_release(&r->renditions[k]);
+                memmove(&r->renditions[k], &r->renditions[k + 1],
+                        (--r->n_renditions - k) * sizeof(*r->renditions));
+            }
+    }
+}
+
+static void other_codecs_join_with_what_they_have(void **state)
+{
+    (void)state;
+    struct fixture f;
+
+    fixture_make(&f, &shape_long);
+    rename_codec(&f.plan.renditions[0], "hevc");
+    keep_chunks(&f, "720p", 1);
+    struct package *p = early(&f, "012a");
+    assert_int_equal(p->n_video, 2);
+    assert_string_equal(p->renditions[0].rendition->name, "720p");
+    assert_int_equal(p->renditions[0].n_segments, 2);
+    assert_int_equal(p->renditions[1].n_segments, 6);
+    assert_int_equal(p->renditions[2].n_segments, 6); /* sound as far as the longer one */
+    char *text = master(p);
+    char *first = strstr(text, "\nvideo/360p/index.m3u8\n");
+    assert_non_null(first); /* players begin with what all of them know */
+    assert_true(first < strstr(text, "\nvideo/720p/index.m3u8\n"));
+    free(text);
+    package_unbuild(p);
+    fixture_release(&f);
+}
+
+static void before_h264_no_other_codec_is_shown(void **state)
+{
+    (void)state;
+    struct fixture f;
+
+    fixture_make(&f, &shape_long);
+    rename_codec(&f.plan.renditions[0], "hevc");
+    keep_chunks(&f, "360p", 0);
+    assert_null(early(&f, "012a"));
+
+    /* Where none is planned, the first that is there is enough. */
+    rename_codec(&f.plan.renditions[1], "av1");
+    struct package *p = early(&f, "012a");
+    assert_int_equal(p->n_video, 1);
+    assert_string_equal(p->renditions[0].rendition->name, "720p");
+    assert_int_equal(p->renditions[0].n_segments, 6);
+    package_unbuild(p);
     fixture_release(&f);
 }
 
@@ -317,6 +371,37 @@ static void what_players_have_seen_is_not_taken_back(void **state)
     fixture_release(&f);
 }
 
+static void a_rendition_that_players_know_stays_in_the_master(void **state)
+{
+    (void)state;
+    struct fixture f;
+    struct memory_store s;
+
+    fixture_make(&f, &shape_long);
+    rename_codec(&f.plan.renditions[0], "hevc");
+    memory_store_init(&s);
+    struct package *p = early(&f, "0a");
+    assert_int_equal(p->n_video, 2);
+    assert_int_equal(package_publish_early(p, &s.base, NULL), 0);
+    package_unbuild(p);
+
+    keep_chunks(&f, "720p", 0); /* it was found to be wrong */
+    p = early(&f, "01a");
+    assert_int_equal(p->n_video, 1);
+    assert_int_equal(package_publish_early(p, &s.base, NULL), 0);
+    const char *text = memory_store_find(&s, "master.m3u8")->data;
+    assert_non_null(strstr(text, "video/720p/index.m3u8"));
+    assert_non_null(strstr(memory_store_find(&s, "video/360p/index.m3u8")->data, "seg-00004"));
+
+    /* A finished one that is in the way is not what players of this one know. */
+    strcpy(strstr(text, "#EXT-X-START"), "#EXT-X-VER\nvideo/720p/index.m3u8\n");
+    assert_int_equal(package_publish_early(p, &s.base, NULL), 0);
+    assert_null(strstr(memory_store_find(&s, "master.m3u8")->data, "video/720p/index.m3u8"));
+    package_unbuild(p);
+    memory_store_release(&s);
+    fixture_release(&f);
+}
+
 static int note(void *arg, const char *task, const char *key, const char *why)
 {
     (void)snprintf(arg, 200, "%s %s %s", task, key, why);
@@ -364,10 +449,13 @@ int main(void)
         cmocka_unit_test(target_durations_are_those_of_the_slowest_part_to_come),
         cmocka_unit_test(the_master_names_what_is_there_and_sends_players_to_the_start),
         cmocka_unit_test(other_codecs_are_waited_for_by_nobody),
+        cmocka_unit_test(other_codecs_join_with_what_they_have),
+        cmocka_unit_test(before_h264_no_other_codec_is_shown),
         cmocka_unit_test(what_is_not_as_planned_is_not_there),
         cmocka_unit_test(without_sound_video_is_enough_and_sound_alone_never),
         cmocka_unit_test(early_playlists_are_stored_media_first),
         cmocka_unit_test(what_players_have_seen_is_not_taken_back),
+        cmocka_unit_test(a_rendition_that_players_know_stays_in_the_master),
         cmocka_unit_test(only_what_is_named_must_be_there),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
