@@ -198,6 +198,8 @@ static void take_progress(const json_t *p, struct answer_job *job)
     job->frames = count(p, "frames");
     job->frames_done = count(p, "frames_done");
     job->playable_s = moment(p, "playable");
+    job->early_failures = count(p, "early_failures");
+    job->early_error = text(p, "early_error");
 }
 
 static int take_job(const json_t *j, struct answer_job *job)
@@ -222,7 +224,7 @@ static int take_job(const json_t *j, struct answer_job *job)
     if (r >= 0)
         r = take_tasks(json_object_get(j, "tasks"), job);
     return r >= 0 && job->id && job->state && job->source && job->output && job->ladder &&
-                   job->tenant && job->error_text
+                   job->tenant && job->error_text && job->early_error
                ? 0
                : -ENOMEM;
 }
@@ -262,6 +264,7 @@ void answer_job_release(struct answer_job *job)
     free(job->ladder);
     free(job->tenant);
     free(job->error_text);
+    free(job->early_error);
     *job = (struct answer_job){ 0 };
 }
 

@@ -42,6 +42,8 @@ struct answer_job {
     double percent, speed, eta_s; /* speed 0, eta_s -1: unknown */
     int64_t queue_position;       /* -1: doesn't wait */
     uint64_t n_tasks, n_done, n_running, n_waiting, n_dead, n_reused, attempts_failed;
+    uint64_t early_failures; /* of early playlists, since they were last stored */
+    char *early_error;
     double cost_s, cpu_s;
     uint64_t frames, frames_done;
 

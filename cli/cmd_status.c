@@ -77,6 +77,10 @@ static void print_job(const struct answer_job *j)
     printf("  source     %s\n  output     %s\n  ladder     %s\n", j->source, j->output, j->ladder);
     printf("  priority   %u%s%s\n", j->priority, *j->tenant ? ", tenant " : "", j->tenant);
     print_times(j);
+    if (j->early_failures)
+        printf("  playlists  failed %llu time%s and are tried again: %s\n",
+               (unsigned long long)j->early_failures, j->early_failures == 1 ? "" : "s",
+               j->early_error);
     print_work(j);
     print_bars(j);
 }

@@ -155,6 +155,7 @@ static struct board_facts facts_of(const struct board_job *j)
         .state = j->state,
         .priority = j->priority,
         .attempts_failed = j->attempts_failed,
+        .early_failures = j->early_failures,
         .created_ms = j->created_ms,
         .updated_ms = j->updated_ms,
         .started_ms = j->started_ms,

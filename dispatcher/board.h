@@ -37,7 +37,9 @@ struct board_job {
     uint64_t frames;                                      /* of the best rendition, planned */
     size_t tasks, tasks_done, tasks_released, tasks_dead, tasks_reused;
     unsigned attempts_failed;
-    double cost, cost_done; /* predicted core-seconds, corrected by results */
+    unsigned early_failures; /* of early playlists, since they were last stored */
+    const char *early_error; /* of the last one; NULL: none */
+    double cost, cost_done;  /* predicted core-seconds, corrected by results */
     double cpu_s;
     double eta_s;                /* -1: unknown */
     int64_t queue_position;      /* jobs that are served before it; -1: none of its tasks waits */
@@ -59,6 +61,7 @@ struct board_totals { /* for metrics */
     double backlog_s; /* corrected core-seconds of tasks not done, of live jobs */
     size_t slots, workers;
     uint64_t results, attempts_failed, redone, released, dead_letters; /* since the start */
+    uint64_t early_failed;           /* early playlists that could not be stored, likewise */
     uint64_t bytes_read, bytes_made; /* by tasks, since the start */
     struct {
         char encoder[24];

@@ -236,6 +236,13 @@ static void put_progress(struct text *t, const struct board_view *v, const struc
     put_number(t, "cpu_s", f->cpu_s, "%.3f");
     put_f(t, ",\"frames\":%" PRIu64 ",\"frames_done\":%" PRIu64 ",", f->frames, p->frames_done);
     put_time(t, "playable", f->playable_ms);
+    put_f(t, ",\"early_failures\":%u", f->early_failures);
+    if (v->texts->early_error) {
+        put(t, ",");
+        put_field(t, "early_error", v->texts->early_error);
+    } else {
+        put(t, ",\"early_error\":null");
+    }
     put(t, "}");
 }
 

@@ -26,8 +26,9 @@ enum {
 struct board_texts {
     atomic_uint refs;
     const char *id, *source, *output, *ladder_name, *tenant;
-    const char *metadata; /* NULL: none */
-    const char *error;    /* NULL: none */
+    const char *metadata;    /* NULL: none */
+    const char *error;       /* NULL: none */
+    const char *early_error; /* likewise */
     enum err_class error_class;
     unsigned n_renditions;
     char renditions[BOARD_RENDITIONS][32];
@@ -38,7 +39,7 @@ struct board_texts {
 /* The rest of struct board_job. Without holes: compared as bytes. */
 struct board_facts {
     enum job_state state;
-    unsigned priority, attempts_failed, zero;
+    unsigned priority, attempts_failed, early_failures;
     int64_t created_ms, updated_ms, started_ms, ended_ms, playable_ms;
     double duration_s;
     uint64_t frames;

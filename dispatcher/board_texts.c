@@ -52,7 +52,8 @@ int board_texts_equal(const struct board_texts *t, const struct board_job *j)
     return text_equal(t->source, or_empty(j->source)) &&
            text_equal(t->output, or_empty(j->output)) &&
            text_equal(t->ladder_name, or_empty(j->ladder_name)) &&
-           text_equal(t->tenant, or_empty(j->tenant)) && text_equal(t->metadata, j->metadata);
+           text_equal(t->tenant, or_empty(j->tenant)) && text_equal(t->metadata, j->metadata) &&
+           text_equal(t->early_error, j->early_error);
 }
 
 /* It is written into answers as it is. */
@@ -86,7 +87,8 @@ struct board_texts *board_texts_new(const struct board_job *j)
                           or_empty(j->ladder_name),
                           or_empty(j->tenant),
                           metadata,
-                          error };
+                          error,
+                          j->early_error };
     size_t n = 0;
 
     for (size_t i = 0; i < sizeof(all) / sizeof(*all); i++)
@@ -103,6 +105,7 @@ struct board_texts *board_texts_new(const struct board_job *j)
     t->tenant = store_text(&at, all[4]);
     t->metadata = store_text(&at, all[5]);
     t->error = store_text(&at, all[6]);
+    t->early_error = store_text(&at, all[7]);
     t->error_class = j->error.cls;
     t->n_renditions = count_renditions(j);
     for (unsigned i = 0; i < t->n_renditions; i++) {

@@ -131,6 +131,8 @@ static void show_job(struct dispatcher *d, struct live_job *j, int *budget)
         .tasks_dead = j->n[TASK_DEAD],
         .tasks_reused = j->tasks_reused,
         .attempts_failed = j->attempts_failed,
+        .early_failures = j->early_failures,
+        .early_error = j->early_error,
         .cost = corrected(d, j, 0),
         .cost_done = corrected(d, j, 1),
         .cpu_s = j->cpu_s,

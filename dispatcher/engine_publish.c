@@ -109,6 +109,8 @@ static int ask(struct dispatcher *d, struct live_job *j, enum publish_what what,
     int r = fill_request(d, j, q, err);
     if (what == PUBLISH_FINAL)
         fault_point("package-before");
+    if (what == PUBLISH_EARLY)
+        fault_point("early-before");
     int taken = r == 0 && publisher_submit(d->publisher, q) == 0;
     if (!taken)
         publish_request_free(q);
@@ -263,18 +265,40 @@ static int finished(struct dispatcher *d, struct live_job *j, const struct publi
     if (o->r < 0)
         return publish_failed(d, j, &o->err, err);
     j->publish_tries = 0;
+    job_forget_early(j);
     j->sweep_wanted = d->cfg.board != NULL; /* a farm tidies up */
     if (!j->playable_ms)
         j->playable_ms = d->clock->wall_ms(d->clock);
     return job_move(d, j, JOB_PUBLISHED, NULL, err);
 }
 
+/* Nothing depends on it but who watches while the job runs: it is told, tried
+ * again after longer and longer, and costs the job nothing. */
+static void early_failed(struct dispatcher *d, struct live_job *j, const struct err *why)
+{
+    int64_t wait_ms = engine_backoff_ms(d, ++j->early_failures);
+
+    log_event(LOG_WARN, "publish.early-failed", LSTR("job", j->id),
+              LINT("failures", j->early_failures), LSTR("class", err_class_name(why->cls)),
+              LSTR("error", why->text));
+    free(j->early_error);
+    j->early_error = strdup(why->text); /* NULL: told without its reason */
+    d->totals.early_failed++;
+    j->early_after_ms = d->clock->wall_ms(d->clock) + (wait_ms > EARLY_MS ? wait_ms : EARLY_MS);
+    engine_changed(d, j, NULL);
+}
+
 static int early(struct dispatcher *d, struct live_job *j, const struct publish_outcome *o,
                  struct err *err)
 {
-    if (o->r < 0) { /* the final one will say what is wrong */
-        log_event(LOG_WARN, "publish.early-failed", LSTR("job", j->id), LSTR("error", o->err.text));
+    fault_point("early-after");
+    if (o->r < 0) {
+        early_failed(d, j, &o->err);
         return 0;
+    }
+    if (j->early_failures > 0) {
+        job_forget_early(j);
+        engine_changed(d, j, NULL);
     }
     j->early_shown = j->early_asked;
     if (o->segments == 0 || j->playable_ms)

@@ -9,6 +9,8 @@
  *   ack-before, ack-after          a message acked whose effect is committed
  *   package-before, package-after  the publisher is given a finished job's work; its outcome is
  *                                  taken, but not yet committed
+ *   early-before, early-after      the same for early playlists
+ *   early-media                    their media playlists are stored, the master isn't
  */
 #ifndef GOPMILL_DISPATCHER_FAULT_H
 #define GOPMILL_DISPATCHER_FAULT_H

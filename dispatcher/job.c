@@ -169,6 +169,7 @@ void job_free(struct dispatcher *d, struct live_job *j)
     free(j->metadata);
     free(j->facts);
     free(j->error);
+    free(j->early_error);
     free(j);
 }
 
@@ -512,6 +513,14 @@ int job_plan(struct dispatcher *d, struct live_job *j, const struct plan **ret, 
     return r;
 }
 
+void job_forget_early(struct live_job *j)
+{
+    free(j->early_error);
+    j->early_error = NULL;
+    j->early_failures = 0;
+    j->early_after_ms = 0;
+}
+
 /* ---- moving ---- */
 
 int job_save(struct dispatcher *d, struct live_job *j, struct err *err)
@@ -558,6 +567,7 @@ static int began(struct dispatcher *d, struct live_job *j, int was_ended, struct
     if (was_ended) {
         j->ended_ms = 0;
         j->notified = j->swept = 0;
+        job_forget_early(j);
     }
     if (j->state == JOB_QUEUED)
         engine_tell(d, EFFECT_JOB, j, "queued", NULL);

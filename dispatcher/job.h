@@ -118,6 +118,8 @@ struct live_job {
     int64_t publish_after_ms;
     size_t early_shown, early_asked; /* tasks that early playlists were made of, or will be */
     int64_t early_after_ms;
+    unsigned early_failures; /* since they were last stored */
+    char *early_error;       /* of the last one; NULL: none */
 
     int taken_back; /* no task counts as released by a process that is gone */
     int checked;    /* this process has looked whether done tasks' objects are there */
@@ -248,6 +250,7 @@ int job_has_plan(const struct live_job *j);
 /* The plan, valid until another one is asked for. */
 int job_plan(struct dispatcher *d, struct live_job *j, const struct plan **ret, struct err *err);
 void job_drop_plan(struct dispatcher *d, struct live_job *j);
+void job_forget_early(struct live_job *j); /* that early playlists failed */
 
 /* Move a state, in the database and here. `why` is recorded (NULL: none).
  * -EPROTO (ERR_INTERNAL, logged with both names) where the table forbids it. */
@@ -309,7 +312,7 @@ int engine_attempt_failed(struct dispatcher *d, struct live_job *j, struct live_
  * a failed attempt of it, which may end its job. */
 int engine_redo(struct dispatcher *d, struct live_job *j, struct live_task *t, int counted,
                 const struct err *why, struct err *err);
-int64_t engine_backoff_ms(struct dispatcher *d, unsigned failures);
+int64_t engine_backoff_ms(struct dispatcher *d, unsigned failures); /* from 1 */
 unsigned engine_attempts_allowed(const struct dispatcher *d);
 
 /* ---- engine_plan.c ---- */

@@ -178,6 +178,9 @@ static void put_totals(FILE *f, struct board *b, int64_t now_ms)
         (double)t.attempts_failed);
     one(f, "gopmill_tasks_redone_total", "counter",
         "Tasks that were done and had to be done again.", (double)t.redone);
+    one(f, "gopmill_early_publish_failures_total", "counter",
+        "Times that playlists of a job that runs could not be stored; they are tried again.",
+        (double)t.early_failed);
     one(f, "gopmill_dead_letters_total", "counter", "Messages that nobody could use.",
         (double)t.dead_letters);
     one(f, "gopmill_source_bytes_total", "counter", "Bytes of sources that tasks read.",

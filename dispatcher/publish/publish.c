@@ -8,9 +8,12 @@
 #include "../../common/base/cleanup.h"
 #include "../../common/store/store.h"
 #include "../../common/wire/object.h"
+#include "../fault.h"
 #include "dash.h"
 #include "hls.h"
 #include "sha256.h"
+
+#define MASTER "master.m3u8"
 
 enum { MASTER_MAX = 1 << 20 };
 
@@ -82,7 +85,7 @@ static int add_media(struct sheets *l, const struct package *p, struct err *err)
 
 static int add_master(struct sheets *l, const struct package *p, struct err *err)
 {
-    struct sheet *s = next_sheet(l, NULL, "master.m3u8", OBJECT_TYPE_HLS);
+    struct sheet *s = next_sheet(l, NULL, MASTER, OBJECT_TYPE_HLS);
     return s ? hls_master(p, &s->text, &s->len, err) : no_memory(err);
 }
 
@@ -225,8 +228,11 @@ static int put_missing(struct store *s, struct sheet *const *list, size_t n, str
 
     if (n > 0 && s->ops->sync)
         r = s->ops->sync(s, err);
-    for (size_t i = 0; i < n && r == 0; i++)
+    for (size_t i = 0; i < n && r == 0; i++) {
+        if (strcmp(list[i]->key, MASTER) == 0)
+            fault_point("early-media");
         r = put(s, list[i], err);
+    }
     return r;
 }
 

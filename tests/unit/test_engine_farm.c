@@ -574,6 +574,69 @@ static void what_plays_early_waits_for_no_other_codec(void **state)
     stop(&e);
 }
 
+/* What the board says of the job's early playlists. */
+static void expect_early(struct engine *e, unsigned failures, const char *error)
+{
+    char *text = NULL, *etag = NULL, want[64];
+
+    (void)snprintf(want, sizeof(want), "\"early_failures\":%u,\"early_error\":%s", failures,
+                   error ? "\"" : "null");
+    assert_int_equal(board_job_json(e->board, "j", 0, 0, &text, &etag, NULL), 0);
+    if (!strstr(text, want) || (error && !strstr(text, error)))
+        fail_msg("%s isn't in %s", want, text);
+    free(text);
+    free(etag);
+}
+
+static void wait_and_step(struct engine *e, int64_t ms)
+{
+    test_clock.ms += ms;
+    step(e);
+}
+
+static void early_playlists_that_fail_are_told_tried_again_and_cost_nothing(void **state)
+{
+    struct engine e = { .cfg = { .early_playlists = 1 } };
+    char folder[256], inside[300];
+    struct board_totals t;
+
+    assert_int_equal(board_new(&e.board, NULL), 0);
+    start(&e, state);
+    submit(&e);
+    plan(&e);
+    assert_true(work_one(&e)); /* sound */
+    step(&e);
+    (void)snprintf(folder, sizeof(folder), "%s/out/video/360p/index.m3u8", e.farm->dir);
+    (void)snprintf(inside, sizeof(inside), "mkdir -p %s/x", folder); /* nothing is stored there */
+    assert_int_equal(system(inside), 0);
+    assert_true(work_one(&e));
+    step(&e);
+    assert_int_equal(status(&e).state, JOB_RUNNING);
+    expect_early(&e, 1, "index.m3u8");
+    wait_and_step(&e, 2000); /* not yet */
+    expect_early(&e, 1, "index.m3u8");
+    wait_and_step(&e, 1001);
+    expect_early(&e, 2, "index.m3u8");
+    for (unsigned n = 3; n < 10; n++)
+        wait_and_step(&e, 1 << 20);
+    expect_early(&e, 9, "index.m3u8");
+    wait_and_step(&e, 30000); /* longer and longer */
+    expect_early(&e, 9, "index.m3u8");
+    assert_false(exists(&e, "master.m3u8"));
+    assert_int_equal(status(&e).attempts_failed, 0);
+
+    (void)snprintf(inside, sizeof(inside), "rm -r %s", folder);
+    assert_int_equal(system(inside), 0);
+    wait_and_step(&e, 1 << 20);
+    assert_true(exists(&e, "master.m3u8"));
+    expect_early(&e, 0, NULL);
+    board_totals(e.board, 0, &t);
+    assert_int_equal(t.early_failed, 9);
+    finish(&e);
+    stop(&e);
+    board_free(e.board);
+}
+
 static int list_dead(void *arg, const struct dead_letter *l)
 {
     char *list = arg;
@@ -780,6 +843,7 @@ int main(void)
         T(what_happens_to_a_job_is_told_and_it_plays_early),
         T(a_small_first_chunk_is_planned_where_packages_play_early),
         T(what_plays_early_waits_for_no_other_codec),
+        T(early_playlists_that_fail_are_told_tried_again_and_cost_nothing),
         T(dead_letters_are_kept_for_a_person),
         T(a_straggler_gets_a_second_chance_and_the_farms_slots_count),
         T(a_task_that_nobody_has_is_released_again),
