@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "../common/base/cleanup.h"
+#include "../common/base/clock.h"
 #include "../common/base/err.h"
 #include "../common/base/log.h"
 #include "../common/child/child.h"
@@ -23,7 +24,9 @@
  * stacks are mapped but not used. */
 static const uint64_t address_slack_bytes = UINT64_C(2) << 30;
 
-enum { LAST_WORDS_MS = 3000 };
+/* Since its message was taken. RabbitMQ takes back what isn't settled within
+ * half an hour; what is left of that is for uploads and the result. */
+enum { ENDED_WITHIN_MS = 26 * 60 * 1000 };
 
 struct attempt {
     struct slot *slot;
@@ -99,10 +102,21 @@ static void attempt_close(struct attempt *a)
     store_free(a->output);
 }
 
+/* The task's own, whoever wrote it, but no later than a broker would have it.
+ * A queue in this process has patience. */
+static int64_t deadline_ms(const struct attempt *a)
+{
+    int64_t waited = (clock_system.mono_ns(&clock_system) - a->slot->taken_ns) / NS_PER_MS;
+    int64_t left = ENDED_WITHIN_MS > waited ? ENDED_WITHIN_MS - waited : 1;
+    int64_t own = a->task->deadline_ms;
+
+    return a->slot->shared->cfg.events && (own <= 0 || own > left) ? left : own;
+}
+
 static struct child_limits limits_of(const struct attempt *a)
 {
     const struct task *t = a->task;
-    struct child_limits l = { .stall_ms = t->stall_ms, .deadline_ms = t->deadline_ms };
+    struct child_limits l = { .stall_ms = t->stall_ms, .deadline_ms = deadline_ms(a) };
 
     if (a->slot->shared->limit_memory && t->memory_bytes < UINT64_MAX / 4)
         l.memory_bytes = 2 * t->memory_bytes + address_slack_bytes;

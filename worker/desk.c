@@ -16,8 +16,8 @@ enum {
     CANCELED_MAX = 4096,
     TASKS_MAX = 65536, /* remembered as told, done or claimed, each */
     MOMENT_MS = 100,
-    /* For memory. A broker takes a message back that isn't settled for half an hour, and a
-     * task may run for most of that. */
+    /* A broker takes a message back that isn't settled for half an hour, and a task may run for
+     * most of that. */
     HOLD_MS = 4 * 60 * 1000,
     SHED_MS = 15000, /* each slot hands a task back so often while the machine is short */
 };
@@ -223,15 +223,23 @@ static int settled(const struct desk *d)
              now_ms - st.since_ms < settle_ms);
 }
 
+static int64_t hold_until(const struct desk *d)
+{
+    return desk_now_ns() + (d->cfg.hold_ms ? d->cfg.hold_ms : HOLD_MS) * (int64_t)NS_PER_MS;
+}
+
 /* Locked. Who has it? DESK_RUN: nobody, any more. */
 static enum desk_verdict wait_for_others(struct desk *d, unsigned slot, unsigned deliveries,
-                                         const char *key)
+                                         const char *key, int64_t until)
 {
     int joined = 0;
 
     for (;; wait_a_moment(d)) {
         int64_t now = desk_now_ns();
+        int held = d->cfg.events && now > until;
         if (run_here(d, slot, key)) {
+            if (held)
+                return DESK_ACK;
             joined = 1;
             continue; /* also when draining: it ends by itself, or is killed */
         }
@@ -243,7 +251,10 @@ static enum desk_verdict wait_for_others(struct desk *d, unsigned slot, unsigned
             return DESK_RUN;
         if (d->mode != DESK_OPEN)
             return DESK_REQUEUE;
-        if (d->hands[slot].canceled || (settled(d) && !recent_has(d->claims, key, now)))
+        int claimed = recent_has(d->claims, key, now);
+        if (claimed && held)
+            return DESK_ACK;
+        if (d->hands[slot].canceled || (settled(d) && !claimed))
             return DESK_RUN;
     }
 }
@@ -287,7 +298,7 @@ static int fits(const struct desk *d, unsigned slot)
 
 /* Locked. */
 static enum desk_verdict wait_for_memory(struct desk *d, unsigned slot, const struct task *t,
-                                         struct err *why)
+                                         int64_t until, struct err *why)
 {
     struct hand *h = &d->hands[slot];
 
@@ -302,7 +313,6 @@ static enum desk_verdict wait_for_memory(struct desk *d, unsigned slot, const st
     }
     h->state = HAND_MEMORY;
     h->turn = ++d->last_turn;
-    int64_t until = desk_now_ns() + HOLD_MS * (int64_t)NS_PER_MS;
     while (!fits(d, slot) && d->mode == DESK_OPEN && !h->canceled) {
         if (d->cfg.events && desk_now_ns() > until)
             return answer(why, ERR_CANCELED, "no memory became free for it in four minutes");
@@ -320,7 +330,8 @@ static enum desk_verdict decide(struct desk *d, unsigned slot, const struct task
                                 unsigned deliveries, struct err *why)
 {
     const char *key = d->hands[slot].key;
-    enum desk_verdict v = wait_for_others(d, slot, deliveries, key);
+    int64_t until = hold_until(d);
+    enum desk_verdict v = wait_for_others(d, slot, deliveries, key, until);
 
     if (v != DESK_RUN)
         return v;
@@ -331,7 +342,7 @@ static enum desk_verdict decide(struct desk *d, unsigned slot, const struct task
         return answer(why, ERR_CANCELED, "the worker takes no more tasks");
     if (d->reason[0])
         return answer(why, ERR_CANCELED, d->reason);
-    return wait_for_memory(d, slot, t, why);
+    return wait_for_memory(d, slot, t, until, why);
 }
 
 /* Locked. */

@@ -30,6 +30,7 @@ struct desk_config {
     uint64_t memory_bytes; /* 0: no limit */
     int events;            /* it hears of the farm, and can be quarantined */
     int settle_ms;         /* see desk_admit() */
+    int hold_ms;           /* the same; 0: four minutes */
     struct queue *queue;   /* borrowed: since when is it connected? */
 };
 
@@ -64,7 +65,10 @@ enum desk_verdict {
 /* What to do with a task that was delivered for the `deliveries`-th time.
  * Waits while another slot runs it, or (a redelivered one) another worker,
  * and until there is memory. A worker that has listened for less than
- * settle_ms since it was connected doesn't believe that nobody has it. `t` is
+ * settle_ms since it was connected doesn't believe that nobody has it. With
+ * events it waits for hold_ms at most, so that no broker takes the message
+ * back: one that another still runs is DESK_ACK then (whoever has it answers
+ * for it, or the dispatcher misses it), one without memory DESK_ANSWER. `t` is
  * borrowed until desk_leave() or, not in hand, desk_settled(). */
 enum desk_verdict desk_admit(struct desk *d, unsigned slot, const struct task *t,
                              unsigned deliveries, struct err *ret_why);

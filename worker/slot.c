@@ -11,6 +11,7 @@
 #include <time.h>
 
 #include "../common/base/cleanup.h"
+#include "../common/base/clock.h"
 #include "../common/base/err.h"
 #include "../common/base/log.h"
 #include "../common/child/child.h"
@@ -195,6 +196,7 @@ static int serve_one(struct slot *s)
         return r;
     r = q->ops->consume(q, QUEUE_TASKS, LOOK_UP_MS, &m, &err);
     if (r == 0) {
+        s->taken_ns = clock_system.mono_ns(&clock_system);
         run_message(s, &m);
         queue_msg_release(&m);
     } else if (r != -EAGAIN && r != -ESHUTDOWN) {

@@ -30,7 +30,9 @@ struct slot {
     pthread_t thread;
     int started;
 
-    struct child *spare; /* started ahead of its task, or NULL; the slot's thread only */
+    /* The slot's thread only. */
+    struct child *spare; /* started ahead of its task, or NULL */
+    int64_t taken_ns;    /* CLOCK_MONOTONIC: when the queue gave it what it has */
 
     pthread_mutex_t lock;    /* guards what is below: borrowed from the slot's thread, or NULL */
     struct child *running;   /* while it is inside child_run() */

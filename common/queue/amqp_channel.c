@@ -239,6 +239,7 @@ int channel_closed(struct amqp_queue *q, struct channel *c, struct lane *l,
               LINT("code", why->reply_code), LSTR("text", text));
     int r = send(q, c->number, AMQP_CHANNEL_CLOSE_OK_METHOD, &ok, err);
     c->open = 0;
+    c->closed = 1;
     c->retry_ms = amqp_now_ms() +
                   (c == &q->ask ? 0 : amqp_backoff_ms(q, c->fails++, REOPEN_MOST_MS));
     if (c == &q->publish)

@@ -50,6 +50,7 @@ enum {
 struct channel {
     amqp_channel_t number;
     int open;         /* asked for: what follows on it is handled in order */
+    int closed;       /* by the broker, which may send on it until it has our answer */
     int64_t retry_ms; /* not opened again before */
     unsigned fails;   /* in a row */
 };

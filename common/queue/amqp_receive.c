@@ -462,13 +462,15 @@ static struct lane *lane_on(struct amqp_queue *q, amqp_channel_t channel)
     return l;
 }
 
-static int is_open(const struct amqp_queue *q, const struct lane *l, amqp_channel_t channel)
+/* NULL: that of the connection, or none of ours. */
+static const struct channel *channel_on(const struct amqp_queue *q, const struct lane *l,
+                                        amqp_channel_t channel)
 {
-    return l                       ? l->channel.open
-           : channel == CH_ASK     ? q->ask.open
-           : channel == CH_PUBLISH ? q->publish.open
-           : channel == CH_EVENT   ? q->event.open
-                                   : channel == 0;
+    return l                       ? &l->channel
+           : channel == CH_ASK     ? &q->ask
+           : channel == CH_PUBLISH ? &q->publish
+           : channel == CH_EVENT   ? &q->event
+                                   : NULL;
 }
 
 static int on_frame(struct amqp_queue *q, const amqp_frame_t *f, struct err *err)
@@ -476,7 +478,13 @@ static int on_frame(struct amqp_queue *q, const amqp_frame_t *f, struct err *err
     struct lane *l = lane_on(q, f->channel);
     struct incoming *in = l ? &l->in : f->channel == CH_PUBLISH ? &q->returned : NULL;
 
-    if (!is_open(q, l, f->channel))
+    const struct channel *c = channel_on(q, l, f->channel);
+
+    /* A delivery may cross our answer to the closing, above all where the
+     * broker closes by itself (consumer_timeout): it takes it back with the rest. */
+    if (c && !c->open && c->closed)
+        return 0;
+    if (f->channel != 0 && (!c || !c->open))
         return bad_frame(err, "a frame on a channel that isn't open");
     switch (f->frame_type) {
     case AMQP_FRAME_METHOD:

@@ -614,6 +614,44 @@ static void a_task_that_waits_for_memory_is_handed_back(void **state)
     teardown(&b);
 }
 
+static atomic_int_fast64_t deadline_seen;
+
+CHILD(child_with_a_watch)
+{
+    (void)kind, (void)size;
+    *ret_usage = (struct child_usage){ 0 };
+    atomic_store(&deadline_seen, limits->deadline_ms);
+    return finish(c, request, h, ret_result, err);
+}
+
+/* Whoever wrote the task: RabbitMQ takes back what isn't settled in half an hour. */
+static void an_attempt_ends_before_a_broker_takes_its_task_back(void **state)
+{
+    static const int64_t minute_ms = 60000;
+    static const struct {
+        int64_t of_task, least, most;
+    } rows[] = {
+        {0,               25 * minute_ms, 27 * minute_ms},
+        { INT32_MAX,      25 * minute_ms, 27 * minute_ms},
+        { 25 * minute_ms, 25 * minute_ms, 25 * minute_ms},
+        { minute_ms,      minute_ms,      minute_ms     },
+    };
+    struct bench b;
+
+    setup(&b, state, child_with_a_watch);
+    start(&b, 0, &(struct worker_config){ .slots = 1 });
+    for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+        b.tasks[1].deadline_ms = rows[i].of_task;
+        b.tasks[1].attempt++;
+        send(&b, 1);
+        assert_int_equal(receive(&b, b.tasks[1].id), ERR_NONE);
+        int64_t seen = atomic_load(&deadline_seen);
+        if (seen < rows[i].least || seen > rows[i].most)
+            fail_msg("row %zu: %lld ms", i, (long long)seen);
+    }
+    teardown(&b);
+}
+
 /* ---- uploads: a store over a network ---- */
 
 struct far_store {
@@ -719,6 +757,7 @@ int main(void)
         T(a_worker_whose_tasks_all_fail_is_quarantined),
         T(tasks_run_at_once_as_far_as_memory_goes),
         T(a_task_that_waits_for_memory_is_handed_back),
+        T(an_attempt_ends_before_a_broker_takes_its_task_back),
         T(objects_are_stored_several_at_once),
         T(the_first_upload_that_fails_ends_the_attempt),
     };

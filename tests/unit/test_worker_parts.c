@@ -200,6 +200,29 @@ static void a_short_machine_takes_nothing_and_hands_back(void **state)
     queue_free(q);
 }
 
+/* Nobody waits until the broker takes the message back. */
+static void what_another_worker_runs_is_left_to_it_in_the_end(void **state)
+{
+    struct queue *q = queue_memory_new();
+    const struct desk_config cfg = {
+        .id = "w", .slots = 1, .events = 1, .hold_ms = 50, .queue = q
+    };
+    struct desk *d = desk_new(&cfg);
+    const struct task t = { .job = (char *)"j", .id = (char *)"v-0000-0", .attempt = 1 };
+    const struct task nobodys = { .job = (char *)"j", .id = (char *)"v-0001-0", .attempt = 1 };
+    struct running_task other = { .job = (char *)"j", .task = (char *)"v-0000-0", .attempt = 1 };
+    const struct heartbeat h = { .worker = (char *)"other", .running = &other, .n_running = 1 };
+    struct err why = { 0 };
+
+    (void)state;
+    desk_hear_worker(d, &h);
+    assert_int_equal(desk_admit(d, 0, &t, 2, &why), DESK_ACK);
+    desk_settled(d, 0);
+    assert_int_equal(desk_admit(d, 0, &nobodys, 2, &why), DESK_RUN);
+    desk_free(d);
+    queue_free(q);
+}
+
 /* ---- settings ---- */
 
 static const struct machine big = { UINT64_C(10) << 30, UINT64_C(8) << 30, 4 };
@@ -357,6 +380,7 @@ int main(void)
         cmocka_unit_test(names_are_dropped_by_what_they_start_with),
         cmocka_unit_test(the_narrowest_limit_counts),
         cmocka_unit_test(a_short_machine_takes_nothing_and_hands_back),
+        cmocka_unit_test(what_another_worker_runs_is_left_to_it_in_the_end),
         cmocka_unit_test(settings_come_from_arguments_and_the_machine),
         cmocka_unit_test(wrong_arguments_are_told_with_their_limits),
         cmocka_unit_test(a_broker_is_needed_and_its_password_is_hidden),
