@@ -153,6 +153,10 @@ static void set_up(struct api *a, const struct api_config *cfg, int loopback)
         (void)curl_easy_setopt(c, CURLOPT_PROXY, "");
     if (cfg->ca_file)
         (void)curl_easy_setopt(c, CURLOPT_CAINFO, cfg->ca_file);
+    if (cfg->cert_file)
+        (void)curl_easy_setopt(c, CURLOPT_SSLCERT, cfg->cert_file);
+    if (cfg->cert_file)
+        (void)curl_easy_setopt(c, CURLOPT_SSLKEY, cfg->key_file ? cfg->key_file : cfg->cert_file);
 }
 
 int api_new(const struct api_config *cfg, struct api **ret, struct err *err)
@@ -162,6 +166,11 @@ int api_new(const struct api_config *cfg, struct api **ret, struct err *err)
 
     if (r >= 0 && cfg->token)
         r = check_token(cfg->token, err);
+    if (r >= 0 && cfg->key_file && !cfg->cert_file)
+        r = err_set(err, -EINVAL, ERR_USAGE,
+                    "--key-file %.200s: there is no certificate that it belongs to; --cert-file or "
+                    "GOPMILL_CERT_FILE names it",
+                    cfg->key_file);
     if (r < 0)
         return r;
 
@@ -284,6 +293,19 @@ static const char *os_words(const struct api *a)
     }
 }
 
+static int unsafe(const struct api *a, struct exchange *x, const char *hint, struct err *err)
+{
+    return err_set(err, -EHOSTDOWN, ERR_STORAGE,
+                   "no safe connection to the dispatcher at %s: %s; %s", a->dispatcher,
+                   text_clean(x->words), hint);
+}
+
+/* With TLS 1.3 a server refuses a client only after that thinks it is connected. */
+static int wants_certificate(const struct exchange *x)
+{
+    return strstr(x->words, "certificate required") != NULL;
+}
+
 static int curl_fault(const struct api *a, struct exchange *x, CURLcode code, struct err *err)
 {
     long connect = 0;
@@ -297,11 +319,11 @@ static int curl_fault(const struct api *a, struct exchange *x, CURLcode code, st
         return unreachable(a, os_words(a), err);
     case CURLE_PEER_FAILED_VERIFICATION:
     case CURLE_SSL_CACERT_BADFILE:
+        return unsafe(a, x, "--ca-file or GOPMILL_CA_FILE names the certificate to trust", err);
+    case CURLE_SSL_CERTPROBLEM:
+        return unsafe(a, x, "--cert-file and --key-file name your own certificate", err);
     case CURLE_SSL_CONNECT_ERROR:
-        return err_set(err, -EHOSTDOWN, ERR_STORAGE,
-                       "no safe connection to the dispatcher at %s: %s; --ca-file names the "
-                       "certificate to trust",
-                       a->dispatcher, text_clean(x->words));
+        return unsafe(a, x, "does it speak https?", err);
     case CURLE_OPERATION_TIMEDOUT:
         (void)curl_easy_getinfo(a->curl, CURLINFO_PRETRANSFER_TIME_T, &connect);
         if (connect == 0)
@@ -315,6 +337,8 @@ static int curl_fault(const struct api *a, struct exchange *x, CURLcode code, st
     case CURLE_WEIRD_SERVER_REPLY:
         return no_dispatcher(a, "it doesn't speak HTTP", err);
     default:
+        if (wants_certificate(x))
+            return unsafe(a, x, "--cert-file and --key-file name your own certificate", err);
         return err_set(err, -ECONNRESET, ERR_STORAGE, "the dispatcher at %s: connection lost (%s)",
                        a->dispatcher,
                        x->words[0] ? text_clean(x->words) : curl_easy_strerror(code));

@@ -29,12 +29,14 @@ struct api_config {
     const char *dispatcher; /* URL, copied; a path in it is put before every path */
     const char *token;      /* copied; NULL: none */
     const char *ca_file;    /* https: PEM, copied; NULL: the system's */
+    const char *cert_file;  /* https: PEM, one's own certificate, copied; NULL: none */
+    const char *key_file;   /* its key; may be NULL where cert_file has both */
     int (*stop)(void *arg); /* asked about once a second while waiting; may be NULL */
     void *arg;
 };
 
 /* -EINVAL (ERR_USAGE) for a URL that isn't http:// or https://, or holds a
- * name or password. No network I/O. */
+ * name or password; for a key without its certificate. No network I/O. */
 int api_new(const struct api_config *cfg, struct api **ret, struct err *err);
 void api_free(struct api *a); /* NULL is a no-op */
 

@@ -61,6 +61,8 @@ enum cli_opt {
     OPT_DISPATCHER,
     OPT_TOKEN_FILE,
     OPT_CA_FILE,
+    OPT_CERT_FILE,
+    OPT_KEY_FILE,
     OPT_PRIORITY,
     OPT_TENANT,
     OPT_ID,

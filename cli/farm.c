@@ -24,6 +24,12 @@ static int take_common(struct farm *f, int o)
     case OPT_CA_FILE:
         f->ca_file = optarg;
         return 1;
+    case OPT_CERT_FILE:
+        f->cert_file = optarg;
+        return 1;
+    case OPT_KEY_FILE:
+        f->key_file = optarg;
+        return 1;
     default:
         return 0;
     }
@@ -48,16 +54,24 @@ int farm_arguments(const struct cli_command *self, struct farm *f, int argc, cha
     return -1;
 }
 
+/* The option, else the variable; NULL where neither says something. */
+static const char *setting(const char *option, const char *variable)
+{
+    const char *v = option ? option : getenv(variable);
+
+    return v && *v ? v : NULL;
+}
+
 int farm_open(struct farm *f, struct err *err)
 {
     char token[API_TOKEN_MAX];
-    const char *from_env = getenv("GOPMILL_TOKEN"), *dispatcher = getenv("GOPMILL_DISPATCHER");
+    const char *dispatcher = setting(f->dispatcher, "GOPMILL_DISPATCHER");
     struct api_config cfg = {
-        .dispatcher = f->dispatcher               ? f->dispatcher
-                      : dispatcher && *dispatcher ? dispatcher
-                                                  : API_DEFAULT,
-        .token = from_env && *from_env ? from_env : NULL,
-        .ca_file = f->ca_file,
+        .dispatcher = dispatcher ? dispatcher : API_DEFAULT,
+        .token = setting(NULL, "GOPMILL_TOKEN"),
+        .ca_file = setting(f->ca_file, "GOPMILL_CA_FILE"),
+        .cert_file = setting(f->cert_file, "GOPMILL_CERT_FILE"),
+        .key_file = setting(f->key_file, "GOPMILL_KEY_FILE"),
         .stop = patience_over,
         .arg = &f->patience,
     };

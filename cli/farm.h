@@ -10,7 +10,8 @@
 #include "patience.h"
 
 struct farm {
-    const char *dispatcher, *token_file, *ca_file; /* borrowed from argv or the environment */
+    /* Borrowed from argv or the environment. */
+    const char *dispatcher, *token_file, *ca_file, *cert_file, *key_file;
     int as_json;
     struct patience patience;
     struct api *api;
@@ -21,14 +22,19 @@ struct farm {
     { "help", no_argument, NULL, OPT_HELP }, { "json", no_argument, NULL, OPT_JSON }, \
         { "dispatcher", required_argument, NULL, OPT_DISPATCHER },                    \
         { "token-file", required_argument, NULL, OPT_TOKEN_FILE },                    \
+        { "ca-file", required_argument, NULL, OPT_CA_FILE },                          \
+        { "cert-file", required_argument, NULL, OPT_CERT_FILE },                      \
     {                                                                                 \
-        "ca-file", required_argument, NULL, OPT_CA_FILE                               \
+        "key-file", required_argument, NULL, OPT_KEY_FILE                             \
     }
 
-#define FARM_HELP                                                              \
-    "  --dispatcher URL     GOPMILL_DISPATCHER, or http://127.0.0.1:7411\n"    \
-    "  --token-file FILE    its first line is the token; else GOPMILL_TOKEN\n" \
-    "  --ca-file FILE       PEM certificates to trust for https://\n"
+#define FARM_HELP                                                                                    \
+    "  --dispatcher URL     GOPMILL_DISPATCHER, or http://127.0.0.1:7411\n"                          \
+    "  --token-file FILE    its first line is the token; else GOPMILL_TOKEN\n"                       \
+    "  --ca-file FILE       https://: PEM certificates to trust; GOPMILL_CA_FILE, or the system's\n" \
+    "  --cert-file FILE, --key-file FILE\n"                                                          \
+    "                       https://: your own certificate and its key, for a proxy that asks\n"     \
+    "                       for one; GOPMILL_CERT_FILE, GOPMILL_KEY_FILE\n"
 
 /* The command line: `take` (may be NULL) gets the command's own options and
  * returns 0, or a negative number with the reason. Afterwards argv[optind] is

@@ -38,8 +38,39 @@ void amqp_printable(char *buf, size_t size, amqp_bytes_t text)
     buf[utf8_cut(buf, size - 1)] = '\0';
 }
 
+/* What OpenSSL knows of a failure that the library has no more words for. With TLS 1.3 a broker
+ * refuses its client only after that thinks it is connected, by an alert. NULL: nothing. */
+static const char *tls_words(void)
+{
+    unsigned long e = ERR_peek_last_error();
+
+    switch (e && ERR_GET_LIB(e) == ERR_LIB_SSL ? ERR_GET_REASON(e) : 0) {
+    case 0:
+        return NULL;
+    case SSL_R_TLSV13_ALERT_CERTIFICATE_REQUIRED:
+        return "the broker wants a certificate of its client, and there is none "
+               "(--broker-cert, --broker-key)";
+    case SSL_R_TLSV1_ALERT_UNKNOWN_CA:
+    case SSL_R_SSLV3_ALERT_BAD_CERTIFICATE:
+    case SSL_R_SSLV3_ALERT_UNSUPPORTED_CERTIFICATE:
+    case SSL_R_SSLV3_ALERT_CERTIFICATE_REVOKED:
+    case SSL_R_SSLV3_ALERT_CERTIFICATE_EXPIRED:
+    case SSL_R_SSLV3_ALERT_CERTIFICATE_UNKNOWN:
+        return "the broker refuses its client's certificate (--broker-cert)";
+    case SSL_R_SSLV3_ALERT_HANDSHAKE_FAILURE:
+        return "the broker refuses the handshake: it may want a certificate of its client "
+               "(--broker-cert, --broker-key)";
+    default:
+        return ERR_reason_error_string(e);
+    }
+}
+
 int amqp_lost(struct err *err, int status, const char *doing)
 {
+    const char *words = status == AMQP_STATUS_SSL_ERROR ? tls_words() : NULL;
+
+    if (words)
+        return err_set(err, -ECONNRESET, ERR_STORAGE, "%s: %s", doing, words);
     return err_set(err, -ECONNRESET, ERR_STORAGE, "%s: %s", doing, amqp_error_string2(status));
 }
 

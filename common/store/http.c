@@ -517,6 +517,11 @@ static int transfer_failed(struct attempt *t, CURLcode c, int *ret_again, struct
         return err_set(err, -ENOMEM, ERR_RESOURCE, "out of memory");
     *ret_again = !never_passes(c);
     utf8_mend(t->error);
+    if (c == CURLE_PEER_FAILED_VERIFICATION)
+        return err_set(
+            err, -EIO, ERR_STORAGE,
+            "%.300s: %.200s; AWS_CA_BUNDLE (a dispatcher's --ca-file) names who is trusted",
+            t->q->shown, t->error[0] ? t->error : curl_easy_strerror(c));
     return err_set(err, c == CURLE_OPERATION_TIMEDOUT ? -ETIMEDOUT : -EIO, ERR_STORAGE,
                    "%.300s: %.200s", t->q->shown, t->error[0] ? t->error : curl_easy_strerror(c));
 }

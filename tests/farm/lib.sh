@@ -33,6 +33,7 @@ case $(tr '\0' ' ' <"/proc/$PPID/cmdline") in
 *) servers=$own servers_owner=$$ ;;
 esac
 declare -A server_dir=([rabbitmq]=$servers.rabbitmq [rgw]=$servers.rgw)
+rgw_options=()
 vhost='' bucket=$test_name-$$
 
 farm_leave() {
@@ -94,11 +95,11 @@ server_start() { # SERVER [START-OPTION...]: prints its variables
     esac
 }
 
-farm_up() { # [RABBITMQ-START-OPTION...]
+farm_up() { # [RABBITMQ-START-OPTION...]; rgw_options: an array of those of rgw
     shared=$servers.shared # clips, packages to compare with: made once
     private_make "$shared" "$servers_owner"
     server_start rabbitmq "$@" >"$scratch/rabbitmq.env" &
-    server_start rgw >"$scratch/rgw.env" || bail "no S3 server"
+    server_start rgw "${rgw_options[@]}" >"$scratch/rgw.env" || bail "no S3 server"
     wait $! || bail "no RabbitMQ"
     # shellcheck disable=SC1091 # written above
     . "$scratch/rabbitmq.env"

@@ -351,13 +351,33 @@ static int make_id(struct settings *s, struct err *err)
     return set_id(s, id, err);
 }
 
+/* NULL where it is empty. */
+static const char *variable(const char *name)
+{
+    const char *v = getenv(name);
+
+    return v && v[0] ? v : NULL;
+}
+
+static int fill_in_broker(struct settings *s, struct err *err)
+{
+    const char *url = variable("GOPMILL_BROKER"), *file = variable("GOPMILL_BROKER_FILE");
+
+    if (!s->broker_ca)
+        s->broker_ca = variable("GOPMILL_BROKER_CA");
+    if (!s->broker_cert)
+        s->broker_cert = variable("GOPMILL_BROKER_CERT");
+    if (!s->broker_key)
+        s->broker_key = variable("GOPMILL_BROKER_KEY");
+    if (s->broker || (!url && !file))
+        return 0;
+    return url ? set_broker(s, url, err) : read_broker_file(s, file, err);
+}
+
 static int fill_in(struct settings *s, struct err *err)
 {
-    const char *broker = getenv("GOPMILL_BROKER");
-    int r = 0;
+    int r = fill_in_broker(s, err);
 
-    if (!s->broker && broker && broker[0])
-        r = set_broker(s, broker, err);
     if (r == 0 && (!s->broker || !s->broker[0]))
         r = err_set(err, -EINVAL, ERR_USAGE,
                     "no broker: give its URL by GOPMILL_BROKER, --broker-file or --broker");
@@ -414,14 +434,15 @@ char *settings_help(const struct machine *m)
         "\n"
         "Usage: gopmill-worker [OPTION...]\n"
         "\n"
-        "Broker (one of these is needed; secrets belong into the first two)\n"
+        "Broker (its URL is needed; secrets belong into the first two)\n"
         "  GOPMILL_BROKER           amqp[s]://user:password@host[:port][,host2…]/vhost\n"
-        "  --broker-file FILE       a file whose first line is that URL\n"
+        "  --broker-file FILE       a file whose first line is that URL (GOPMILL_BROKER_FILE)\n"
         "  --broker URL             the URL itself; hidden from the list of processes\n"
         "  --broker-ca FILE         amqps: who signs the broker's certificate (PEM); default: the\n"
-        "                           system's\n"
+        "                           system's (GOPMILL_BROKER_CA)\n"
         "  --broker-cert FILE, --broker-key FILE\n"
         "                           amqps: this client's own certificate and key; default: none\n"
+        "                           (GOPMILL_BROKER_CERT, GOPMILL_BROKER_KEY)\n"
         "\n"
         "Work\n"
         "  --slots N                tasks at once, 1 to %d; default: one a processor that may be\n"

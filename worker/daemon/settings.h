@@ -15,8 +15,9 @@ struct machine;
 struct settings {
     char *broker; /* URL with its secrets: never logged */
     char *id;
-    const char *broker_ca, *broker_cert, *broker_key; /* of argv; or NULL */
-    const char *disk;                                 /* of argv or the environment */
+    /* Of argv or the environment. */
+    const char *broker_ca, *broker_cert, *broker_key; /* or NULL */
+    const char *disk;
     unsigned slots, uploads;
     int nice;
     size_t cache_bytes;
