@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "../common/base/log.h"
+#include "../common/child/nursery.h"
 #include "../common/queue/queue.h"
 #include "fault.h"
 #include "job.h"
@@ -461,6 +462,8 @@ int dispatcher_new(const struct dispatcher_config *cfg, struct dispatcher **ret,
     if (r == 0)
         r = engine_costs_load(d, err);
     if (r == 0)
+        r = nursery_new(cfg->spare_children, &d->nursery, err);
+    if (r == 0)
         r = engine_load(d, err);
     if (r == 0)
         r = engine_publish_start(d, err);
@@ -501,6 +504,7 @@ void dispatcher_free(struct dispatcher *d)
     if (!d)
         return;
     stop_threads(d);
+    nursery_free(d->nursery);
     for (size_t i = 0; i < d->n_buckets; i++)
         while (d->buckets[i])
             job_forget(d, d->buckets[i]);

@@ -81,6 +81,7 @@ struct dispatcher_config {
     unsigned max_attempts;     /* of a task; 0: 4 */
     int64_t retry_base_ms;     /* first back-off; 0: 500; doubles, with jitter */
     unsigned planners;         /* jobs planned at once; 0: 1 */
+    unsigned spare_children;   /* kept ready for the next job to be planned: 0 or 1 */
     unsigned publishers;       /* packages checked and published at once; 0: 1 */
     int early_playlists;       /* playable before finished: playlists of type EVENT while it runs,
                                 * and a small first chunk in the plans of jobs that don't say how

@@ -14,6 +14,7 @@
 #include "../common/base/log.h"
 #include "../common/base/range.h"
 #include "../common/child/child.h"
+#include "../common/child/nursery.h"
 #include "../common/store/blocks.h"
 #include "../common/store/store.h"
 #include "../common/wire/task.h"
@@ -44,6 +45,7 @@ struct planner {
     struct planner *next;
     struct inbox *inbox;
     struct store_env *stores;
+    struct nursery *nursery;
     pthread_t thread;
     int started; /* and not joined yet */
     char *job, *source, *output;
@@ -159,7 +161,7 @@ static int plan_in_child(struct planner *p)
 
     if (r < 0 || p->looks)
         return r;
-    r = child_start(&c, &p->err); /* here: it is bound to the thread that started it */
+    r = nursery_take(p->nursery, &c, &p->err);
     if (r < 0)
         return r;
     r = expose(p, c);
@@ -373,6 +375,7 @@ static struct planner *planner_new(struct dispatcher *d, const struct live_job *
     p->inbox = d->inbox;
     p->looks = job_has_plan(j);
     p->stores = d->cfg.stores;
+    p->nursery = d->nursery;
     p->limits = (struct child_limits){ .stall_ms = PLAN_STALL_MS, .deadline_ms = PLAN_DEADLINE_MS };
     if (!getenv("GOPMILL_NO_RLIMIT")) /* see worker.h */
         p->limits.memory_bytes = plan_memory_bytes;

@@ -173,6 +173,7 @@ struct dispatcher {
     struct sender *sender;
     struct publisher *publisher;
     struct receiver *receivers;
+    struct nursery *nursery;
     struct planner *planners; /* all that run */
     unsigned n_planners;
     unsigned sending;    /* batches with the sender */

@@ -57,12 +57,15 @@ static int start_child(const struct slot *s, struct child **ret, struct err *err
 
 int slot_take_child(struct slot *s, struct uploads *u, struct child **ret, struct err *err)
 {
-    struct child *c = s->spare;
-    int r = c ? 0 : start_child(s, &c, err);
+    struct child *c = take_ptr(s->spare);
 
+    if (c && !child_is_alive(c)) {
+        child_free(c);
+        c = NULL;
+    }
+    int r = c ? 0 : start_child(s, &c, err);
     if (r < 0)
         return r;
-    s->spare = NULL;
     (void)pthread_mutex_lock(&s->lock);
     s->running = c;
     s->uploads = u;

@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <spawn.h>
 #include <string.h>
@@ -230,6 +231,13 @@ void child_kill(struct child *c)
 int child_pid(const struct child *c)
 {
     return (int)c->pid;
+}
+
+int child_is_alive(const struct child *c)
+{
+    struct pollfd p = { .fd = c->pidfd, .events = POLLIN };
+
+    return poll(&p, 1, 0) == 0;
 }
 
 void child_free(struct child *c)

@@ -76,6 +76,9 @@ void child_kill(struct child *c);
 
 int child_pid(const struct child *c); /* for tests that kill it */
 
+/* Whether one that waits for its job still does: somebody may have killed it. */
+int child_is_alive(const struct child *c);
+
 /* Kills and reaps where child_run() has not. NULL is a no-op. */
 void child_free(struct child *c);
 

@@ -96,3 +96,9 @@ unsigned fake_children_alive(void)
 {
     return atomic_load(&alive);
 }
+
+int child_is_alive(const struct child *c)
+{
+    (void)c;
+    return 1;
+}

@@ -4,6 +4,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <pthread.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -21,6 +22,7 @@
 #include "common/base/err.h"
 #include "common/base/range.h"
 #include "common/child/child.h"
+#include "common/child/nursery.h"
 
 static const char source[] = "0123456789";
 
@@ -446,6 +448,107 @@ static void a_missing_program_is_named(void **state)
     assert_int_equal(open_files(), files);
 }
 
+/* Runs "answer" in a child of the nursery; its pid. */
+static int answer_of(struct nursery *n)
+{
+    struct parent p = { 0 };
+    struct child *c = NULL;
+
+    assert_int_equal(nursery_take(n, &c, NULL), 0);
+    int pid = child_pid(c);
+    struct outcome o = run_with(c, "answer", &p, &patient);
+    assert_int_equal(o.r, 0);
+    free(o.result);
+    return pid;
+}
+
+static void *take_on_a_thread_that_ends(void *arg)
+{
+    struct child *c = NULL;
+
+    (void)nursery_take(arg, &c, NULL);
+    return c;
+}
+
+static void a_nurserys_children_outlive_who_takes_them(void **state)
+{
+    struct parent p = { 0 };
+    struct nursery *n;
+    pthread_t t;
+    void *c;
+
+    (void)state;
+    for (unsigned spare = 0; spare < 2; spare++) {
+        assert_int_equal(nursery_new(spare, &n, NULL), 0);
+        assert_int_equal(pthread_create(&t, NULL, take_on_a_thread_that_ends, n), 0);
+        assert_int_equal(pthread_join(t, &c), 0);
+        assert_non_null(c);
+        struct outcome o = run_with(c, "answer", &p, &patient);
+        assert_int_equal(o.r, 0);
+        free(o.result);
+        assert_true(answer_of(n) != answer_of(n));
+        nursery_free(n);
+        assert_no_children();
+    }
+    nursery_free(NULL);
+}
+
+/* A child of one of this process's threads; 0: there is none. */
+static int any_child(void)
+{
+    int pid = 0;
+    DIR *tasks = opendir("/proc/self/task");
+
+    assert_non_null(tasks);
+    for (struct dirent *e; pid == 0 && (e = readdir(tasks));) { /* NOLINT(concurrency-mt-unsafe) */
+        char path[64];
+        (void)snprintf(path, sizeof(path), "/proc/self/task/%.20s/children", e->d_name);
+        FILE *f = fopen(path, "re");
+        if (f && fscanf(f, "%d", &pid) != 1) /* NOLINT(cert-err34-c) */
+            pid = 0;
+        if (f)
+            (void)fclose(f);
+    }
+    (void)closedir(tasks);
+    return pid;
+}
+
+static void a_child_that_was_killed_while_it_waited_is_nobodys_failure(void **state)
+{
+    struct nursery *n;
+    siginfo_t info;
+
+    (void)state;
+    assert_int_equal(nursery_new(1, &n, NULL), 0);
+    int pid;
+    while (!(pid = any_child()))
+        (void)sched_yield();
+    assert_int_equal(kill(pid, SIGKILL), 0);
+    assert_int_equal(waitid(P_PID, (id_t)pid, &info, WEXITED | WNOWAIT), 0);
+    assert_int_not_equal(answer_of(n), pid);
+    nursery_free(n);
+    assert_no_children();
+}
+
+static void a_nursery_says_why_it_has_no_child(void **state)
+{
+    char *mine = strdup(getenv("GOPMILL_CHILD")); /* NOLINT(concurrency-mt-unsafe) */
+    struct child *c = NULL;
+    struct nursery *n;
+    struct err err = { 0 };
+
+    (void)state;
+    assert_int_equal(setenv("GOPMILL_CHILD", "/dev", 1), 0);
+    assert_int_equal(nursery_new(1, &n, NULL), 0);
+    int r = nursery_take(n, &c, &err);
+    nursery_free(n);
+    assert_int_equal(setenv("GOPMILL_CHILD", mine, 1), 0);
+    free(mine);
+    assert_true(r < 0);
+    assert_int_equal(err.cls, ERR_RESOURCE);
+    assert_non_null(strstr(err.text, "/dev"));
+}
+
 /* scripted-child lies beside this program. */
 static int choose_child(void)
 {
@@ -479,6 +582,9 @@ int main(void)
         cmocka_unit_test(a_stopped_child_is_ended),
         cmocka_unit_test(one_that_never_ran_is_freed),
         cmocka_unit_test(a_missing_program_is_named),
+        cmocka_unit_test(a_nurserys_children_outlive_who_takes_them),
+        cmocka_unit_test(a_child_that_was_killed_while_it_waited_is_nobodys_failure),
+        cmocka_unit_test(a_nursery_says_why_it_has_no_child),
     };
 
     if (choose_child() < 0)
