@@ -243,6 +243,26 @@ static int set_s3(struct net_env *e, const struct store_env_config *c, struct er
     return r < 0 ? r : set_credentials(e, c, err);
 }
 
+/* Patience with a store is a matter of the network, so the operator's. */
+static int stall_timeout(int *ret, struct err *err)
+{
+    const char *text = SETTING(NULL, "GOPMILL_STORE_STALL");
+    char *end;
+
+    if (!text) {
+        *ret = STALL_TIMEOUT_MS;
+        return 0;
+    }
+    errno = 0;
+    double s = strtod(text, &end);
+    if (errno || end == text || *end || !(s >= 0.1 && s <= 600))
+        return err_set(err, -EINVAL, ERR_USAGE,
+                       "GOPMILL_STORE_STALL: '%.40s' is no number of seconds from 0.1 to 600",
+                       text);
+    *ret = (int)(s * 1000);
+    return 0;
+}
+
 static int set_limits(struct net_env *e, const struct store_env_config *c, struct err *err)
 {
     if (c->connect_timeout_ms < 0 || c->stall_timeout_ms < 0 || c->tries < 0 || c->deadline_ms < 0)
@@ -250,7 +270,10 @@ static int set_limits(struct net_env *e, const struct store_env_config *c, struc
     if (c->path_style < 0 || c->path_style > 2)
         return err_set(err, -EINVAL, ERR_USAGE, "path_style %d is not 0, 1 or 2", c->path_style);
     e->connect_timeout_ms = c->connect_timeout_ms ? c->connect_timeout_ms : CONNECT_TIMEOUT_MS;
-    e->stall_timeout_ms = c->stall_timeout_ms ? c->stall_timeout_ms : STALL_TIMEOUT_MS;
+    e->stall_timeout_ms = c->stall_timeout_ms;
+    int r = e->stall_timeout_ms ? 0 : stall_timeout(&e->stall_timeout_ms, err);
+    if (r < 0)
+        return r;
     e->tries = c->tries ? c->tries : TRIES;
     e->deadline_ms = c->deadline_ms ? c->deadline_ms : DEADLINE_MS;
     e->part_bytes = c->part_bytes ? c->part_bytes : PART_BYTES;

@@ -41,7 +41,7 @@ struct store_env_config {
     int private_addresses; /* https:// sources may lie at loopback, link-local and private ones */
 
     int connect_timeout_ms; /* 0: 5000 */
-    int stall_timeout_ms;   /* no byte for so long; 0: 15000 */
+    int stall_timeout_ms;   /* no byte for so long; 0: GOPMILL_STORE_STALL (s), or 15000 */
     int tries;              /* of one request; 0: 5 */
     int64_t deadline_ms;    /* of one call with all its tries (of each part or page, where it has
                              * several); 0: 120000 */

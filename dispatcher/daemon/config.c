@@ -456,7 +456,8 @@ char *config_help(void)
         "usage: gopmill-dispatcher --broker URL [OPTION]...\n\n"
         "Of the command line, the environment (names in capitals) and the file, the first\n"
         "that says something about a setting counts. S3 is reached as AWS_ENDPOINT_URL_S3,\n"
-        "AWS_REGION, AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN say.\n\n",
+        "AWS_REGION, AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN say; a\n"
+        "request to it without a byte for GOPMILL_STORE_STALL seconds (15) is made again.\n\n",
         f);
     for (size_t i = 0; i < SETTINGS; i++)
         help_one(f, &settings[i]);

@@ -4,7 +4,9 @@
 # shellcheck source-path=SCRIPTDIR
 . "$(dirname "$0")/lib.sh"
 
+own_servers rgw
 farm_up
+export GOPMILL_STORE_STALL=2 # where a network swallows requests on purpose
 clip_make long.mp4 480x270 16 || bail "no clip"
 clip_make short.mp4 320x180 12 || bail "no clip"
 fact "the undisturbed package" eval 'reference long.mp4 slow.yaml >/dev/null && reference short.mp4 quick.yaml >/dev/null'
@@ -45,14 +47,15 @@ hangs() {
 }
 fact "S3 without a word for 8 s in the middle of a job" hangs
 
-# Nothing but errors for longer than a request is tried: tasks wait and are tried again.
+# Nothing but errors for longer than a request is tried: tasks fail, wait and are tried again.
 away() {
     posted 202 away long.mp4 slow.yaml && await 30 done_at_least away 1 && s3_does status 503 1 || return 1
-    sleep 12
+    await 60 attempts_failed away || { echo "no attempt fails" && s3_does pass && return 1; }
     s3_does pass
     wait_for away "done" 120 && same_as_run away long.mp4 slow.yaml
 }
-fact "S3 away for 12 s in the middle of a job" away
+attempts_failed() { [ "$(job "$1" .progress.attempts_failed)" -gt 0 ]; }
+fact "S3 away in the middle of a job, until attempts fail" away
 
 gateway_dies() {
     posted 202 gateway long.mp4 slow.yaml && await 30 done_at_least gateway 1 || return 1
@@ -96,6 +99,23 @@ replaced() {
 }
 planned() { [ "$(job "$1" .progress.tasks 2>/dev/null)" -gt 0 ]; }
 fact "a source that is replaced in the middle fails the job with that reason" replaced
+
+# The bucket has the old source again; then the new one, to stay.
+requeue_done() { [ "$(status_of POST "/v1/jobs/$1/requeue" '{}')" = 202 ] && wait_for "$1" "done" 120; }
+fact "put back, the requeue goes on with it" eval 'requeue_done replaced && same_as_run replaced long.mp4 slow.yaml'
+replaced_for_good() {
+    proxy_do workers hang 1 PUT out/other/video/full/seg-00005
+    posted 202 other long.mp4 slow.yaml && await 60 done_at_least other 2 && worker_kill w1 && worker_kill w2 ||
+        return 1
+    s3_put "$shared/short.mp4" "$bucket/long.mp4"
+    proxy_do workers pass
+    over workers two_workers && wait_for other failed 120 && error_says other input "changed" &&
+        requeue_done other && same_as_run other short.mp4 slow.yaml
+    local r=$?
+    s3_put "$shared/long.mp4" "$bucket/long.mp4"
+    return $r
+}
+fact "left as it is, the requeue makes the whole package of the new source" replaced_for_good
 
 # ---- credentials ----
 

@@ -306,6 +306,40 @@ static void settings_that_cannot_be_are_refused(void **state)
     }
 }
 
+static void patience_with_a_store_is_the_operators(void **state)
+{
+    static const struct {
+        const char *text;
+        int ms; /* 0: refused */
+    } rows[] = {
+        {"",      15000 },
+        { "2",    2000  },
+        { "0.5",  500   },
+        { "600",  600000},
+        { "0",    0     },
+        { "-1",   0     },
+        { "601",  0     },
+        { "2 s",  0     },
+        { "nan",  0     },
+        { "soon", 0     },
+    };
+    const struct store_env_config cfg = { .endpoint = "http://127.0.0.1:1" };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct store_env *e = NULL;
+        struct err err = { 0 };
+        assert_int_equal(setenv("GOPMILL_STORE_STALL", rows[i].text, 1), 0);
+        assert_int_equal(store_env_new(&cfg, &e, &err), rows[i].ms ? 0 : -EINVAL);
+        if (rows[i].ms)
+            assert_int_equal(((struct net_env *)e)->stall_timeout_ms, rows[i].ms);
+        else
+            assert_non_null(strstr(err.text, "GOPMILL_STORE_STALL"));
+        store_env_free(e);
+    }
+    assert_int_equal(unsetenv("GOPMILL_STORE_STALL"), 0);
+}
+
 static void urls_of_no_store_are_refused(void **state)
 {
     static const struct {
@@ -379,6 +413,7 @@ int main(void)
         cmocka_unit_test(etags_are_strong_and_clean_or_none),
         cmocka_unit_test(private_addresses_are_told_from_public_ones),
         cmocka_unit_test(settings_that_cannot_be_are_refused),
+        cmocka_unit_test(patience_with_a_store_is_the_operators),
         cmocka_unit_test(urls_of_no_store_are_refused),
         cmocka_unit_test(sources_at_private_addresses_are_refused),
     };
