@@ -54,7 +54,7 @@ away() {
     s3_does pass
     wait_for away "done" 120 && same_as_run away long.mp4 slow.yaml
 }
-attempts_failed() { [ "$(job "$1" .progress.attempts_failed)" -gt 0 ]; }
+attempts_failed() { job_number "$1" attempts_failed && [ "$number" -gt 0 ]; }
 fact "S3 away in the middle of a job, until attempts fail" away
 
 gateway_dies() {
@@ -97,7 +97,6 @@ replaced() {
     s3_put "$shared/long.mp4" "$bucket/long.mp4"
     return $r
 }
-planned() { [ "$(job "$1" .progress.tasks 2>/dev/null)" -gt 0 ]; }
 fact "a source that is replaced in the middle fails the job with that reason" replaced
 
 # The bucket has the old source again; then the new one, to stay.
