@@ -1,6 +1,7 @@
 /* engine_board.c - what has changed, onto the board; after the commit, so
  * that nobody reads what might still be undone. */
 #include <jansson.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -72,21 +73,24 @@ static double corrected(const struct dispatcher *d, const struct live_job *j, in
     return s;
 }
 
-/* While it is served, it shares the slots with the others that are; before,
- * all that is open comes first, at the worst. */
+static double left(const struct dispatcher *d, const struct live_job *j)
+{
+    return corrected(d, j, 0) - corrected(d, j, 1);
+}
+
+/* As long as some of it waits, what comes before it counts; then it shares the
+ * slots with the others that are served. */
 static double eta(struct dispatcher *d, const struct live_job *j)
 {
-    double left = corrected(d, j, 0) - corrected(d, j, 1), all = engine_backlog(d);
-    double slots = engine_slots(d);
-    size_t running = d->totals.jobs[JOB_RUNNING];
+    double own = left(d, j), all = own + j->ahead;
 
     if (j->state == JOB_PUBLISHING || j->state == JOB_DONE)
         return 0;
     if (j->state != JOB_RUNNING)
         return -1;
-    if (j->n[TASK_RELEASED] > 0 && left * (double)running < all)
-        all = left * (double)running;
-    return (all > left ? all : left) / slots;
+    if (j->n[TASK_WAITING] == 0)
+        all = fmax(own, fmin(own * (double)d->totals.jobs[JOB_RUNNING], engine_backlog(d)));
+    return all / engine_slots(d);
 }
 
 /* Among those that wait for a planner, or for workers; not found out anew for
@@ -104,6 +108,7 @@ static int64_t position(struct dispatcher *d, struct live_job *j, int *budget)
         --*budget;
         j->position_ns = now;
         j->position = sched_position(s, place);
+        j->ahead = j->queued ? 0 : sched_ahead(s, place);
     }
     return j->queued || j->n[TASK_WAITING] > 0 ? j->position : -1;
 }
@@ -136,9 +141,9 @@ static void show_job(struct dispatcher *d, struct live_job *j, int *budget)
         .cost = corrected(d, j, 0),
         .cost_done = corrected(d, j, 1),
         .cpu_s = j->cpu_s,
-        .eta_s = eta(d, j),
         .queue_position = position(d, j, budget),
     };
+    b.eta_s = eta(d, j); /* by the position */
     for (int s = 0; s < TASK_STATE_MAX; s++)
         b.tasks += j->n[s];
     if (j->error)
@@ -186,6 +191,9 @@ void engine_show(struct dispatcher *d)
     if (!d->cfg.board)
         return;
     refresh(d);
+    for (size_t i = 0; i < d->n_dirty; i++) /* all of them, before any looks at the others */
+        if (d->dirty[i]->waits)
+            sched_work(d->tasks, d->dirty[i]->waits, left(d, d->dirty[i]));
     for (size_t i = 0; i < d->n_dirty; i++) {
         struct live_job *j = d->dirty[i];
         show_job(d, j, &budget);

@@ -112,6 +112,7 @@ struct live_job {
 
     int attention, dirty, tasks_dirty; /* in the list of that name */
     int64_t position, position_ns;     /* in the queue, and when that was found out */
+    double ahead;                      /* likewise, core-seconds of others */
     int check_wanted, sweep_wanted;
     int busy; /* a request of it is with the publisher: 1 + enum publish_what */
     unsigned publish_tries;

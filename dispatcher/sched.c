@@ -1,6 +1,7 @@
 #include "sched.h"
 
 #include <errno.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -16,6 +17,7 @@ struct lane {
     struct tenant *tenant;
     struct heap jobs; /* that have tasks ready, oldest first */
     size_t n_jobs;    /* room in `jobs` */
+    double work;      /* of all its jobs, ready or not */
     size_t at;        /* in its priority's heap */
 };
 
@@ -35,6 +37,7 @@ struct sched_job {
     int64_t age;
     uint64_t seq; /* decides among jobs of one age */
     size_t at;    /* in its lane's heap */
+    double work;
     size_t n_ready, n_delayed, first_word;
     uint64_t ready[]; /* a bit for each task */
 };
@@ -42,6 +45,7 @@ struct sched_job {
 struct sched {
     struct tenant *buckets[BUCKETS];
     struct heap lanes[SCHED_PRIORITIES]; /* with jobs ready, least virtual time first */
+    double work[SCHED_PRIORITIES];
     size_t n_tenants, n_ready;
     uint64_t last_seq;
     double vtime; /* of whom was picked last */
@@ -236,6 +240,7 @@ void sched_remove(struct sched *s, struct sched_job *j)
         return;
     if (j->n_delayed > 0)
         (void)timers_forget(&s->delayed, j, SIZE_MAX);
+    sched_work(s, j, 0);
     s->n_ready -= j->n_ready;
     if (j->at != HEAP_NOWHERE)
         job_idle(s, j);
@@ -357,4 +362,35 @@ int64_t sched_position(const struct sched *s, const struct sched_job *j)
                 n += has < before ? has : before;
         }
     return n + before;
+}
+
+void sched_work(struct sched *s, struct sched_job *j, double work)
+{
+    double more = work - j->work;
+
+    j->work = work;
+    lane_of(j)->work += more;
+    s->work[j->priority] += more;
+}
+
+double sched_ahead(const struct sched *s, const struct sched_job *j)
+{
+    const struct lane *own = lane_of(j);
+    const struct heap *others = &s->lanes[j->priority];
+    double before = own->work - j->work, rest = s->work[j->priority] - own->work, sum;
+
+    for (size_t i = 0; i < own->jobs.n; i++)
+        if (job_less(j, own->jobs.v[i]))
+            before -= ((const struct sched_job *)own->jobs.v[i])->work;
+    sum = before;
+    for (size_t p = (size_t)j->priority + 1; p < SCHED_PRIORITIES; p++)
+        sum += s->work[p];
+    for (size_t i = 0; i < others->n; i++) {
+        const struct lane *l = others->v[i];
+        if (l == own)
+            continue;
+        sum += fmin(l->work, before + j->work);
+        rest -= l->work;
+    }
+    return fmax(sum + fmax(rest, 0), 0); /* `rest` has been handed out; sums are rounded */
 }

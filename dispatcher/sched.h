@@ -48,4 +48,11 @@ size_t sched_ready(const struct sched *s); /* tasks that may go */
  * its tasks waits. O(tenants + the tenant's jobs). */
 int64_t sched_position(const struct sched *s, const struct sched_job *j);
 
+/* What of a job isn't done yet, in predicted core-seconds, handed out or not. */
+void sched_work(struct sched *s, struct sched_job *j, double work);
+/* About how much of others is done before this job is: all of higher priority,
+ * its tenant's older jobs, of each other tenant as much as of its own up to
+ * this job's end, and what was handed out before. O(tenants + the tenant's jobs). */
+double sched_ahead(const struct sched *s, const struct sched_job *j);
+
 #endif

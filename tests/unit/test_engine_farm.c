@@ -1,6 +1,8 @@
 /* The engine as the head of a farm: many threads ask, queues outlive it or
  * fail, workers tell of themselves. */
 #include <errno.h>
+#include <jansson.h>
+#include <math.h>
 #include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -694,6 +696,58 @@ static size_t waiting_in_queue(struct engine *e)
     return depth;
 }
 
+/* A number of a job on the board. */
+static double shown(struct engine *e, const char *id, const char *field)
+{
+    char *text = NULL, *etag = NULL;
+
+    assert_int_equal(board_job_json(e->board, id, 0, test_clock.ms, &text, &etag, NULL), 0);
+    json_t *j = json_loads(text, 0, NULL);
+    json_t *v = json_object_get(json_object_get(j, "progress"), field);
+    double n = json_is_number(v) ? json_number_value(v) : -1;
+    json_decref(j);
+    free(text);
+    free(etag);
+    return n;
+}
+
+static void who_waits_is_told_its_place_and_its_time(void **state)
+{
+    static const struct {
+        const char *id;
+        unsigned priority;
+        double place, jobs; /* before it; until its end, in jobs */
+    } rows[] = {
+        {"first",   5, 1, 2},
+        { "second", 5, 2, 3},
+        { "last",   2, 3, 4},
+        { "urgent", 9, 0, 1},
+    };
+    struct engine e = { 0 };
+
+    assert_int_equal(board_new(&e.board, NULL), 0);
+    start(&e, state);
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        submit_as(&e, rows[i].id, rows[i].priority, "");
+        assert_true(shown(&e, rows[i].id, "eta_s") < 0); /* nobody knows what it costs */
+        while (state_of(&e, rows[i].id) != JOB_RUNNING)
+            assert_int_equal(dispatcher_step(e.d, 100, NULL), 0);
+        test_clock.ms += 1; /* the next is younger */
+    }
+    for (int i = 0; i < 3; i++) { /* places are found out once a second */
+        test_clock.ms += 2000;
+        step(&e);
+    }
+    double one = shown(&e, "urgent", "eta_s");
+    assert_true(one > 0);
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        assert_true(shown(&e, rows[i].id, "queue_position") == rows[i].place);
+        assert_true(fabs(shown(&e, rows[i].id, "eta_s") - one * rows[i].jobs) < 0.01);
+    }
+    stop(&e);
+    board_free(e.board);
+}
+
 static void a_straggler_gets_a_second_chance_and_the_farms_slots_count(void **state)
 {
     struct engine e = { .survives = 1 };
@@ -845,6 +899,7 @@ int main(void)
         T(what_plays_early_waits_for_no_other_codec),
         T(early_playlists_that_fail_are_told_tried_again_and_cost_nothing),
         T(dead_letters_are_kept_for_a_person),
+        T(who_waits_is_told_its_place_and_its_time),
         T(a_straggler_gets_a_second_chance_and_the_farms_slots_count),
         T(a_task_that_nobody_has_is_released_again),
         T(the_board_shows_jobs_and_measured_costs),

@@ -1,5 +1,6 @@
 /* Whose turn it is: priority, then tenants in turns, then age, then order;
  * heaps and timers that it is made of. */
+#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -205,6 +206,48 @@ static void positions_tell_who_is_served_before(void **state)
     sched_free(s);
 }
 
+/* Whoever waits is told a time: its own work, and what comes before it. */
+static void the_work_ahead_is_that_of_whom_is_served_before(void **state)
+{
+    static const struct {
+        const char *tenant;
+        unsigned priority;
+        double work, ahead, without_h, a_handed_out;
+    } rows[] = {
+  /* of each other tenant as much as of one's own */
+        {"flood",  5, 10,  3 + 4 + 10,      4 + 10,      4 + 10     },
+        { "flood", 5, 10,  3 + 10 + 4 + 20, 10 + 4 + 20, 10 + 4 + 20},
+        { "flood", 5, 10,  3 + 20 + 4 + 24, 20 + 4 + 24, 20 + 4 + 24},
+        { "a",     5, 4,   3 + 4 + 4,       4 + 4,       4 + 4      },
+        { "b",     5, 24,  3 + 24 + 4,      24 + 4,      24 + 4     },
+        { "b",     2, 100, 3 + 30 + 4 + 24, 30 + 4 + 24, 30 + 4 + 24},
+        { "h",     9, 3,   0,               -1,          -1         },
+    };
+    enum { N = sizeof(rows) / sizeof(rows[0]), A = 3, H = N - 1 };
+    struct sched *s = sched_new();
+    struct job jobs[N];
+
+    (void)state;
+    for (size_t i = 0; i < N; i++) {
+        add(s, &jobs[i], "j", rows[i].priority, rows[i].tenant, (int64_t)i, 2);
+        sched_work(s, jobs[i].s, 1); /* at first */
+        sched_work(s, jobs[i].s, rows[i].work);
+    }
+    for (size_t i = 0; i < N; i++)
+        assert_true(fabs(sched_ahead(s, jobs[i].s) - rows[i].ahead) < 1e-9);
+    sched_remove(s, jobs[H].s);
+    for (size_t i = 0; i < H; i++)
+        assert_true(fabs(sched_ahead(s, jobs[i].s) - rows[i].without_h) < 1e-9);
+    for (size_t i = 0; i < 2; i++) /* still work, no longer in turn */
+        sched_leave(s, jobs[A].s, i);
+    for (size_t i = 0; i < H; i++)
+        if (i != A)
+            assert_true(fabs(sched_ahead(s, jobs[i].s) - rows[i].a_handed_out) < 1e-9);
+    for (size_t i = 0; i < H; i++)
+        sched_remove(s, jobs[i].s);
+    sched_free(s);
+}
+
 /* Against a list that is searched from end to end. */
 static void random_use_never_picks_what_does_not_wait(void **state)
 {
@@ -317,6 +360,7 @@ int main(void)
         cmocka_unit_test(what_costs_more_counts_for_more),
         cmocka_unit_test(a_back_off_is_waited_for),
         cmocka_unit_test(positions_tell_who_is_served_before),
+        cmocka_unit_test(the_work_ahead_is_that_of_whom_is_served_before),
         cmocka_unit_test(random_use_never_picks_what_does_not_wait),
         cmocka_unit_test(ten_thousand_jobs_are_no_burden),
         cmocka_unit_test(timers_come_in_order_and_can_be_forgotten),
