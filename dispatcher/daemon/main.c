@@ -1,4 +1,5 @@
 /* gopmill-dispatcher: the settings, then daemon_run(). */
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -26,6 +27,15 @@ static int help(void)
     return r;
 }
 
+/* Plans are megabytes of JSON that come and go on passing threads: a heap for each thread, with what
+ * is left of them, would be several times what jobs need. To be called before there are threads. */
+static void keep_memory_small(void)
+{
+    (void)mallopt(M_ARENA_MAX, 2);
+    (void)mallopt(M_MMAP_THRESHOLD, 128 << 10); /* fixed; it would grow otherwise */
+    (void)mallopt(M_TRIM_THRESHOLD, 1 << 20);
+}
+
 int main(int argc, char **argv)
 {
     struct config cfg = { 0 };
@@ -38,6 +48,7 @@ int main(int argc, char **argv)
         return help();
     if (ask == CONFIG_VERSION)
         return printf("gopmill-dispatcher " GOPMILL_VERSION "\n") > 0 ? DONE : FAILED;
+    keep_memory_small();
     log_init(cfg.log_format, cfg.least);
     int r = daemon_run(&cfg, &err);
     config_release(&cfg);
