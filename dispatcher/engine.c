@@ -508,13 +508,8 @@ void dispatcher_free(struct dispatcher *d)
     for (size_t i = 0; i < d->n_buckets; i++)
         while (d->buckets[i])
             job_forget(d, d->buckets[i]);
-    while (d->sweeps) {
-        struct pending_sweep *s = d->sweeps;
-        d->sweeps = s->next;
-        free(s->job);
-        free(s->output);
-        free(s);
-    }
+    engine_sweep_free(d);
+    places_release(&d->places);
     for (size_t i = 0; i < d->n_effects; i++)
         free(d->effects[i].job);
     send_batch_free(d->outgoing);

@@ -12,6 +12,7 @@ enum {
     EARLY_MS = 3000,  /* at least between playlists of a job that runs */
     REFUSED_MS = 500, /* until the publisher is asked again */
     SWEEP_RETRY_MS = 60 * 1000,
+    HELD_MS = 500, /* until it is looked again whether nobody is at the same place */
 };
 
 struct published {
@@ -98,7 +99,66 @@ static int fill_request(struct dispatcher *d, struct live_job *j, struct publish
     return r;
 }
 
-/* Ask for it; *ret_asked: the publisher has taken it. */
+/* ---- sweeps at work ---- */
+
+/* What tasks are about to store must not be swept. */
+static int may_sweep(const struct place *p)
+{
+    return p->writers == 0 && p->sweeps == 0;
+}
+
+static struct sweep_at_work *sweep_begun(struct dispatcher *d, const char *job, struct place *p)
+{
+    struct sweep_at_work *w = calloc(1, sizeof(*w));
+
+    if (!w || !(w->job = strdup(job))) {
+        free(w);
+        return NULL;
+    }
+    w->place = p;
+    p->refs++;
+    p->sweeps++;
+    w->next = d->sweeping;
+    d->sweeping = w;
+    return w;
+}
+
+static void sweep_ended(struct dispatcher *d, const char *job)
+{
+    struct sweep_at_work **at = &d->sweeping, *w;
+
+    while (*at && strcmp((*at)->job, job) != 0)
+        at = &(*at)->next;
+    if (!(w = *at))
+        return;
+    *at = w->next;
+    w->place->sweeps--;
+    place_put(&d->places, w->place);
+    free(w->job);
+    free(w);
+}
+
+/* Have a place swept. 0, or negative where it isn't now; `q` is taken on 0 only. */
+static int submit_sweep(struct dispatcher *d, struct publish_request *q, struct place *p)
+{
+    if (!may_sweep(p))
+        return -EBUSY;
+    if (!sweep_begun(d, q->job, p))
+        return -ENOMEM;
+    int r = publisher_submit(d->publisher, q);
+    if (r < 0)
+        sweep_ended(d, q->job);
+    return r;
+}
+
+/* ---- asking ---- */
+
+static int submit(struct dispatcher *d, struct live_job *j, struct publish_request *q)
+{
+    return q->what == PUBLISH_SWEEP ? submit_sweep(d, q, j->place)
+                                    : publisher_submit(d->publisher, q);
+}
+
 static int ask(struct dispatcher *d, struct live_job *j, enum publish_what what, struct err *err)
 {
     struct publish_request *q = calloc(1, sizeof(*q));
@@ -111,7 +171,7 @@ static int ask(struct dispatcher *d, struct live_job *j, enum publish_what what,
         fault_point("package-before");
     if (what == PUBLISH_EARLY)
         fault_point("early-before");
-    int taken = r == 0 && publisher_submit(d->publisher, q) == 0;
+    int taken = r == 0 && submit(d, j, q) == 0;
     if (!taken)
         publish_request_free(q);
     if (r < 0)
@@ -153,14 +213,22 @@ static int ask_early(struct dispatcher *d, struct live_job *j, int64_t now, stru
     return ask(d, j, PUBLISH_EARLY, err);
 }
 
+static int sweep_now(struct dispatcher *d, struct live_job *j, int64_t now, struct err *err)
+{
+    if (may_sweep(j->place))
+        return ask(d, j, PUBLISH_SWEEP, err);
+    engine_attend_at(d, j, now + HELD_MS);
+    return 0;
+}
+
 static int ask_sweep(struct dispatcher *d, struct live_job *j, int64_t now, struct err *err)
 {
     if (j->state == JOB_DONE)
-        return j->sweep_wanted ? ask(d, j, PUBLISH_SWEEP, err) : 0;
+        return j->sweep_wanted ? sweep_now(d, j, now, err) : 0;
     if (d->cfg.keep_failed_ms <= 0 || j->swept || !job_has_plan(j))
         return 0;
     if (now >= j->ended_ms + d->cfg.keep_failed_ms)
-        return ask(d, j, PUBLISH_SWEEP, err);
+        return sweep_now(d, j, now, err);
     if (!j->sweep_wanted) {
         j->sweep_wanted = 1;
         engine_attend_at(d, j, j->ended_ms + d->cfg.keep_failed_ms);
@@ -168,11 +236,24 @@ static int ask_sweep(struct dispatcher *d, struct live_job *j, int64_t now, stru
     return 0;
 }
 
+/* 1: it runs, but its place is being swept. */
+static int is_held(struct dispatcher *d, struct live_job *j, int64_t now)
+{
+    if (!j->writes || j->place->sweeps == 0)
+        return 0;
+    engine_attend_at(d, j, now + HELD_MS); /* of its own sweep it hears sooner */
+    return 1;
+}
+
 int engine_publish_attend(struct dispatcher *d, struct live_job *j, struct err *err)
 {
     int64_t now = d->clock->wall_ms(d->clock);
     int r = 0;
 
+    if (is_held(d, j, now))
+        return 0;
+    if (j->writes && j->loaded && !j->waits && job_schedule(d, j) < 0)
+        return engine_no_memory(err);
     if (j->busy || j->publish_after_ms > now)
         return 0;
     if (job_ended(j))
@@ -313,7 +394,7 @@ static int swept(struct dispatcher *d, struct live_job *j, const struct publish_
 {
     int was_done = j->state == JOB_DONE;
 
-    if (o->r < 0 && !was_done) {
+    if (o->r < 0 && job_ended(j) && !was_done) {
         log_event(LOG_WARN, "sweep.failed", LSTR("job", j->id), LSTR("error", o->err.text));
         j->publish_after_ms = d->clock->wall_ms(d->clock) + SWEEP_RETRY_MS;
         engine_attend_at(d, j, j->publish_after_ms);
@@ -344,6 +425,16 @@ static int take_outcome(struct dispatcher *d, struct live_job *j, const struct p
 
 /* ---- outputs of deleted jobs ---- */
 
+static void pending_free(struct dispatcher *d, struct pending_sweep *s)
+{
+    if (s->place)
+        s->place->pending--;
+    place_put(&d->places, s->place);
+    free(s->job);
+    free(s->output);
+    free(s);
+}
+
 int engine_sweep_add(struct dispatcher *d, const struct sweep_row *row)
 {
     struct pending_sweep *s = calloc(1, sizeof(*s));
@@ -353,10 +444,11 @@ int engine_sweep_add(struct dispatcher *d, const struct sweep_row *row)
     s->job = strdup(row->job);
     s->output = strdup(row->output);
     s->everything = row->everything;
-    if (!s->job || !s->output) {
-        free(s->job);
-        free(s->output);
-        free(s);
+    s->place = place_get(&d->places, row->output);
+    if (s->place)
+        s->place->pending++;
+    if (!s->job || !s->output || !s->place) {
+        pending_free(d, s);
         return -ENOMEM;
     }
     s->next = d->sweeps;
@@ -364,13 +456,24 @@ int engine_sweep_add(struct dispatcher *d, const struct sweep_row *row)
     return 0;
 }
 
-int engine_sweeping(const struct dispatcher *d, const char *output)
+void engine_sweep_free(struct dispatcher *d)
 {
-    const struct pending_sweep *s = d->sweeps;
+    while (d->sweeping)
+        sweep_ended(d, d->sweeping->job);
+    while (d->sweeps) {
+        struct pending_sweep *s = d->sweeps;
+        d->sweeps = s->next;
+        pending_free(d, s);
+    }
+}
 
-    while (s && strcmp(s->output, output) != 0)
-        s = s->next;
-    return s != NULL;
+int engine_sweeping(struct dispatcher *d, const char *output)
+{
+    struct place *p = place_get(&d->places, output);
+    int pending = p && p->pending > 0;
+
+    place_put(&d->places, p);
+    return pending;
 }
 
 static void ask_pending(struct dispatcher *d, struct pending_sweep *s, int64_t now)
@@ -384,7 +487,7 @@ static void ask_pending(struct dispatcher *d, struct pending_sweep *s, int64_t n
     q->everything = s->everything;
     q->job = strdup(s->job);
     q->output = strdup(s->output);
-    if (q->job && q->output && publisher_submit(d->publisher, q) == 0) {
+    if (q->job && q->output && submit_sweep(d, q, s->place) == 0) {
         s->busy = 1;
         d->publishing++;
     } else {
@@ -418,9 +521,7 @@ static int pending_ended(struct dispatcher *d, struct pending_sweep **at,
     if (r == 0)
         r = jobdb_end_sweep(d->db, s->job, err);
     *at = s->next;
-    free(s->job);
-    free(s->output);
-    free(s);
+    pending_free(d, s);
     return r;
 }
 
@@ -432,6 +533,8 @@ int engine_published(struct dispatcher *d, struct inbox_item *item, struct err *
     int r = 0;
 
     d->publishing--;
+    if (o->what == PUBLISH_SWEEP)
+        sweep_ended(d, o->job);
     while (*s && !((*s)->busy && strcmp((*s)->job, o->job) == 0))
         s = &(*s)->next;
     if (*s && o->what == PUBLISH_SWEEP) {

@@ -143,7 +143,8 @@ int job_new(struct dispatcher *d, const struct job_row *row, struct live_job **r
     j->playable_ms = row->playable_ms;
     j->notified = row->notified;
     j->swept = row->swept;
-    if (bad || !j->ladder || set_error(j, &row->error) < 0) {
+    j->place = place_get(&d->places, row->output);
+    if (bad || !j->ladder || !j->place || set_error(j, &row->error) < 0) {
         job_free(d, j);
         return engine_no_memory(err);
     }
@@ -170,6 +171,9 @@ void job_free(struct dispatcher *d, struct live_job *j)
     free(j->facts);
     free(j->error);
     free(j->early_error);
+    if (j->writes)
+        j->place->writers--;
+    place_put(&d->places, j->place);
     free(j);
 }
 
@@ -194,10 +198,22 @@ static int grow_table(struct dispatcher *d)
     return 0;
 }
 
-/* A job has its place among those that wait for planners, or for workers. */
-static int schedule(struct dispatcher *d, struct live_job *j)
+/* Whether it is one of those that write at its place. */
+static void count_writer(struct live_job *j)
 {
-    int runs = j->loaded && (j->state == JOB_RUNNING || j->state == JOB_PUBLISHING);
+    int writes = j->state == JOB_RUNNING || j->state == JOB_PUBLISHING;
+
+    if (writes && !j->writes)
+        j->place->writers++;
+    if (!writes && j->writes)
+        j->place->writers--;
+    j->writes = writes;
+}
+
+/* A job has its place among those that wait for planners, or for workers. */
+int job_schedule(struct dispatcher *d, struct live_job *j)
+{
+    int runs = j->loaded && j->writes && j->place->sweeps == 0;
     int r = 0;
 
     if (j->state != JOB_QUEUED && j->queued) {
@@ -224,7 +240,8 @@ static int schedule(struct dispatcher *d, struct live_job *j)
 
 int job_add(struct dispatcher *d, struct live_job *j, struct err *err)
 {
-    if (grow_table(d) < 0 || schedule(d, j) < 0)
+    count_writer(j);
+    if (grow_table(d) < 0 || job_schedule(d, j) < 0)
         return engine_no_memory(err);
     struct live_job **b = &d->buckets[hash(j->id) % d->n_buckets];
     j->next = *b;
@@ -424,7 +441,7 @@ int job_load(struct dispatcher *d, struct live_job *j, struct err *err)
     int r = job_has_plan(j) ? jobdb_each_task(d->db, j->id, add_task, &l, err) : 0;
     if (r == 0) {
         j->loaded = 1;
-        if (index_tasks(j) < 0 || list_released(d, j) < 0 || schedule(d, j) < 0)
+        if (index_tasks(j) < 0 || list_released(d, j) < 0 || job_schedule(d, j) < 0)
             r = engine_no_memory(err);
     }
     if (r < 0) {
@@ -572,7 +589,7 @@ static int began(struct dispatcher *d, struct live_job *j, int was_ended, struct
     if (j->state == JOB_QUEUED)
         engine_tell(d, EFFECT_JOB, j, "queued", NULL);
     engine_count(d, j, j->loaded);
-    return schedule(d, j) < 0 ? engine_no_memory(err) : 0;
+    return job_schedule(d, j) < 0 ? engine_no_memory(err) : 0;
 }
 
 static int ended(struct dispatcher *d, struct live_job *j, struct err *err)
@@ -589,7 +606,7 @@ static int ended(struct dispatcher *d, struct live_job *j, struct err *err)
     if (j->notify)
         engine_tell(d, EFFECT_END, j, NULL, NULL);
     remember_ended(d, j);
-    return schedule(d, j) < 0 ? engine_no_memory(err) : 0;
+    return job_schedule(d, j) < 0 ? engine_no_memory(err) : 0;
 }
 
 int job_move(struct dispatcher *d, struct live_job *j, enum job_event ev, const struct err *why,
@@ -606,6 +623,7 @@ int job_move(struct dispatcher *d, struct live_job *j, enum job_event ev, const 
     d->totals.jobs[j->state]--;
     j->state = (enum job_state)next;
     d->totals.jobs[j->state]++;
+    count_writer(j);
     if (set_error(j, why) < 0)
         return engine_no_memory(err);
     int r = job_ended(j) ? ended(d, j, err) : began(d, j, was_ended, err);

@@ -16,6 +16,7 @@
 #include "engine.h"
 #include "inbox.h"
 #include "jobdb.h"
+#include "place.h"
 #include "publisher.h"
 #include "sched.h"
 #include "state.h"
@@ -75,6 +76,8 @@ struct live_job {
     char *id, *source, *etag, *output, *ladder_name, *options;
     char *tenant, *notify, *metadata, *facts;
     struct shared_text *ladder; /* many jobs have the same one */
+    struct place *place;        /* of its output */
+    int writes;                 /* it is one of the place's writers */
     unsigned priority;
     enum job_state state;
     struct err *error; /* NULL: none */
@@ -162,8 +165,15 @@ struct changed_task {
 struct pending_sweep { /* of a deleted job */
     struct pending_sweep *next;
     char *job, *output;
+    struct place *place;
     int everything, busy;
     int64_t after_ms;
+};
+
+struct sweep_at_work { /* with the publisher, of a job or of a deleted one */
+    struct sweep_at_work *next;
+    char *job;
+    struct place *place;
 };
 
 struct dispatcher {
@@ -215,6 +225,8 @@ struct dispatcher {
     struct received *acks;
     struct call *calls; /* begun, not answered */
     struct pending_sweep *sweeps;
+    struct sweep_at_work *sweeping;
+    struct places places;
 
     struct encoder encoders[ENCODERS_MAX];
     size_t n_encoders;
@@ -253,6 +265,9 @@ int job_has_plan(const struct live_job *j);
 int job_plan(struct dispatcher *d, struct live_job *j, const struct plan **ret, struct err *err);
 void job_drop_plan(struct dispatcher *d, struct live_job *j);
 void job_forget_early(struct live_job *j); /* that early playlists failed */
+
+/* Have its tasks released where they may be: not while its place is swept. -ENOMEM. */
+int job_schedule(struct dispatcher *d, struct live_job *j);
 
 /* Move a state, in the database and here. `why` is recorded (NULL: none).
  * -EPROTO (ERR_INTERNAL, logged with both names) where the table forbids it. */
@@ -341,7 +356,9 @@ int engine_published(struct dispatcher *d, struct inbox_item *item, struct err *
 void engine_published_free(struct inbox_item *item);
 int engine_sweep_add(struct dispatcher *d, const struct sweep_row *row);
 int engine_sweep(struct dispatcher *d, struct err *err); /* outputs of deleted jobs */
-int engine_sweeping(const struct dispatcher *d, const char *output);
+void engine_sweep_free(struct dispatcher *d);            /* what engine_sweep_add() made */
+/* Whether that place is still to be swept of what deleted jobs left. */
+int engine_sweeping(struct dispatcher *d, const char *output);
 
 /* ---- engine_submit.c ---- */
 int engine_load(struct dispatcher *d, struct err *err); /* go on with what the database has */

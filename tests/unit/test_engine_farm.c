@@ -447,6 +447,78 @@ static void segments_of_a_failed_job_are_kept_for_a_while(void **state)
     stop(&e);
 }
 
+static void wait_and_step(struct engine *e, int64_t ms)
+{
+    test_clock.ms += ms;
+    step(e);
+}
+
+static void a_job_that_lives_again_waits_for_the_sweep_of_its_output(void **state)
+{
+    struct engine e = { .cfg = { .queue_min = 64 } };
+    struct task t;
+
+    start(&e, state);
+    submit(&e);
+    plan(&e);
+    assert_true(work_one(&e));
+    step(&e);
+    assert_int_equal(dispatcher_cancel(e.d, "j", NULL), 0);
+    step(&e);
+    while (take(&e, &t))
+        task_release(&t);
+    struct place *p = job_find(e.d, "j")->place;
+    p->sweeps++; /* as if it were at work */
+    assert_int_equal(dispatcher_requeue(e.d, "j", -1, NULL, NULL), 0);
+    for (int i = 0; i < 3; i++) {
+        step(&e);
+        test_clock.ms += 10000;
+    }
+    assert_int_equal(status(&e).state, JOB_RUNNING);
+    assert_false(take(&e, &t)); /* its objects would be swept */
+    assert_int_equal(status(&e).checking, 1);
+    p->sweeps--;
+    e.encoded = 0;
+    finish(&e);
+    assert_int_equal(e.encoded, TASKS - 1);
+    stop(&e);
+}
+
+static void nothing_is_swept_where_a_job_writes(void **state)
+{
+    struct engine e = { 0 };
+    struct job_request q;
+    char output[256];
+    struct job_status st;
+
+    start(&e, state);
+    submit(&e);
+    finish(&e);
+    q = request(&e);
+    (void)snprintf(output, sizeof(output), "%s/", q.output); /* the same place */
+    q.id = "k";
+    q.output = output;
+    assert_int_equal(dispatcher_submit(e.d, &q, NULL), 0);
+    while (job_find(e.d, "k")->state != JOB_RUNNING)
+        assert_int_equal(dispatcher_step(e.d, 100, NULL), 0);
+    step(&e);
+    assert_true(work_one(&e));
+    step(&e);
+    assert_int_equal(dispatcher_delete(e.d, "j", 1, NULL), 0);
+    wait_and_step(&e, 10000);
+    assert_true(exists(&e, "audio/aac-128/seg-00001.m4s"));
+    do {
+        wait_and_step(&e, 10000);
+        assert_int_equal(dispatcher_status(e.d, "k", &st, NULL), 0);
+    } while (st.state != JOB_DONE && work_one(&e));
+    assert_int_equal(st.state, JOB_DONE);
+    assert_int_equal(st.attempts_failed, 0);
+    wait_and_step(&e, 10000); /* now what j left is looked at: all of it is k's */
+    assert_int_equal(e.encoded, 2 * TASKS);
+    assert_true(exists(&e, "master.m3u8"));
+    stop(&e);
+}
+
 /* ---- ends and events ---- */
 
 static unsigned ends_told;
@@ -588,12 +660,6 @@ static void expect_early(struct engine *e, unsigned failures, const char *error)
         fail_msg("%s isn't in %s", want, text);
     free(text);
     free(etag);
-}
-
-static void wait_and_step(struct engine *e, int64_t ms)
-{
-    test_clock.ms += ms;
-    step(e);
 }
 
 static void early_playlists_that_fail_are_told_tried_again_and_cost_nothing(void **state)
@@ -893,6 +959,8 @@ int main(void)
         T(also_where_the_dispatcher_is_killed_before_it_looked),
         T(a_deleted_job_leaves_nothing),
         T(segments_of_a_failed_job_are_kept_for_a_while),
+        T(a_job_that_lives_again_waits_for_the_sweep_of_its_output),
+        T(nothing_is_swept_where_a_job_writes),
         T(an_end_is_told_until_it_was_heard),
         T(what_happens_to_a_job_is_told_and_it_plays_early),
         T(a_small_first_chunk_is_planned_where_packages_play_early),
