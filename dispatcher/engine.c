@@ -82,11 +82,6 @@ static void break_down(struct dispatcher *d, int r, const struct err *why)
     log_event(LOG_ERROR, "dispatcher.broken", LSTR("error", d->broken.text));
 }
 
-static int refuse_broken(const struct dispatcher *d, struct err *err)
-{
-    return err_set(err, -EIO, d->broken.cls, "%s", d->broken.text);
-}
-
 /* ---- what is told after a commit ---- */
 
 void engine_tell(struct dispatcher *d, int kind, const struct live_job *j, const char *what,
@@ -295,7 +290,7 @@ static int apply(struct dispatcher *d, struct inbox_item *i, struct err *err)
 }
 
 /* What comes too late to be applied. */
-static void discard(struct dispatcher *d, struct inbox_item *i)
+static void discard(struct dispatcher *d, struct inbox_item *i, int r, const struct err *why)
 {
     struct received *m = (struct received *)i;
 
@@ -313,7 +308,7 @@ static void discard(struct dispatcher *d, struct inbox_item *i)
         send_batch_free((struct send_batch *)i);
         break;
     default:
-        engine_call_refuse(i);
+        engine_call_refuse(i, r, why);
     }
 }
 
@@ -327,9 +322,23 @@ static int apply_all(struct dispatcher *d, struct inbox_item *items, struct err 
         if (r == 0)
             r = apply(d, i, err);
         else
-            discard(d, i);
+            discard(d, i, r, err);
     }
     return r;
+}
+
+/* It goes on no more, but nobody has to wait to be told. */
+static int refuse_all(struct dispatcher *d, int wait_ms, struct err *err)
+{
+    struct inbox_item *next;
+    int woken;
+
+    for (struct inbox_item *i = inbox_take(d->inbox, wait_ms, BATCH_MAX, &woken); i; i = next) {
+        next = i->next;
+        discard(d, i, -EIO, &d->broken);
+    }
+    settle_messages(d, -EIO);
+    return err_set(err, -EIO, d->broken.cls, "%s", d->broken.text);
 }
 
 static int attend(struct dispatcher *d, struct live_job *j, struct err *err)
@@ -427,9 +436,9 @@ int dispatcher_step(struct dispatcher *d, int timeout_ms, struct err *err)
 
     tell_old_ends(d);
     do {
-        if (d->broken.cls != ERR_NONE)
-            return refuse_broken(d, err);
         int wait_ms = timeout_ms == 0 ? 0 : idle_ms(d, until);
+        if (d->broken.cls != ERR_NONE)
+            return refuse_all(d, wait_ms, err);
         struct inbox_item *items = inbox_take(d->inbox, wait_ms, BATCH_MAX, &woken);
         r = turn(d, items, &did, err);
     } while (r == 0 && !did && !woken && clock_system.mono_ns(&clock_system) < until);
@@ -493,7 +502,7 @@ static void stop_threads(struct dispatcher *d)
         return;
     for (struct inbox_item *i = inbox_take(d->inbox, 0, SIZE_MAX, &woken); i; i = next) {
         next = i->next;
-        discard(d, i);
+        discard(d, i, -ESHUTDOWN, NULL);
     }
     settle_messages(d, -ESHUTDOWN);
     engine_plan_stop_all(d);

@@ -126,7 +126,9 @@ int dispatcher_submit(struct dispatcher *d, const struct job_request *req, struc
 
 /* Do what there is to do; wait for results up to timeout_ms where there is
  * nothing. 0, or negative where the dispatcher itself can't go on (its
- * database is gone, say): jobs' own failures are in their state. */
+ * database is gone, say; -ENOSPC: the disk is full): jobs' own failures are in
+ * their state. From then on a step does nothing but to refuse what comes, with
+ * that reason. */
 int dispatcher_step(struct dispatcher *d, int timeout_ms, struct err *err);
 void dispatcher_wake(struct dispatcher *d); /* end a waiting step early */
 

@@ -140,12 +140,16 @@ void engine_calls_answer(struct dispatcher *d, int r, const struct err *why)
     d->calls = NULL;
 }
 
-void engine_call_refuse(struct inbox_item *item)
+void engine_call_refuse(struct inbox_item *item, int r, const struct err *why)
 {
     struct call *c = (struct call *)item;
 
     if (!begin(c))
         return;
-    c->r = err_set(&c->err, -ESHUTDOWN, ERR_RESOURCE, "the dispatcher is going down");
+    c->r = r < 0 ? r : -ESHUTDOWN;
+    if (why && why->cls != ERR_NONE)
+        c->err = *why;
+    else
+        (void)err_set(&c->err, c->r, ERR_RESOURCE, "the dispatcher is going down");
     answer(c);
 }

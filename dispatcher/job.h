@@ -304,7 +304,8 @@ int engine_no_memory(struct err *err);
 /* ---- engine_call.c ---- */
 void engine_call_run(struct dispatcher *d, struct inbox_item *item);
 void engine_calls_answer(struct dispatcher *d, int r, const struct err *why);
-void engine_call_refuse(struct inbox_item *item);
+/* `why` may say nothing: it is going down. */
+void engine_call_refuse(struct inbox_item *item, int r, const struct err *why);
 
 /* ---- engine_receive.c: messages from the queue ---- */
 struct received {

@@ -63,10 +63,23 @@ static const char *const migrations[] = {
 
 enum { SCHEMA_VERSION = sizeof(migrations) / sizeof(migrations[0]) };
 
+/* What the file of the WAL's index has no room for is told as an I/O error. */
+static int error_code(struct jobdb *db)
+{
+    int code = sqlite3_errcode(db->db) & 0xff, os = sqlite3_system_errno(db->db);
+
+    return code == SQLITE_IOERR && (os == ENOSPC || os == EDQUOT) ? SQLITE_FULL : code;
+}
+
 int jobdb_fail(struct jobdb *db, struct err *err)
 {
-    switch (sqlite3_errcode(db->db)) {
+    int code = error_code(db);
+
+    if (db->full && code == SQLITE_ERROR && sqlite3_get_autocommit(db->db))
+        code = SQLITE_FULL; /* "no transaction is active" is what came of it */
+    switch (code) {
     case SQLITE_FULL:
+        db->full = 1;
         return err_set(err, -ENOSPC, ERR_STORAGE,
                        "job database %.400s: the disk is full; free some space and run the same "
                        "command again to resume",
@@ -168,6 +181,7 @@ void jobdb_free(struct jobdb *db)
 
 int jobdb_begin(struct jobdb *db, struct err *err)
 {
+    db->full = 0;
     return exec(db, "BEGIN IMMEDIATE", err);
 }
 

@@ -45,6 +45,7 @@ enum jobdb_stmt {
 struct jobdb {
     sqlite3 *db;
     char *path;
+    int full; /* since the transaction began: SQLite may have rolled it back by itself */
     sqlite3_stmt *stmts[SQL_STMT_MAX]; /* prepared when first used */
 };
 

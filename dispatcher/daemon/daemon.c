@@ -22,13 +22,14 @@
 #include "api.h"
 #include "config.h"
 #include "intake.h"
+#include "room.h"
 #include "webhook.h"
 
 enum { STEP_MS = 1000, STUCK_MS = 20000, PATIENCE_S = 10, PREFETCH = 256 };
 
 struct daemon {
     const struct config *cfg;
-    int lock, signals, failed_fd;
+    int lock, signals, failed_fd, ended_fd;
     struct board *board;
     struct store_env *stores;
     struct queue *queue;
@@ -63,6 +64,8 @@ static void *engine_loop(void *arg)
         log_event(LOG_ERROR, "dispatcher.failed", LSTR("why", m->failure.text));
         (void)!write(m->failed_fd, &one, sizeof(one));
     }
+    while (r < 0 && !atomic_load(&m->stop)) /* whoever calls is told why */
+        (void)dispatcher_step(m->dispatcher, STEP_MS, NULL);
     return NULL;
 }
 
@@ -106,7 +109,8 @@ static int block_signals(struct daemon *m, struct err *err)
     (void)signal(SIGPIPE, SIG_IGN); /* sockets that others closed */
     m->signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
     m->failed_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    if (m->signals < 0 || m->failed_fd < 0)
+    m->ended_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (m->signals < 0 || m->failed_fd < 0 || m->ended_fd < 0)
         return err_set(err, -errno, ERR_RESOURCE, "waiting for signals: %s", strerror(errno));
     return 0;
 }
@@ -194,12 +198,8 @@ static int start(struct daemon *m, struct err *err)
 {
     const struct webhook_config hooks = { .private_ok = &m->cfg->notify_named,
                                           .ca_file = m->cfg->ca_file };
-    int r = block_signals(m, err);
+    int r = board_new(&m->board, err);
 
-    if (r == 0)
-        r = daemon_lock(m->cfg->db, &m->lock, err);
-    if (r == 0)
-        r = board_new(&m->board, err);
     if (r == 0)
         r = open_outside(m, err);
     if (r == 0)
@@ -233,9 +233,23 @@ static void stop(struct daemon *m)
     board_free(m->board);
 }
 
+/* All but what outlives a full disk. */
+static void forget(struct daemon *m)
+{
+    uint64_t n;
+
+    (void)!read(m->failed_fd, &n, sizeof(n));
+    (void)!read(m->ended_fd, &n, sizeof(n));
+    *m = (struct daemon){ .cfg = m->cfg,
+                          .lock = m->lock,
+                          .signals = m->signals,
+                          .failed_fd = m->failed_fd,
+                          .ended_fd = m->ended_fd };
+}
+
 static void close_fds(const struct daemon *m)
 {
-    const int fds[] = { m->signals, m->failed_fd, m->lock };
+    const int fds[] = { m->signals, m->failed_fd, m->ended_fd, m->lock };
 
     for (size_t i = 0; i < sizeof(fds) / sizeof(*fds); i++)
         if (fds[i] >= 0)
@@ -246,12 +260,29 @@ static void close_fds(const struct daemon *m)
 static void *last_resort(void *arg)
 {
     const struct daemon *m = arg;
-    struct pollfd p = { .fd = m->signals, .events = POLLIN };
+    struct pollfd p[] = {
+        {.fd = m->ended_fd, .events = POLLIN},
+        { .fd = m->signals, .events = POLLIN},
+    };
     static const char words[] = "gopmill-dispatcher: ended at once; the database is whole\n";
 
-    (void)poll(&p, 1, PATIENCE_S * 1000);
+    (void)poll(p, 2, PATIENCE_S * 1000);
+    if (p[0].revents)
+        return NULL;
     (void)!write(STDERR_FILENO, words, sizeof(words) - 1);
     _exit(1);
+}
+
+static void stop_in_time(struct daemon *m)
+{
+    const uint64_t one = 1;
+    pthread_t hard;
+    int watched = pthread_create(&hard, NULL, last_resort, m) == 0;
+
+    stop(m);
+    (void)!write(m->ended_fd, &one, sizeof(one));
+    if (watched)
+        (void)pthread_join(hard, NULL);
 }
 
 static void wait_for_end(const struct daemon *m)
@@ -268,27 +299,44 @@ static void wait_for_end(const struct daemon *m)
         log_event(LOG_INFO, "dispatcher.stops", LINT("signal", info.ssi_signo));
 }
 
+/* From the start until a signal (0) or a failure. */
+static int run_once(struct daemon *m, struct err *err)
+{
+    int r = start(m, err);
+
+    if (r < 0) {
+        stop(m);
+        return r;
+    }
+    log_event(LOG_INFO, "dispatcher.ready", LSTR("listen", m->cfg->listen),
+              LINT("port", api_port(m->api)), LSTR("db", m->cfg->db));
+    wait_for_end(m);
+    stop_in_time(m);
+    if (m->result < 0 && err)
+        *err = m->failure;
+    return m->result;
+}
+
 int daemon_run(const struct config *cfg, struct err *err)
 {
-    struct daemon m = { .cfg = cfg, .lock = -1, .signals = -1, .failed_fd = -1 };
-    pthread_t hard;
+    struct daemon m = { .cfg = cfg, .lock = -1, .signals = -1, .failed_fd = -1, .ended_fd = -1 };
 
     (void)curl_global_init(CURL_GLOBAL_DEFAULT);
-    int r = start(&m, err);
-    if (r == 0) {
-        log_event(LOG_INFO, "dispatcher.ready", LSTR("listen", cfg->listen),
-                  LINT("port", api_port(m.api)), LSTR("db", cfg->db));
-        wait_for_end(&m);
-        if (pthread_create(&hard, NULL, last_resort, &m) == 0)
-            (void)pthread_detach(hard);
+    int r = block_signals(&m, err);
+    if (r == 0)
+        r = daemon_lock(cfg->db, &m.lock, err);
+    if (r == 0)
+        r = run_once(&m, err);
+    while (r == -ENOSPC) {
+        log_event(LOG_ERROR, "dispatcher.waits-for-room", LSTR("db", cfg->db),
+                  LINT("wanted_mib", ROOM_MIB));
+        forget(&m);
+        r = room_wait(cfg, err, m.signals);
+        if (r == 0)
+            r = run_once(&m, err);
+        else if (r == -ECANCELED)
+            r = 0; /* told to end: nothing is running */
     }
-    stop(&m);
-    if (r == 0 && m.result < 0) {
-        r = m.result;
-        if (err)
-            *err = m.failure;
-    }
-    if (r < 0) /* after 0 the process ends at once; `hard` still looks at the signals */
-        close_fds(&m);
+    close_fds(&m);
     return r;
 }

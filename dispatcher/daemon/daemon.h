@@ -5,6 +5,10 @@
  * or SIGINT end everything in order (no new connection, what is at hand is
  * finished, then the engine stops), a second one, or ten seconds, at once:
  * whatever it was at, the database is whole.
+ *
+ *   running ─(the database's disk is full)─▶ all is taken down, 503 to whoever asks (room.h)
+ *      ▲                                          │ there is room
+ *      └──────────────────────────────────────────┘
  */
 #ifndef GOPMILL_DAEMON_DAEMON_H
 #define GOPMILL_DAEMON_DAEMON_H
