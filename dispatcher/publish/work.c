@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "../../common/base/cleanup.h"
+#include "../../common/base/log.h"
 #include "../../common/store/store.h"
 #include "../../common/wire/result.h"
 #include "objects.h"
@@ -184,6 +185,16 @@ static int build(struct judge *j, const struct plan *plan, struct package **ret)
     return r;
 }
 
+/* Who may write need not be allowed to look for what killed writers left: that
+ * costs space, and is no reason to fail a job. */
+static void sweep_store(struct store *store, const char *output)
+{
+    struct err err = { 0 };
+
+    if (store->ops->sweep && store->ops->sweep(store, &err) < 0)
+        log_event(LOG_WARN, "store.unswept", LSTR("output", output), LSTR("error", err.text));
+}
+
 static int put_package(const struct publish_request *req, const struct package *p,
                        struct store *store, struct err *err)
 {
@@ -196,10 +207,9 @@ static int put_package(const struct publish_request *req, const struct package *
                                      .etag = req->etag,
                                      .ladder = req->ladder_name,
                                      .ladder_digest = digest };
-    int r = store->ops->sweep ? store->ops->sweep(store, err) : 0;
-    /* Segments are durable before a playlist that is names them. */
-    if (r == 0 && store->ops->sync)
-        r = store->ops->sync(store, err);
+    sweep_store(store, req->output);
+    /* Segments are durable before a playlist that names them is. */
+    int r = store->ops->sync ? store->ops->sync(store, err) : 0;
     return r < 0 ? r : package_publish(p, &job, store, err);
 }
 
@@ -291,8 +301,7 @@ static int sweep(struct store_env *stores, const struct publish_request *req,
 
     if (r < 0)
         return r == -ENOENT ? 0 : r;
-    if (store->ops->sweep && (r = store->ops->sweep(store, &o->err)) < 0)
-        return r;
+    sweep_store(store, req->output);
     return package_sweep(store, req->job, req->everything, &o->removed, &o->err);
 }
 
