@@ -9,8 +9,9 @@
 #include "job.h"
 
 enum {
-    EARLY_MS = 3000,  /* at least between playlists of a job that runs */
-    REFUSED_MS = 500, /* until the publisher is asked again */
+    EARLY_MS = 3000,   /* at least between playlists of a job that runs */
+    EARLY_TASK_MS = 5, /* more for each result that they are made of: all of them are read again */
+    REFUSED_MS = 500,  /* until the publisher is asked again */
     SWEEP_RETRY_MS = 60 * 1000,
     HELD_MS = 500, /* until it is looked again whether nobody is at the same place */
 };
@@ -208,7 +209,7 @@ static int ask_early(struct dispatcher *d, struct live_job *j, int64_t now, stru
         engine_attend_at(d, j, j->early_after_ms);
         return 0;
     }
-    j->early_after_ms = now + EARLY_MS;
+    j->early_after_ms = now + EARLY_MS + (int64_t)tasks * EARLY_TASK_MS;
     j->early_asked = tasks;
     return ask(d, j, PUBLISH_EARLY, err);
 }
