@@ -77,7 +77,7 @@ fact "a broken ladder is found before anything is sent" eval 'echo "name: [" >ba
 
 printf 'not a job' >message
 fact "a message that is no job is among the dead letters" eval 'publish_text gopmill.jobs message
-    await 15 eval "exits 0 dead && says out gopmill.jobs"'
+    await 60 eval "exits 0 dead && says out gopmill.jobs"'
 
 # ---- ends ----
 
@@ -87,9 +87,9 @@ fact "canceling it again is refused" exits 2 cancel two
 fact "watching it ends with 1" exits 1 watch two
 fact "it is deleted" eval 'exits 0 delete two && exits 2 status two'
 fact "the package goes with --package" eval 'exits 0 delete one --package
-    await 20 eval "! s3_has $bucket/out/one/master.m3u8"'
+    await 60 eval "! s3_has $bucket/out/one/master.m3u8"'
 worker_drained() { exits 0 workers --json && [ "$(jq '[.workers[] | select(.id == "w1" and .state == "active")] | length' out)" = 0 ]; }
-fact "a worker drains" eval 'exits 0 drain w1 && await 15 worker_drained'
+fact "a worker drains" eval 'exits 0 drain w1 && await 60 worker_drained'
 fact "one that there isn't is told so" exits 2 drain nobody
 
 # ---- on this machine, from and to the store ----

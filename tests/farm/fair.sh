@@ -4,8 +4,10 @@
 . "$(dirname "$0")/lib.sh"
 
 farm_up
+chunks=3
 clip_make short.mp4 320x180 12 || bail "no clip"
-fact "a dispatcher" dispatcher_start
+# As few tasks are handed out ahead that turns can be seen in 30 jobs.
+fact "a dispatcher" dispatcher_start --queue-min 16
 fact "two workers" two_workers
 
 # ---- tenants ----
@@ -25,8 +27,8 @@ fact "30 jobs of three tenants are accepted, one of which floods" submit_all
 knows_its_place() { # once it is planned
     job "$1" '.progress.queue_position > 0 and .progress.eta_s > 0' | grep -q true
 }
-fact "a job that waits knows its place and its time" await 20 knows_its_place flood-20
-fact "all of them are done" eval 'await 120 all_ended flood && await 20 all_ended one && await 20 all_ended two'
+fact "a job that waits knows its place and its time" await 60 knows_its_place flood-20
+fact "all of them are done" eval 'await 600 all_ended flood && await 60 all_ended one && await 60 all_ended two'
 small_ones_first() {
     api GET '/v1/jobs?limit=100' >jobs.json
     jq -e '([.jobs[] | select(.tenant != "flood") | .ended] | max) as $others
@@ -51,13 +53,13 @@ big_clip() {
         -c:v libx264 -preset ultrafast -g 12 -f mp4 big.mp4 && s3_put big.mp4 "$bucket/big.mp4"
 }
 big_job() {
-    chunks=2000 posted 202 big big.mp4 quick.yaml '{"priority": 3}' && await 60 done_at_least big 5 &&
+    chunks=2000 posted 202 big big.mp4 quick.yaml '{"priority": 3}' && await 300 done_at_least big 5 &&
         [ "$(job big .progress.tasks)" -ge 2000 ] || { job big '{state, error, progress}' && return 1; }
 }
 fact "a clip for 2,000 chunks" big_clip
 fact "a job of 2,000 chunks is at work" big_job
 overtakes() {
-    posted 202 urgent short.mp4 quick.yaml '{"priority": 9}' && wait_for urgent "done" 60 || return 1
+    posted 202 urgent short.mp4 quick.yaml '{"priority": 9}' && wait_for urgent "done" || return 1
     state_is big running || { echo "the big one is $(job big .state)" && return 1; }
     echo "$(tasks_done big) tasks of the big one were done" && [ "$(tasks_done big)" -lt 1000 ]
 }

@@ -34,7 +34,7 @@ dies_at() { # ID POINT
     # One that dies at once is never ready: that is as good.
     GOPMILL_FAULT=$2 dispatcher_start >/dev/null || ! is_up "$farm" dispatcher || return 1
     accepted "$1" && asked=1
-    await 30 died_or_done "$1" || { echo "it neither died nor ended" && job "$1" && return 1; }
+    await 120 died_or_done "$1" || { echo "it neither died nor ended" && job "$1" && return 1; }
     if is_up "$farm" dispatcher; then
         echo "the point was never reached"
         dispatcher_stop

@@ -38,13 +38,13 @@ fact "its id with another ladder is refused" posted 409 one short.mp4 slow.yaml
 
 by_amqp() {
     job_json two short.mp4 quick.yaml '{"tenant": "acme", "metadata": {"title": "Zwei"}}' >two.json
-    publish_text gopmill.jobs two.json && await 10 job two >/dev/null && wait_for two "done"
+    publish_text gopmill.jobs two.json && await 60 job two >/dev/null && wait_for two "done"
 }
 fact "a job by AMQP is done" by_amqp
 fact "with the same package" same_as_run two short.mp4 quick.yaml
 fact "its metadata are echoed" eval '[ "$(job two .metadata.title)" = Zwei ]'
 amqp_again() {
-    publish_text gopmill.jobs two.json && publish_text gopmill.jobs two.json && await 15 queues_empty &&
+    publish_text gopmill.jobs two.json && publish_text gopmill.jobs two.json && await 60 queues_empty &&
         [ "$(api GET '/v1/jobs?tenant=acme' | jq '.jobs | length')" = 1 ]
 }
 fact "the same message three times is one job" amqp_again
@@ -94,7 +94,7 @@ no_token() {
 fact "without the token it is 401" no_token
 
 fails_with() { # ID CLASS TEXT JSON
-    posted 202 "$1" short.mp4 quick.yaml "$4" && wait_for "$1" failed 90 && error_says "$1" "$2" "$3"
+    posted 202 "$1" short.mp4 quick.yaml "$4" && wait_for "$1" failed && error_says "$1" "$2" "$3"
 }
 fact "a source that isn't there fails the job, naming it" \
     fails_with nosource input "nothing.mp4" "{\"source\": \"s3://$bucket/nothing.mp4\"}"
@@ -112,7 +112,7 @@ deleted() {
     local got
     got=$(status_of DELETE "/v1/jobs/one?package=1")
     [ "$got" = 204 ] || { echo "$got: $(cat answer)" && return 1; }
-    [ "$(status_of GET /v1/jobs/one)" = 404 ] && await 20 package_gone one ||
+    [ "$(status_of GET /v1/jobs/one)" = 404 ] && await 60 package_gone one ||
         { s3_list "$bucket" "out/one/" && return 1; }
 }
 package_gone() { [ -z "$(s3_list "$bucket" "out/$1/")" ]; }

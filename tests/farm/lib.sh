@@ -33,7 +33,7 @@ case $(tr '\0' ' ' <"/proc/$PPID/cmdline") in
 *) servers=$own servers_owner=$$ ;;
 esac
 declare -A server_dir=([rabbitmq]=$servers.rabbitmq [rgw]=$servers.rgw)
-rgw_options=()
+rgw_options=() # of `rgw start`: only with own_servers, like those of farm_up
 vhost='' bucket=$test_name-$$
 
 farm_leave() {
@@ -132,7 +132,7 @@ proxy_start() {
     proxies=$((${proxies-10} + 1))
     echo "127.0.0.1:$((ports + proxies))" >"$scratch/at-$name"
     run_in "$farm" "proxy-$name" "$GOPMILL_BUILD/tests/farm/faultproxy" $((ports + proxies)) "$target" "$scratch/proxy-$name" "$@"
-    await 10 listens $((ports + proxies))
+    await 60 listens $((ports + proxies))
 }
 proxy_at() { cat "$scratch/at-$1"; }
 proxy_do() { # NAME FAULT...: in effect 20 ms later
@@ -148,7 +148,7 @@ proxy_do() { # NAME FAULT...: in effect 20 ms later
 dispatcher_start() { # [ARG...]
     run_in "$farm" dispatcher "$GOPMILL_DISPATCHER_PROGRAM" --broker "${dispatcher_broker-$broker}" \
         --db "$scratch/jobs.db" --listen "127.0.0.1:$ports" --token-file "$scratch/token" "$@"
-    await 20 dispatcher_ready_or_dead && dispatcher_ready && return 0
+    await 60 dispatcher_ready_or_dead && dispatcher_ready && return 0
     echo "the dispatcher isn't ready:"
     tail -n 20 "$farm/log/dispatcher"
     return 1
@@ -158,11 +158,12 @@ dispatcher_ready_or_dead() { dispatcher_ready || ! is_up "$farm" dispatcher; }
 dispatcher_stop() { kill_in "$farm" dispatcher TERM 20; }
 dispatcher_kill() { kill_in "$farm" dispatcher; }
 
+# Not nice to what else runs on the machine: a test would starve beside it.
 worker_start() { # NAME [ARG...]
     local name=$1
     shift
     run_in "$farm" "$name" "$GOPMILL_WORKER_PROGRAM" --broker "${worker_broker-$broker}" \
-        --id "$name" --slots 1 --log-format json --log-level debug "$@"
+        --id "$name" --slots 1 --nice 0 --log-format json --log-level debug "$@"
 }
 worker_stop() { kill_in "$farm" "$1" TERM 30; }
 
@@ -189,7 +190,7 @@ workers_known() { # NUMBER
 two_workers() {
     worker_start w1
     worker_start w2
-    await 15 workers_known 2 || { echo "the workers aren't seen" && api GET /v1/workers && return 1; }
+    await 60 workers_known 2 || { echo "the workers aren't seen" && api GET /v1/workers && return 1; }
 }
 
 # Nothing of the farm runs a task, within SECONDS.
@@ -269,7 +270,7 @@ state_is() { job_state "$1" && [ "$state" = "$2" ]; } # ID STATE
 has_ended() { job_state "$1" && case $state in done | failed | canceled) ;; *) return 1 ;; esac }
 
 wait_for() { # ID STATE [SECONDS]
-    await "${3-60}" ended_or "$1" "$2"
+    await "${3-120}" ended_or "$1" "$2"
     state_is "$1" "$2" && return 0
     echo "$1 isn't $2:"
     job "$1" '{state, error, progress, tasks: [.tasks[]? | select(.state != "done")]}' | head -c 3000
@@ -308,7 +309,7 @@ queues_empty() { [ -z "$(queue_rows)" ]; }
 # The broker tells its counts twice a second: seen empty twice, they are.
 nothing_left() {
     local rows
-    await 15 queues_empty && sleep 1.2 && queues_empty || {
+    await 60 queues_empty && sleep 1.2 && queues_empty || {
         echo "messages left:"
         queue_rows
         return 1
@@ -382,7 +383,7 @@ clip_draw() { # NAME SIZE SECONDS
     }
 }
 
-# quick.yaml: a task is a fraction of a second; slow.yaml: about a second.
+# quick.yaml: a task is a fraction of a second; slow.yaml: most of one.
 ladders_make() {
     local preset
     for preset in quick:veryfast slow:medium; do
@@ -399,7 +400,7 @@ audio:
   - { name: sound, codec: aac, bitrate: 96k }
 END
     done
-    sed -i 's/size: 180/size: 270/; s/size: 90/size: 180/; s/maxrate: 2M/maxrate: 4M/' "$scratch/slow.yaml"
+    sed -i 's/size: 180/size: 216/; s/size: 90/size: 144/; s/maxrate: 2M/maxrate: 4M/' "$scratch/slow.yaml"
 }
 
 chunks=6

@@ -38,7 +38,7 @@ for queue in jobs tasks results uploads; do
         before=$(dead_count)
         set_aside() {
             publish_text "gopmill.$queue" "$scratch/$kind" || { echo "it can't be published" && return 1; }
-            await 15 dead_has $((before + 1)) || {
+            await 60 dead_has $((before + 1)) || {
                 echo "dead letters: $(dead_count), before: $before"
                 queue_rows
                 return 1
@@ -57,7 +57,7 @@ result_of_nobody() {
  "frames_in":0,"frames_concealed":0,"warnings":[],"cpu_s":0,"wall_s":0,"first_frame_s":0,"peak_bytes":0,
  "bytes_read":0,"engine":"x","worker":"w9"}
 J
-    publish_text gopmill.results stranger && await 15 queues_empty
+    publish_text gopmill.results stranger && await 60 queues_empty
 }
 fact "a result of a job that nobody knows is taken away" result_of_nobody
 
@@ -72,7 +72,7 @@ upload_event() { # KEY
 upload_jobs() { api GET '/v1/jobs?tenant=buckets' | jq '.jobs | length'; }
 new_upload() {
     upload_event in/new.mp4 && upload_event in/new.mp4 && upload_event elsewhere/new.mp4 &&
-        await 15 queues_empty && [ "$(upload_jobs)" = 1 ] || { echo "$(upload_jobs) jobs" && return 1; }
+        await 60 queues_empty && [ "$(upload_jobs)" = 1 ] || { echo "$(upload_jobs) jobs" && return 1; }
     wait_for "$(api GET '/v1/jobs?tenant=buckets' | jq -r '.jobs[0].id')" "done"
 }
 fact "an object that is put into the bucket becomes one job, however often it is told" new_upload

@@ -78,7 +78,7 @@ run_in() {
     setsid bash -c 'echo $$ >"$0/pids/$1.new"; mv "$0/pids/$1.new" "$0/pids/$1"; shift; exec "$@"' \
         "$dir" "$name" "$@" >>"$dir/log/$name" 2>&1 </dev/null &
     disown # the shell has no word on how it ends
-    await 10 pid_of "$dir" "$name" >/dev/null
+    await 60 pid_of "$dir" "$name" >/dev/null
 }
 
 pid_of() { # DIR NAME
@@ -100,7 +100,7 @@ kill_in() {
         await "${4-20}" not alive "$pid"
     fi
     kill -KILL -- "-$pid" 2>/dev/null
-    await 10 not alive "$pid"
+    await 30 not alive "$pid"
     rm -f "$1/pids/$2"
 }
 
