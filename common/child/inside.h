@@ -17,7 +17,7 @@ uint64_t inside_source_size(const struct inside *in);
 int inside_read(struct inside *in, uint64_t off, void *buf, size_t len, size_t *ret_n,
                 struct err *err);
 
-/* The same of many ranges (range.h), each of at most 64 KiB: they are fetched at the same time,
+/* The same of many ranges (range.h), of at most 4 MiB each: they are fetched at the same time,
  * where waiting for a store would take longer than all else. */
 int inside_read_many(struct inside *in, struct read_range *v, size_t n, struct err *err);
 
