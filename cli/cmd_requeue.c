@@ -155,7 +155,7 @@ const struct cli_command cmd_requeue = {
             "rendition can be made anew.\n"
             "\n"
             "  --chunk N            also what was done of this chunk; from 0\n"
-            "  --rendition R        also what was done of the tasks that make this rendition\n"
+            "  --rendition R        also what was done of this rendition; the others stay\n"
             "  --failed             every job that failed\n"
             "  --since AGE          of these, only the last hour's (1h); also 45s, 90m, 7d\n"
             "  --json               a line of JSON for each\n" FARM_HELP,

@@ -83,6 +83,19 @@ int engine_attempt_failed(struct dispatcher *d, struct live_job *j, struct live_
     return r < 0 ? r : fail_job(d, j, t, why, err);
 }
 
+int engine_redo_move(struct dispatcher *d, struct live_job *j, struct live_task *t,
+                     const struct err *why, struct err *err)
+{
+    log_event(LOG_INFO, "task.redo", LSTR("job", j->id), LSTR("task", t->id),
+              LSTR("error", why->text));
+    t->attempt++;
+    j->frames_done -= t->frames;
+    t->frames = 0;
+    t->not_before_ms = 0;
+    d->totals.redone++;
+    return task_move(d, j, t, TASK_REDO, why, err);
+}
+
 int engine_redo(struct dispatcher *d, struct live_job *j, struct live_task *t, int counted,
                 const struct err *why, struct err *err)
 {
@@ -92,18 +105,11 @@ int engine_redo(struct dispatcher *d, struct live_job *j, struct live_task *t, i
         r = jobdb_set_result(d->db, j->id, t->id, NULL, err);
     if (r < 0)
         return r;
-    log_event(LOG_INFO, "task.redo", LSTR("job", j->id), LSTR("task", t->id),
-              LSTR("error", why->text));
-    t->attempt++;
-    j->frames_done -= t->frames;
-    t->frames = 0;
-    t->not_before_ms = 0;
-    d->totals.redone++;
     if (counted) {
         t->failures++;
         j->attempts_failed++;
     }
-    r = task_move(d, j, t, TASK_REDO, why, err);
+    r = engine_redo_move(d, j, t, why, err);
     if (r == 0 && counted && t->failures >= engine_attempts_allowed(d))
         r = fail_job(d, j, t, why, err);
     return r;
@@ -159,8 +165,9 @@ static int check(const struct plan *plan, const struct live_task *t, const struc
     return ret;
 }
 
+/* What a part of a task costs says nothing of its encoder's predictions. */
 static void count_result(struct dispatcher *d, const struct live_task *t,
-                         const struct task_result *r)
+                         const struct task_result *r, int whole)
 {
     uint64_t frames = 0;
 
@@ -170,32 +177,64 @@ static void count_result(struct dispatcher *d, const struct live_task *t,
         for (size_t k = 0; k < r->renditions[i].n_segments; k++)
             d->totals.bytes_made += r->renditions[i].segments[k].size_bytes;
     }
-    engine_measured(d, t->encoder, t->cost, r->cpu_s, frames);
+    if (whole)
+        engine_measured(d, t->encoder, t->cost, r->cpu_s, frames);
 }
 
+/* What a worker brought, and what of it is kept: the same, but for a part. */
+struct success {
+    const struct task_result *came, *kept;
+    const char *text; /* of what is kept */
+    int was_part;     /* only a part was asked for */
+};
+
 static int apply_done(struct dispatcher *d, struct live_job *j, struct live_task *t,
-                      const struct task_result *r, const char *text, struct err *err)
+                      const struct plan *plan, const struct success *s, struct err *err)
 {
-    const struct plan *plan;
-    int ret = job_plan(d, j, &plan, err);
+    t->cpu_s += (float)s->came->cpu_s;
+    j->cpu_s += s->came->cpu_s;
+    t->frames = best_frames(plan, s->kept);
+    j->frames_done += t->frames;
+    note_first_frame(d, j, t, s->came);
+    count_result(d, t, s->came, s->came == s->kept);
+    if (t->released_at != NOT_RELEASED && d->released[t->released_at].seq > d->seen_seq)
+        d->seen_seq = d->released[t->released_at].seq;
+    int r = engine_begin(d, err);
+    if (r == 0 && s->was_part)
+        r = engine_part_end(d, j, t, err);
+    if (r == 0)
+        r = jobdb_set_result(d->db, j->id, t->id, s->text, err);
+    if (r == 0)
+        r = task_move(d, j, t, TASK_RESULT, NULL, err);
+    if (r == 0)
+        engine_tell(d, EFFECT_TASK, j, NULL, t);
+    return r;
+}
+
+/* Whole, or the part that was asked for. *ret_is: it was what it had to be,
+ * and is applied; else `why` says what it isn't. */
+static int apply_success(struct dispatcher *d, struct live_job *j, struct live_task *t,
+                         const struct plan *plan, const struct task_result *r, const char *text,
+                         int *ret_is, struct err *why, struct err *err)
+{
+    _cleanup_free_ char *merged = NULL;
+    struct task_result whole = { 0 };
+    struct part p;
+    int ret = engine_part_load(d, j, t, &p, err);
 
     if (ret < 0)
         return ret;
-    t->cpu_s += (float)r->cpu_s;
-    j->cpu_s += r->cpu_s;
-    t->frames = best_frames(plan, r);
-    j->frames_done += t->frames;
-    note_first_frame(d, j, t, r);
-    count_result(d, t, r);
-    if (t->released_at != NOT_RELEASED && d->released[t->released_at].seq > d->seen_seq)
-        d->seen_seq = d->released[t->released_at].seq;
-    ret = engine_begin(d, err);
-    if (ret == 0)
-        ret = jobdb_set_result(d->db, j->id, t->id, text, err);
-    if (ret == 0)
-        ret = task_move(d, j, t, TASK_RESULT, NULL, err);
-    if (ret == 0)
-        engine_tell(d, EFFECT_TASK, j, NULL, t);
+    struct success s = { r, r, text, p.only != NULL };
+    *ret_is = 1;
+    if (p.only && r->n_renditions == 1) {
+        *ret_is = engine_part_merge(&p, text, &merged, &whole, why) == 0;
+        s.kept = &whole;
+        s.text = merged;
+    }
+    if (*ret_is && (*ret_is = check(plan, t, s.kept, why) == 0))
+        ret = apply_done(d, j, t, plan, &s, err);
+    task_result_release(&whole);
+    part_release(&p);
     return ret;
 }
 
@@ -239,6 +278,7 @@ static int apply_result(struct dispatcher *d, const struct task_result *r, const
     struct live_task *t;
     const struct plan *plan;
     struct err why = r->error, why_not = { 0 };
+    int is = 0;
     int ret = find_task(d, r->job, r->task, &j, &t, err);
 
     d->totals.results++;
@@ -255,8 +295,9 @@ static int apply_result(struct dispatcher *d, const struct task_result *r, const
     if (ret < 0)
         return no_plan(d, j, ret, &why_not, err);
     /* A late success counts: equal tasks give equal bytes. */
-    if (why.cls == ERR_NONE && check(plan, t, r, &why) == 0)
-        return apply_done(d, j, t, r, text, err);
+    if (why.cls == ERR_NONE &&
+        ((ret = apply_success(d, j, t, plan, r, text, &is, &why, err)) < 0 || is))
+        return ret;
     return apply_failed(d, j, t, r, &why, err);
 }
 

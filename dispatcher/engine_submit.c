@@ -243,6 +243,7 @@ int dispatcher_submit(struct dispatcher *d, const struct job_request *req, struc
 struct choice {
     int chunk;
     int group, audio; /* of the rendition */
+    const char *part; /* the rendition, where its tasks make others as well */
 };
 
 static int chosen(const struct choice *c, const struct live_task *t)
@@ -263,11 +264,15 @@ static int find_rendition(struct dispatcher *d, struct live_job *j, const char *
     for (size_t i = 0; r == 0 && i < p->n_renditions; i++) {
         if (strcmp(p->renditions[i].name, name) != 0)
             continue;
+        size_t mates = p->n_renditions - p->n_video;
         c->audio = i >= p->n_video;
-        for (size_t g = 0; g < p->n_groups; g++)
+        for (size_t g = 0; g < p->n_groups && !c->audio; g++)
             for (size_t k = 0; k < p->groups[g].n_renditions; k++)
-                if (p->groups[g].renditions[k] == i)
+                if (p->groups[g].renditions[k] == i) {
                     c->group = (int)g;
+                    mates = p->groups[g].n_renditions;
+                }
+        c->part = mates > 1 ? name : NULL;
         return 0;
     }
     return r < 0
@@ -281,9 +286,16 @@ static int redo_chosen(struct dispatcher *d, struct live_job *j, const struct ch
     static const struct err why = { ERR_USAGE, "asked for again" };
     int r = 0;
 
-    for (size_t i = 0; i < j->n_tasks && r == 0; i++)
-        if (chosen(c, &j->tasks[i]) && j->tasks[i].state == TASK_DONE)
-            r = engine_redo(d, j, &j->tasks[i], 0, &why, err);
+    for (size_t i = 0; i < j->n_tasks && r == 0; i++) {
+        struct live_task *t = &j->tasks[i];
+        if (!chosen(c, t))
+            continue;
+        if (t->state != TASK_DONE)
+            r = engine_part_widen(d, j, t, c->part, err);
+        else
+            r = c->part ? engine_part_redo(d, j, t, c->part, &why, err)
+                        : engine_redo(d, j, t, 0, &why, err);
+    }
     return r;
 }
 

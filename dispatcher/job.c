@@ -586,7 +586,7 @@ static int began(struct dispatcher *d, struct live_job *j, int was_ended, struct
         j->notified = j->swept = 0;
         job_forget_early(j);
     }
-    if (j->state == JOB_QUEUED)
+    if (was_ended || j->state == JOB_QUEUED) /* workers: it isn't canceled any more */
         engine_tell(d, EFFECT_JOB, j, "queued", NULL);
     engine_count(d, j, j->loaded);
     return job_schedule(d, j) < 0 ? engine_no_memory(err) : 0;

@@ -330,8 +330,35 @@ int engine_attempt_failed(struct dispatcher *d, struct live_job *j, struct live_
  * a failed attempt of it, which may end its job. */
 int engine_redo(struct dispatcher *d, struct live_job *j, struct live_task *t, int counted,
                 const struct err *why, struct err *err);
+/* The same without touching its result, never counted. */
+int engine_redo_move(struct dispatcher *d, struct live_job *j, struct live_task *t,
+                     const struct err *why, struct err *err);
 int64_t engine_backoff_ms(struct dispatcher *d, unsigned failures); /* from 1 */
 unsigned engine_attempts_allowed(const struct dispatcher *d);
+
+/* ---- engine_part.c: one rendition of a task, without the others ---- */
+struct part {
+    char *only;   /* the rendition; NULL: the task is to be made as a whole */
+    char *result; /* that it belongs to, JSON text */
+};
+void part_release(struct part *p);
+/* Make that rendition of a done task again. */
+int engine_part_redo(struct dispatcher *d, struct live_job *j, struct live_task *t,
+                     const char *rendition, const struct err *why, struct err *err);
+/* Where only another rendition of a task that isn't done was asked for, ask
+ * for all of it (NULL: whichever it was). */
+int engine_part_widen(struct dispatcher *d, struct live_job *j, struct live_task *t,
+                      const char *rendition, struct err *err);
+/* What of a task that isn't done was asked for; part_release(). */
+int engine_part_load(struct dispatcher *d, const struct live_job *j, const struct live_task *t,
+                     struct part *ret, struct err *err);
+/* From a result of that rendition alone to one of the task, as text and read.
+ * -EPROTO (ERR_INTERNAL): it isn't that. */
+int engine_part_merge(const struct part *p, const char *text, char **ret, struct task_result *ret_r,
+                      struct err *why);
+/* The task is done: from now on its message asks for all. */
+int engine_part_end(struct dispatcher *d, const struct live_job *j, const struct live_task *t,
+                    struct err *err);
 
 /* ---- engine_plan.c ---- */
 int engine_plan_more(struct dispatcher *d, struct err *err); /* begin what there is room for */

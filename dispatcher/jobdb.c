@@ -220,6 +220,7 @@ static const char *const statements[SQL_STMT_MAX] = {
                         " cost, cpu_s, chunk, grp, audio, frames, error_class, error_text,"
                         " encoder, sent)"
                         " VALUES ($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$13,$14,$15,$16,$17)",
+    [SQL_SET_BODY] = "UPDATE bodies SET body = $1 WHERE job = $2 AND id = $3",
     [SQL_INSERT_BODY] = "INSERT INTO bodies (job, id, body) VALUES ($1,$2,$3)",
     [SQL_UPDATE_TASK] = "UPDATE tasks SET state = $1, attempt = $2, failures = $3,"
                         " not_before_ms = $4, cpu_s = $5, frames = $6, sent = $7,"

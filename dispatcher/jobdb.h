@@ -85,6 +85,9 @@ int jobdb_insert_task(struct jobdb *db, const struct task_row *t, struct err *er
  * too, where its class isn't ERR_NONE: the last one stays on record. */
 int jobdb_update_task(struct jobdb *db, const struct task_row *t, struct err *err);
 int jobdb_set_sent(struct jobdb *db, const char *job, const char *task, struct err *err);
+/* Another message for a task. */
+int jobdb_set_body(struct jobdb *db, const char *job, const char *task, const char *body,
+                   struct err *err);
 /* NULL takes the result away. */
 int jobdb_set_result(struct jobdb *db, const char *job, const char *task, const char *result,
                      struct err *err);

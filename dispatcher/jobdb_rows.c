@@ -108,6 +108,12 @@ int jobdb_set_sent(struct jobdb *db, const char *job, const char *task, struct e
     return jobdb_run(db, SQL_SET_SENT, err, "ss", job, task);
 }
 
+int jobdb_set_body(struct jobdb *db, const char *job, const char *task, const char *body,
+                   struct err *err)
+{
+    return jobdb_run(db, SQL_SET_BODY, err, "sss", body, job, task);
+}
+
 int jobdb_set_result(struct jobdb *db, const char *job, const char *task, const char *result,
                      struct err *err)
 {

@@ -19,6 +19,7 @@ enum jobdb_stmt {
     SQL_DELETE_JOB,
     SQL_INSERT_TASK,
     SQL_INSERT_BODY,
+    SQL_SET_BODY,
     SQL_UPDATE_TASK,
     SQL_SET_SENT,
     SQL_SET_RESULT,

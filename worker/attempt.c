@@ -273,8 +273,8 @@ static void log_end(const struct attempt *a, int r, const struct child_usage *u,
     if (r == 0)
         log_event(a->slot->shared->cfg.events ? LOG_INFO : LOG_DEBUG, "task.done",
                   LSTR("job", t->job), LSTR("task", t->id), LINT("attempt", t->attempt),
-                  LDBL("cpu_s", u->cpu_s), LDBL("wall_s", u->wall_s),
-                  LINT("peak_bytes", (int64_t)u->peak_bytes));
+                  LSTR("only", t->only ? t->only : ""), LDBL("cpu_s", u->cpu_s),
+                  LDBL("wall_s", u->wall_s), LINT("peak_bytes", (int64_t)u->peak_bytes));
     else
         log_event(LOG_WARN, "task.failed", LSTR("job", t->job), LSTR("task", t->id),
                   LINT("attempt", t->attempt), LSTR("class", err_class_name(err->cls)),

@@ -229,7 +229,8 @@ struct audio_run {
     AVCodecContext *dec;
     AVPacket *pkt;
     AVFrame *frame;
-    struct track *tracks;
+    struct track *tracks; /* of the renditions that are made */
+    size_t n_tracks;
     int64_t near; /* of the last packet, for timestamps that wrap */
     uint64_t damaged;
 };
@@ -258,7 +259,7 @@ static int take_frame(struct audio_run *a, struct err *err)
     if (pts == AV_NOPTS_VALUE || f->nb_samples <= 0)
         return 0;
     num = on_timeline(a, pts, &den);
-    for (size_t i = 0; r == 0 && i < a->t->n_renditions; i++)
+    for (size_t i = 0; r == 0 && i < a->n_tracks; i++)
         r = sound_push(a->tracks[i].sound, f, num, den, err);
     return r;
 }
@@ -317,8 +318,11 @@ static int open_all(struct audio_run *a, struct inside *in, struct err *err)
     if (r == 0 && (!a->pkt || !a->frame || !a->tracks))
         r = err_set(err, -ENOMEM, ERR_RESOURCE, "out of memory for sound");
     for (size_t i = 0; r == 0 && i < t->n_renditions; i++) {
-        a->tracks[i] = (struct track){ .in = in, .t = t, .r = &t->renditions[i] };
-        r = track_open(&a->tracks[i], err);
+        if (!task_makes(t, i))
+            continue;
+        struct track *k = &a->tracks[a->n_tracks++];
+        *k = (struct track){ .in = in, .t = t, .r = &t->renditions[i] };
+        r = track_open(k, err);
     }
     return r;
 }
@@ -328,10 +332,10 @@ static int finish(struct audio_run *a, struct task_result *res, struct err *err)
     double silence, dropped;
     int r = 0;
 
-    res->renditions = calloc(a->t->n_renditions, sizeof(*res->renditions));
+    res->renditions = calloc(a->n_tracks, sizeof(*res->renditions));
     if (!res->renditions)
         return err_set(err, -ENOMEM, ERR_RESOURCE, "out of memory for a result");
-    for (size_t i = 0; r == 0 && i < a->t->n_renditions; i++) {
+    for (size_t i = 0; r == 0 && i < a->n_tracks; i++) {
         r = track_finish(&a->tracks[i], &res->renditions[i], err);
         if (r == 0)
             res->n_renditions++;
@@ -352,7 +356,7 @@ static int finish(struct audio_run *a, struct task_result *res, struct err *err)
 
 static void release(struct audio_run *a)
 {
-    for (size_t i = 0; a->tracks && i < a->t->n_renditions; i++)
+    for (size_t i = 0; i < a->n_tracks; i++)
         track_close(&a->tracks[i]);
     free(a->tracks);
     avcodec_free_context(&a->dec);

@@ -265,19 +265,29 @@ static enum desk_verdict answer(struct err *why, enum err_class cls, const char 
     return DESK_ANSWER;
 }
 
-/* Locked. One whose job was canceled is refused once. The same message again
- * means that the job lives again, and that the event which said so was lost. */
-static int refused(struct desk *d, unsigned slot, const struct task *t, const char *key)
+/* Locked. Whichever attempt it is. */
+static void note_refused(struct desk *d, const struct task *t)
 {
+    _cleanup_free_ char *key = desk_key(t->job, t->id, 0);
+
+    if (key)
+        recent_put(d->refused, key, desk_now_ns());
+}
+
+/* Locked. One whose job was canceled is refused once. The same task again
+ * means that the job lives again, and that the event which said so was lost. */
+static int refused(struct desk *d, unsigned slot, const struct task *t)
+{
+    _cleanup_free_ char *key = desk_key(t->job, t->id, 0);
     int64_t now = desk_now_ns();
 
     if (!d->hands[slot].canceled && !recent_has(d->canceled, t->job, now))
         return 0;
-    if (recent_has(d->refused, key, now)) {
+    if (key && recent_has(d->refused, key, now)) {
         recent_drop(d->canceled, t->job);
         return 0;
     }
-    recent_put(d->refused, key, now);
+    note_refused(d, t);
     return 1;
 }
 
@@ -335,7 +345,7 @@ static enum desk_verdict decide(struct desk *d, unsigned slot, const struct task
 
     if (v != DESK_RUN)
         return v;
-    if (refused(d, slot, t, key))
+    if (refused(d, slot, t))
         return answer(why, ERR_CANCELED, "its job was canceled");
     d->hands[slot].canceled = 0;
     if (d->mode != DESK_OPEN || d->quarantined)
@@ -477,7 +487,7 @@ int desk_leave(struct desk *d, unsigned slot, const struct desk_outcome *o)
     if (o->told)
         recent_put(d->told, h->key, desk_now_ns());
     if (h->canceled)
-        recent_put(d->refused, h->key, desk_now_ns());
+        note_refused(d, h->task);
     int quarantined = judge(d, h->task, o->cls);
     h->state = HAND_SETTLING;
     h->task = NULL;

@@ -61,10 +61,11 @@ struct desk {
     uint64_t last_turn;
 
     struct recent *canceled; /* jobs */
-    struct recent *refused;  /* tasks, by desk_key(): answered because their job was canceled */
-    struct recent *told;     /* tasks: this worker published their result */
-    struct recent *done;     /* tasks: the dispatcher applied their result */
-    struct recent *claims;   /* tasks: another worker says that it runs them */
+    struct recent
+        *refused; /* tasks, by desk_key() of attempt 0: answered because their job was canceled */
+    struct recent *told;   /* tasks: this worker published their result */
+    struct recent *done;   /* tasks: the dispatcher applied their result */
+    struct recent *claims; /* tasks: another worker says that it runs them */
 
     struct verdict verdicts[VERDICTS];
     uint64_t n_verdicts;

@@ -30,6 +30,8 @@ int objects_check_key(const struct task *t, const char *key, struct err *err)
 {
     for (size_t i = 0; i < t->n_renditions; i++) {
         const struct rendition *r = &t->renditions[i];
+        if (!task_makes(t, i))
+            continue;
         _cleanup_free_ char *init = segment_key(r->kind, r->name, 0);
         if (!init)
             return err_set(err, -ENOMEM, ERR_RESOURCE, "out of memory");

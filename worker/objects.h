@@ -26,8 +26,8 @@ struct objects {
 
 void objects_release(struct objects *o); /* leaves it empty */
 
-/* 0 where `key` names a segment or init segment of one of the task's
- * renditions; -EACCES with ERR_INTERNAL otherwise. */
+/* 0 where `key` names a segment or init segment of one of the renditions
+ * that the task makes; -EACCES with ERR_INTERNAL otherwise. */
 int objects_check_key(const struct task *t, const char *key, struct err *err);
 
 /* Make an entry for `key`, to be filled by objects_set(). -EPROTO with

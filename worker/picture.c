@@ -20,7 +20,9 @@ struct picture {
     unsigned output[OUTPUTS_MAX]; /* of each rendition */
     size_t first[OUTPUTS_MAX];    /* of each output: its first rendition */
     unsigned n_outputs;
-    int parent[OUTPUTS_MAX]; /* of each output: the one it is scaled from, -1: the source */
+    int parent[OUTPUTS_MAX];  /* of each output: the one it is scaled from, -1: the source */
+    char wanted[OUTPUTS_MAX]; /* of each output: it is emitted */
+    char made[OUTPUTS_MAX];   /* … or one is scaled from it */
     picture_emit emit;
     void *arg;
 
@@ -59,8 +61,18 @@ static int choose_parent(const struct picture *p, unsigned o)
     return best;
 }
 
+/* Those that are wanted, and all that they come from. */
+static void mark(struct picture *p, const char *wanted)
+{
+    for (size_t i = 0; i < p->n; i++)
+        p->wanted[p->output[i]] |= wanted[i] != 0;
+    for (unsigned o = 0; o < p->n_outputs; o++)
+        for (int a = (int)o; p->wanted[o] && a >= 0; a = p->parent[a])
+            p->made[a] = 1;
+}
+
 struct picture *picture_new(const struct media_info *src, const struct rendition *list, size_t n,
-                            picture_emit emit, void *arg)
+                            const char *wanted, picture_emit emit, void *arg)
 {
     struct picture *p = calloc(1, sizeof(*p));
 
@@ -83,6 +95,7 @@ struct picture *picture_new(const struct media_info *src, const struct rendition
     }
     for (unsigned o = 0; o < p->n_outputs; o++)
         p->parent[o] = choose_parent(p, o);
+    mark(p, wanted);
     return p;
 }
 
@@ -187,16 +200,21 @@ static void write_scale(FILE *f, const struct video_info *v, const struct rendit
     fprintf(f, ",format=%s", r->pix_fmt);
 }
 
+static int comes_from(const struct picture *p, unsigned o, int from)
+{
+    return p->made[o] && p->parent[o] == from;
+}
+
 /* ",split=3[s4][s7]" for those that are scaled from `from`, and `sink`. */
 static void write_split(FILE *f, const struct picture *p, int from, const char *sink)
 {
     unsigned n = *sink ? 1 : 0;
 
     for (unsigned o = 0; o < p->n_outputs; o++)
-        n += p->parent[o] == from;
+        n += (unsigned)comes_from(p, o, from);
     fprintf(f, "split=outputs=%u%s", n, sink);
     for (unsigned o = 0; o < p->n_outputs; o++)
-        if (p->parent[o] == from)
+        if (comes_from(p, o, from))
             fprintf(f, "[s%u]", o);
 }
 
@@ -213,8 +231,11 @@ static char *describe(const struct picture *p)
     write_common(f, v);
     write_split(f, p, -1, "");
     for (unsigned o = 0; o < p->n_outputs; o++) {
-        char sink[16];
-        (void)snprintf(sink, sizeof(sink), "[out%u]", o);
+        char sink[16] = "";
+        if (!p->made[o])
+            continue;
+        if (p->wanted[o])
+            (void)snprintf(sink, sizeof(sink), "[out%u]", o);
         fprintf(f, ";[s%u]", o);
         write_scale(f, v, &p->list[p->first[o]], p->parent[o] >= 0);
         fputc(',', f);
@@ -244,6 +265,8 @@ static int add_sinks(struct picture *p, AVFilterInOut **ret)
 {
     for (unsigned o = 0; o < p->n_outputs; o++) {
         char name[16];
+        if (!p->wanted[o])
+            continue;
         AVFilterInOut *io = avfilter_inout_alloc();
         if (!io)
             return AVERROR(ENOMEM);
@@ -296,6 +319,8 @@ static int drain(struct picture *p, struct err *err)
 {
     for (unsigned o = 0; o < p->n_outputs; o++) {
         int r;
+        if (!p->wanted[o])
+            continue;
         while ((r = av_buffersink_get_frame(p->sink[o], p->frame)) >= 0) {
             /* Deinterlacers count in half ticks. */
             p->frame->pts = av_rescale_q(p->frame->pts, av_buffersink_get_time_base(p->sink[o]),

@@ -18,10 +18,13 @@ struct picture;
 /* Takes a picture for output `out`; `f` is borrowed. */
 typedef int (*picture_emit)(void *arg, unsigned out, AVFrame *f, struct err *err);
 
-/* `src` and `list` are borrowed for the picture's life. Nothing is built
- * before the first frame comes: it knows its own format best. */
+/* `src` and `list` are borrowed for the picture's life. Of the `n` renditions
+ * of the list those are wanted for which `wanted` (borrowed for the call) isn't
+ * 0; an output of the others is made only where a wanted one is scaled from
+ * it, so that a wanted picture is the same whatever else is wanted. Nothing is
+ * built before the first frame comes: it knows its own format best. */
 struct picture *picture_new(const struct media_info *src, const struct rendition *list, size_t n,
-                            picture_emit emit, void *arg);
+                            const char *wanted, picture_emit emit, void *arg);
 void picture_free(struct picture *p);
 
 /* Which output rendition `i` takes its pictures from. */

@@ -1,5 +1,6 @@
 /* A chunk of video: seek, decode what the plan says, and hand each planned
  * frame to every rendition. */
+#include "../common/base/cleanup.h"
 #include "../common/base/clock.h"
 #include "../common/base/err.h"
 #include "../common/child/inside.h"
@@ -23,8 +24,9 @@ struct chunk_run {
     AVFrame *frame;
     struct lineup line;
     struct picture *pic;
-    struct venc **enc; /* one a rendition */
+    struct venc **enc; /* one a rendition, NULL where it isn't made */
     size_t *at;        /* of each rendition: number of the chunk's next frame */
+    size_t first;      /* rendition that is made */
     uint64_t fed;      /* packets since the seek packet */
     int64_t near;      /* a time close to the next packet's, for those that wrap */
     uint64_t damaged;  /* packets or frames that the decoder complained about */
@@ -45,7 +47,7 @@ static int on_picture(void *arg, unsigned out, AVFrame *f, struct err *err)
     struct chunk_run *c = arg;
 
     for (size_t i = 0; i < c->t->n_renditions; i++) {
-        if (picture_output(c->pic, i) != out)
+        if (!c->enc[i] || picture_output(c->pic, i) != out)
             continue;
         int64_t pts = f->pts;
         size_t at = c->at[i];
@@ -62,7 +64,7 @@ static int on_picture(void *arg, unsigned out, AVFrame *f, struct err *err)
             return r;
         note_first_frame(c);
     }
-    inside_progress(c->in, c->at[0]);
+    inside_progress(c->in, c->at[c->first]);
     return 0;
 }
 
@@ -264,15 +266,21 @@ static int decode(struct chunk_run *c, struct err *err)
 static int open_encoders(struct chunk_run *c, struct err *err)
 {
     size_t n = c->t->n_renditions;
+    _cleanup_free_ char *wanted = calloc(n, 1);
     int r = 0;
 
     c->enc = calloc(n, sizeof(struct venc *));
     c->at = calloc(n, sizeof(*c->at));
-    c->pic = picture_new(&c->t->info, c->t->renditions, n, on_picture, c);
+    for (size_t i = n; wanted && i-- > 0;)
+        if ((wanted[i] = (char)task_makes(c->t, i)))
+            c->first = i;
+    if (wanted)
+        c->pic = picture_new(&c->t->info, c->t->renditions, n, wanted, on_picture, c);
     if (!c->enc || !c->at || !c->pic)
         return err_set(err, -ENOMEM, ERR_RESOURCE, "out of memory for encoders");
     for (size_t i = 0; r == 0 && i < n; i++)
-        r = venc_new(c->in, c->t, &c->t->renditions[i], c->line.pts, &c->enc[i], err);
+        if (wanted[i])
+            r = venc_new(c->in, c->t, &c->t->renditions[i], c->line.pts, &c->enc[i], err);
     return r;
 }
 
@@ -311,11 +319,13 @@ static int finish(struct chunk_run *c, struct err *err)
     if (!c->res->renditions)
         return err_set(err, -ENOMEM, ERR_RESOURCE, "out of memory for a result");
     for (size_t i = 0; i < n; i++) {
+        if (!c->enc[i])
+            continue;
         if (c->at[i] != c->line.n)
             return err_set(err, -EPROTO, ERR_INTERNAL,
                            "rendition %s: %zu of %zu frames came out of the filter graph",
                            c->t->renditions[i].name, c->at[i], c->line.n);
-        r = venc_finish(c->enc[i], &c->res->renditions[i], err);
+        r = venc_finish(c->enc[i], &c->res->renditions[c->res->n_renditions], err);
         if (r < 0)
             return r;
         c->res->n_renditions++;

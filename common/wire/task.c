@@ -15,6 +15,7 @@ void task_release(struct task *t)
     free(t->etag);
     free(t->output);
     free(t->video_codec_hint);
+    free(t->only);
     rendition_list_free(t->renditions, t->n_renditions);
     media_info_release(&t->info);
     chunk_release(&t->chunk);
@@ -37,6 +38,8 @@ json_t *task_to_json(const struct task *t)
     out_text(&o, "video_codec_hint", t->video_codec_hint);
     out_list(&o, "renditions", t->renditions, t->n_renditions, sizeof(*t->renditions),
              rendition_item_to_json);
+    if (t->only)
+        out_text(&o, "only", t->only);
     out_put(&o, "info", media_info_to_json(&t->info));
     out_int(&o, "origin", t->origin);
     out_int(&o, "timescale", t->timescale);
@@ -87,6 +90,25 @@ static void renditions_check(const struct in *top, const struct task *t)
     }
 }
 
+int task_makes(const struct task *t, size_t i)
+{
+    return !t->only || strcmp(t->renditions[i].name, t->only) == 0;
+}
+
+static void only_read(const struct in *top, struct task *t)
+{
+    struct in only = in_field(top, "only");
+    size_t n = 0;
+
+    if (!only.j)
+        return;
+    t->only = in_text_at(&only, NAME_LEN_MAX, CHARS_NAME);
+    for (size_t i = 0; t->only && i < t->n_renditions; i++)
+        n += (size_t)task_makes(t, i);
+    if (t->only && n != 1)
+        in_fail(&only, "is not the name of a rendition");
+}
+
 static void work_read(const struct in *top, struct task *t)
 {
     if (t->kind == TASK_VIDEO) {
@@ -112,6 +134,7 @@ int task_from_json(const json_t *j, struct task *ret, struct err *err)
     in_version(&top);
     names_read(&top, &t);
     t.renditions = renditions_read(&top, "renditions", &t.n_renditions);
+    only_read(&top, &t);
     info = in_field(&top, "info");
     media_info_read(&info, &t.info);
     renditions_check(&top, &t);

@@ -22,6 +22,8 @@ struct task {
     unsigned group; /* video: index of the task group */
     struct rendition *renditions;
     size_t n_renditions;
+    char *only;             /* name of the one rendition to be made, the others are there and
+                             * only scaled where its pictures come from theirs; NULL: all */
     struct media_info info; /* what the probe found: stream numbers, tb, rotation … */
     int64_t origin;         /* as in the plan */
     uint32_t timescale;
@@ -41,6 +43,9 @@ void task_release(struct task *t);
 json_t *task_to_json(const struct task *t);
 int task_from_json(const json_t *j, struct task *ret, struct err *err);
 int task_from_text(const char *text, size_t len, struct task *ret, struct err *err);
+
+/* Whether rendition `i` is to be made. */
+int task_makes(const struct task *t, size_t i);
 
 /* "video/<rendition>/seg-00001.m4s" (number from 1) or ".../init.mp4" for
  * number 0; audio likewise. Allocated; NULL: out of memory. */

@@ -13,11 +13,13 @@ segment_seconds: 2
 video:
   - { name: h264, codec: h264, size: 180, maxrate: 2M, preset: fast, crf: 22 }
   - { name: small, codec: h264, size: 90, maxrate: 1M, preset: veryfast, crf: 22, max_fps: 15 }
+  - { name: least, codec: h264, size: 64, maxrate: 500k, preset: veryfast, crf: 22 }
   - { name: hevc, codec: hevc, size: 180, maxrate: 2M, preset: superfast, crf: 24 }
   - { name: av1, codec: av1, encoder: libaom-av1, size: 180, maxrate: 2M, preset: 6, crf: 30 }
   - { name: svt, codec: av1, encoder: libsvtav1, size: 180, maxrate: 2M, preset: 12, crf: 30 }
 audio:
   - { name: sound, codec: aac, bitrate: 128k }
+  - { name: less, codec: aac, bitrate: 64k }
 Y
 # Noise, so that encoders have much to decide about.
 ffmpeg -nostdin -v error -f lavfi -i testsrc2=size=320x180:rate=25 \
@@ -80,6 +82,25 @@ for task in $tasks; do
     fact "task $task: those of the package" those_of_the_package "$task"
 done
 
+# A rendition that is asked for without its mates, some of which its pictures
+# are scaled from: nothing else is made.
+alone() { # TASK RENDITION
+    local dir=$1-only-$2 f
+    sqlite3 one/.gopmill/job.db "SELECT body FROM bodies WHERE id = '$1'" | jq -c --arg r "$2" '.only = $r' >task.json
+    mkdir "$dir" && "$GOPMILL_BUILD/tests/media/onetask" clip.mp4 task.json "$dir" || return 1
+    diff <(jq -S ".renditions[] | select(.name == \"$2\")" "$1-1/answer.json") \
+        <(jq -S '.renditions[]' "$dir/answer.json") || return 1
+    for f in "$dir"/*.m*; do
+        case $f in "$dir"/*_"$2"_*) cmp "$f" "$1-1/${f##*/}" || return 1 ;; *) echo "$f was made" && return 1 ;; esac
+    done
+    [ "$(find "$dir" -name '*.m4s' | wc -l)" -gt 0 ]
+}
+for task in $tasks; do
+    for r in $(jq -r '.renditions | select(length > 1) | .[].name' "$task-1/answer.json"); do
+        fact "task $task, $r alone: the same bytes, and nothing else" alone "$task" "$r"
+    done
+done
+
 # Init segments are what all chunks of a rendition share.
 one_init() { # RENDITION
     sqlite3 one/.gopmill/job.db "SELECT result FROM results JOIN tasks USING (job, id) WHERE NOT audio" |
@@ -87,7 +108,7 @@ one_init() { # RENDITION
     cat inits
     awk '{ n++; chunks = $1 } END { exit !(n == 1 && chunks == 2) }' inits
 }
-for r in h264 small hevc av1 svt; do
+for r in h264 small least hevc av1 svt; do
     fact "$r: the chunks have one init segment" one_init $r
 done
 finish

@@ -142,7 +142,7 @@ static size_t result_index(const struct farm *f, const struct task *t)
 static int is_of(const struct task *t, const char *name)
 {
     for (size_t i = 0; i < t->n_renditions; i++)
-        if (strcmp(t->renditions[i].name, name) == 0)
+        if (task_makes(t, i) && strcmp(t->renditions[i].name, name) == 0)
             return 1;
     return 0;
 }

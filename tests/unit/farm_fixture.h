@@ -32,7 +32,7 @@ void farm_result_free(struct task_result *r);
  * init segments. Allocated. */
 unsigned char *farm_bytes(const char *key, uint64_t size);
 
-/* Call `put` for each object that the task makes (of its renditions). */
+/* Call `put` for each object that the task makes (of the renditions that it makes). */
 void farm_objects(const struct farm *f, const struct task *t,
                   void (*put)(void *arg, const char *key, const void *buf, size_t len), void *arg);
 

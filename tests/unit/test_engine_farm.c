@@ -389,6 +389,150 @@ static void also_where_the_dispatcher_is_killed_before_it_looked(void **state)
     replace_and_requeue(&e, state, 1);
 }
 
+/* Once its back-off is over; other tasks are dropped on the way. */
+static struct task take_named(struct engine *e, const char *id)
+{
+    struct task t;
+
+    for (int i = 0; i < 10; i++) {
+        test_clock.ms += 100000;
+        step(e);
+        while (take(e, &t)) {
+            if (strcmp(t.id, id) == 0)
+                return t;
+            task_release(&t);
+        }
+    }
+    fail_msg("%s is not released", id);
+    return t;
+}
+
+/* Steps until the job is done or no task is left, and encodes; each task says
+ * that only `only` is wanted (NULL: all). Returns how many were encoded. */
+static unsigned encode_only(struct engine *e, const char *only)
+{
+    struct task t;
+    unsigned n = 0;
+
+    for (int i = 0; i < 20 && status(e).state != JOB_DONE; i++) {
+        test_clock.ms += 10000;
+        step(e);
+        while (take(e, &t)) {
+            if (only ? !t.only || strcmp(t.only, only) != 0 : t.only != NULL)
+                fail_msg("%s is asked for %s", t.id, t.only ? t.only : "all");
+            encode(e, &t);
+            n++;
+            task_release(&t);
+        }
+        step(e);
+    }
+    return n;
+}
+
+static void requeue_part(struct engine *e, int chunk, const char *rendition)
+{
+    struct err err = { 0 };
+
+    if (dispatcher_requeue(e->d, "j", chunk, rendition, &err) < 0)
+        fail_msg("%s", err.text);
+}
+
+static void one_rendition_is_made_again_without_its_mates(void **state)
+{
+    struct engine e = { 0 };
+    struct task t;
+
+    start(&e, state);
+    submit(&e);
+    finish(&e);
+    requeue_part(&e, -1, "360p");
+    assert_int_equal(encode_only(&e, "360p"), TASKS - 1);
+    assert_int_equal(status(&e).state, JOB_DONE); /* all was there when it was published */
+    assert_int_equal(status(&e).attempts_failed, 0);
+    requeue_part(&e, 1, NULL);
+    assert_int_equal(encode_only(&e, NULL), 1); /* the next time it is whole again */
+
+    /* Interrupted, failed on the way, answered by a worker that made all. */
+    requeue_part(&e, -1, "720p");
+    step(&e);
+    assert_true(work_one(&e));
+    step(&e);
+    stop(&e);
+    start(&e, state);
+    step(&e);
+    t = take_named(&e, "v-0001-0");
+    assert_string_equal(t.only, "720p");
+    fail_task(&e, &t, ERR_CRASH, "crash");
+    step(&e);
+    task_release(&t);
+    t = take_named(&e, "v-0001-0");
+    assert_string_equal(t.only, "720p");
+    free(t.only);
+    t.only = NULL;
+    encode(&e, &t);
+    step(&e);
+    task_release(&t);
+    stop(&e); /* whoever had v-0002-0 is gone */
+    start(&e, state);
+    assert_int_equal(encode_only(&e, "720p"), 1);
+    assert_int_equal(status(&e).state, JOB_DONE);
+    requeue_part(&e, -1, NULL);
+    assert_int_equal(encode_only(&e, NULL), 0);
+    assert_int_equal(status(&e).state, JOB_DONE);
+    stop(&e);
+}
+
+static void what_is_wanted_beside_a_part_makes_it_whole(void **state)
+{
+    static const struct {
+        int chunk;
+        const char *rendition, *only;
+        unsigned encoded;
+    } rows[] = {
+        {-1,  NULL,   "360p", 3},
+        { -1, "360p", "360p", 3},
+        { -1, "720p", NULL,   3},
+    };
+    struct engine e = { 0 };
+    struct task t;
+
+    start(&e, state);
+    submit(&e);
+    finish(&e);
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        requeue_part(&e, -1, "360p");
+        step(&e);
+        assert_int_equal(dispatcher_cancel(e.d, "j", NULL), 0);
+        step(&e);
+        while (take(&e, &t))
+            task_release(&t);
+        requeue_part(&e, rows[i].chunk, rows[i].rendition);
+        assert_int_equal(encode_only(&e, rows[i].only), rows[i].encoded);
+        assert_int_equal(status(&e).state, JOB_DONE);
+    }
+    stop(&e);
+}
+
+static void a_part_that_is_another_is_refused(void **state)
+{
+    struct engine e = { 0 };
+
+    start(&e, state);
+    submit(&e);
+    finish(&e);
+    requeue_part(&e, 0, "360p");
+    step(&e);
+    struct task t = take_named(&e, "v-0000-0");
+    free(t.only);
+    t.only = strdup("720p");
+    encode(&e, &t);
+    step(&e);
+    assert_int_equal(status(&e).attempts_failed, 1);
+    task_release(&t);
+    assert_int_equal(encode_only(&e, "360p"), 1);
+    stop(&e);
+}
+
 static void a_deleted_job_leaves_nothing(void **state)
 {
     for (int package = 0; package < 2; package++) {
@@ -645,6 +789,69 @@ static void what_plays_early_waits_for_no_other_codec(void **state)
     assert_true(exists(&e, "master.m3u8"));
     assert_true(exists(&e, "video/720p/index.m3u8"));
     assert_false(exists(&e, "video/360p/index.m3u8"));
+    stop(&e);
+}
+
+/* The attempt of the next event that says that one of `task` is over, or 0. */
+static unsigned next_over(struct engine *e, const char *task)
+{
+    struct queue_msg m;
+    unsigned attempt = 0;
+
+    while (attempt == 0 && e->queue->ops->consume(e->queue, QUEUE_EVENTS, 0, &m, NULL) == 0) {
+        char *job = NULL, *id = NULL;
+        unsigned n = 0;
+        assert_int_equal(event_from_text(m.body, m.len, &job, &id, &n, NULL), 0);
+        if (strcmp(m.key, "event.task.done") == 0 && strcmp(id, task) == 0)
+            attempt = n;
+        free(job);
+        free(id);
+        queue_msg_release(&m);
+    }
+    return attempt;
+}
+
+static void who_holds_a_task_hears_how_ever_its_attempt_ended(void **state)
+{
+    static const enum err_class ends[] = { ERR_CRASH, ERR_CANCELED, ERR_STORAGE };
+    const char *const pattern = "event.task.#";
+    struct engine e = { .cfg = { .queue_min = 64 } };
+
+    start(&e, state);
+    assert_int_equal(e.queue->ops->listen(e.queue, &pattern, 1, NULL), 0);
+    struct task t = first_task(&e);
+    for (unsigned i = 0; i < 3; i++) {
+        assert_int_equal(t.attempt, i + 1);
+        fail_task(&e, &t, ends[i], "no");
+        step(&e);
+        assert_int_equal(next_over(&e, t.id), i + 1);
+        task_release(&t);
+        t = take_named(&e, "a-0");
+    }
+    assert_int_equal(status(&e).attempts_failed, 2); /* what is handed back isn't counted */
+    encode(&e, &t);
+    step(&e);
+    assert_int_equal(next_over(&e, t.id), 4);
+    task_release(&t);
+    stop(&e);
+}
+
+static void a_canceled_jobs_tasks_are_new_attempts_when_it_lives_again(void **state)
+{
+    const char *const pattern = "event.job.#";
+    struct engine e = { .cfg = { .queue_min = 64 } };
+    struct queue_msg m;
+
+    start(&e, state);
+    struct task t = first_task(&e), again;
+    assert_int_equal(dispatcher_cancel(e.d, "j", NULL), 0);
+    fail_task(&e, &t, ERR_CANCELED, "its job was canceled");
+    step(&e);
+    submit(&e);
+    again = take_named(&e, t.id);
+    assert_int_equal(again.attempt, 2);
+    task_release(&again);
+    task_release(&t);
     stop(&e);
 }
 
@@ -957,6 +1164,9 @@ int main(void)
         T(a_requeue_goes_on_where_the_source_is_the_same),
         T(a_requeue_after_the_source_was_replaced_makes_all_anew),
         T(also_where_the_dispatcher_is_killed_before_it_looked),
+        T(one_rendition_is_made_again_without_its_mates),
+        T(what_is_wanted_beside_a_part_makes_it_whole),
+        T(a_part_that_is_another_is_refused),
         T(a_deleted_job_leaves_nothing),
         T(segments_of_a_failed_job_are_kept_for_a_while),
         T(a_job_that_lives_again_waits_for_the_sweep_of_its_output),

@@ -278,6 +278,7 @@ static const struct bad_row {
     { &VTASK,  "attempt",                           "0",                                     "task.attempt: 0"                                   },
     { &VTASK,  "kind",                              "'audio'",                               "task.renditions[0].kind: is not the task's"        },
     { &VTASK,  "renditions",                        "[]",                                    "task.renditions: must not be empty"                },
+    { &VTASK,  "only",                              "'none'",                                "task.only: is not the name of a rendition"         },
     { &VTASK,  "info.video",                        NULL,                                    "task.info: has no video stream"                    },
     { &VTASK,  "chunk",                             NULL,                                    "task.chunk: is missing"                            },
     { &VTASK,  "chunk.end",                         "80",                                    "task.chunk.end: 80 is outside 81"                  },
