@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../common/base/cleanup.h"
+#include "../common/base/redact.h"
 #include "job.h"
 
 enum {
@@ -115,10 +117,11 @@ static int64_t position(struct dispatcher *d, struct live_job *j, int *budget)
 
 static void show_job(struct dispatcher *d, struct live_job *j, int *budget)
 {
+    _cleanup_free_ char *source = redacted_url(j->source), *output = redacted_url(j->output);
     struct board_job b = {
         .id = j->id,
-        .source = j->source,
-        .output = j->output,
+        .source = source,
+        .output = output,
         .ladder_name = j->ladder_name,
         .tenant = j->tenant,
         .metadata = j->metadata,

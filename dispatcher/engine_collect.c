@@ -7,6 +7,7 @@
 
 #include "../common/base/cleanup.h"
 #include "../common/base/log.h"
+#include "../common/base/redact.h"
 #include "../common/base/utf8.h"
 #include "../common/queue/queue.h"
 #include "../common/wire/result.h"
@@ -364,13 +365,16 @@ int engine_apply(struct dispatcher *d, struct received *m, struct err *err)
 
 /* ---- dead letters ---- */
 
-/* Text that any database takes: UTF-8, no NUL, not too long. */
+/* Text that any database takes and anybody may read: UTF-8, no NUL, not too
+ * long, URLs without secrets. */
 static char *plain(const char *s, size_t len, size_t max)
 {
     char *t = strndup(s, len < max ? len : max);
 
-    if (t)
+    if (t) {
         utf8_mend(t);
+        redact_urls(t);
+    }
     return t;
 }
 

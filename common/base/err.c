@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "redact.h"
 #include "utf8.h"
 
 static const char *const class_names[ERR_CLASS_MAX] = {
@@ -19,10 +20,12 @@ static const unsigned char class_retried[ERR_CLASS_MAX] = {
 };
 
 /* `text` is never e->text itself: that may be among the arguments. It is
- * mended, since it may quote a child, or a file. */
+ * mended, since it may quote a child, or a file, and URLs lose their secrets:
+ * no caller can forget it. */
 static void set_text(struct err *e, char *text)
 {
     utf8_mend(text);
+    redact_urls(text);
     size_t n = utf8_cut(text, sizeof(e->text) - 1);
     memcpy(e->text, text, n);
     e->text[n] = '\0';

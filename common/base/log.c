@@ -11,6 +11,7 @@
 
 #include "cleanup.h"
 #include "clock.h"
+#include "redact.h"
 #include "utf8.h"
 
 enum { STR_MAX = 4096 }; /* bytes of one value; the rest is cut */
@@ -32,12 +33,14 @@ void log_init(enum log_format format, enum log_level least)
     log_least = least;
 }
 
-/* The value's bytes as valid UTF-8 of bounded length; NULL: out of memory. */
+/* The value's bytes as valid UTF-8 of bounded length, URLs without secrets; NULL: out of memory. */
 static char *clean_str(const char *s)
 {
     char *c = s ? strndup(s, utf8_cut(s, STR_MAX)) : strdup("");
-    if (c)
+    if (c) {
         utf8_mend(c);
+        redact_urls(c);
+    }
     return c;
 }
 

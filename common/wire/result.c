@@ -1,4 +1,5 @@
 #include "result.h"
+#include "../base/redact.h"
 #include "fields.h"
 #include "parts.h"
 #include <inttypes.h>
@@ -253,6 +254,7 @@ static void error_read(const struct in *top, struct err *ret)
     in_is_object(&f);
     name = in_text(&f, "class", NAME_LEN_MAX, CHARS_NAME);
     in_buf(&f, "text", ret->text, sizeof(ret->text), CHARS_TEXT);
+    redact_urls(ret->text); /* it may come from an older worker */
     if (name)
         ret->cls = err_class_parse(name);
     /* "none" as the class of an error would make a failure a success. */

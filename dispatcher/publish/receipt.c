@@ -7,36 +7,12 @@
 #include <string.h>
 
 #include "../../common/base/cleanup.h"
+#include "../../common/base/redact.h"
 
 enum {
     REAL_DIGITS = 9, /* enough for CPU seconds, and no tails like 0.10000000000000001 */
     WARNINGS_MAX = 1000,
 };
-
-char *receipt_url(const char *url)
-{
-    const char *host = strstr(url, "://");
-    size_t end = strcspn(url, "?#");
-    char *out = malloc(strlen(url) + 1);
-    size_t n = 0;
-
-    if (!out)
-        return NULL;
-    if (host && (size_t)(host - url) + 3 <= end) {
-        size_t head = (size_t)(host - url) + 3, skip = head;
-        size_t authority_end = head + strcspn(url + head, "/?#");
-        for (size_t i = head; i < authority_end; i++)
-            if (url[i] == '@')
-                skip = i + 1;
-        memcpy(out, url, head);
-        n = head;
-        url += skip;
-        end -= skip;
-    }
-    memcpy(out + n, url, end);
-    out[n + end] = '\0';
-    return out;
-}
 
 /* jansson's packers and setters take what they are given, NULL included,
  * and fail for it: so any lack of memory shows at the top. Strings come from
@@ -262,7 +238,7 @@ static json_t *run_json(const struct package *p)
 
 static json_t *source_json(const struct package *p, const struct receipt_job *job)
 {
-    _cleanup_free_ char *url = receipt_url(job->source);
+    _cleanup_free_ char *url = redacted_url(job->source);
     return json_pack("{s:s, s:s, s:o, s:o}", "url", url ? url : "", "etag", job->etag, "size",
                      digits(p->plan->info.size_bytes), "info", media_info_to_json(&p->plan->info));
 }

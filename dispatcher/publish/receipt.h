@@ -53,8 +53,4 @@ int receipt_make(const struct package *p, const struct receipt_job *job,
                  const struct receipt_text *texts, size_t n_texts, char **ret, size_t *ret_len,
                  struct err *err);
 
-/* `url` without user, password, query and fragment, allocated. NULL: out of
- * memory. */
-char *receipt_url(const char *url);
-
 #endif

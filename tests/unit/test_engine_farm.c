@@ -937,6 +937,33 @@ static void dead_letters_are_kept_for_a_person(void **state)
     stop(&e);
 }
 
+static void secrets_of_a_source_are_in_no_status_and_no_dead_letter(void **state)
+{
+    static const char body[] = "{\"source\":\"https://h/a.mov?X-Amz-Signature=5ec4e7\"}";
+    struct engine e = { 0 };
+    char *text = NULL, *etag = NULL, list[512] = "";
+
+    assert_int_equal(board_new(&e.board, NULL), 0);
+    start(&e, state);
+    struct job_request q = request(&e);
+    q.source = "https://h/a.mov?X-Amz-Signature=5ec4e7";
+    assert_int_equal(dispatcher_submit(e.d, &q, NULL), 0);
+    while (status(&e).state != JOB_FAILED) /* this build reads no https */
+        assert_int_equal(dispatcher_step(e.d, 100, NULL), 0);
+    assert_int_equal(board_job_json(e.board, "j", 1, 0, &text, &etag, NULL), 0);
+    assert_non_null(strstr(text, "https://h/a.mov\""));
+    assert_null(strstr(text, "5ec4e7"));
+    free(text);
+    free(etag);
+    assert_int_equal(
+        dispatcher_dead_letter(e.d, QUEUE_JOBS, "https://u:5ec4e7@h/", body, strlen(body), NULL),
+        0);
+    assert_int_equal(dispatcher_dead_letters(e.d, list_dead, list, NULL), 0);
+    assert_string_equal(list, "gopmill.jobs {\"source\":\"https://h/a.mov\"}; ");
+    stop(&e);
+    board_free(e.board);
+}
+
 /* ---- workers that tell of themselves ---- */
 
 static void heartbeat(struct engine *e, const char *job, const char *task, double elapsed_s)
@@ -1178,6 +1205,7 @@ int main(void)
         T(early_playlists_that_fail_are_told_tried_again_and_cost_nothing),
         T(dead_letters_are_kept_for_a_person),
         T(who_waits_is_told_its_place_and_its_time),
+        T(secrets_of_a_source_are_in_no_status_and_no_dead_letter),
         T(a_straggler_gets_a_second_chance_and_the_farms_slots_count),
         T(a_task_that_nobody_has_is_released_again),
         T(the_board_shows_jobs_and_measured_costs),

@@ -687,24 +687,6 @@ static void a_resumed_job_has_the_same_receipt_but_for_its_run(void **state)
     fixture_release(&f);
 }
 
-static void urls_lose_their_secrets(void **state)
-{
-    (void)state;
-    static const char *const rows[][2] = {
-        {"s3://bucket/a%20b.mov",       "s3://bucket/a%20b.mov"},
-        { "https://u:p@h:80/x?token=1", "https://h:80/x"       },
-        { "https://u:p@w@h/x@y#f",      "https://h/x@y"        },
-        { "https://h?u@x",              "https://h"            },
-        { "file:///a/b@c.mov",          "file:///a/b@c.mov"    },
-        { "https://u:p@",               "https://"             },
-        { "?x",                         ""                     },
-        { "",                           ""                     },
-    };
-
-    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
-        expect_text(receipt_url(rows[i][0]), rows[i][1]);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -726,7 +708,6 @@ int main(void)
         cmocka_unit_test(a_full_disk_stops_before_the_master),
         cmocka_unit_test(the_receipt_has_everything_and_no_secret),
         cmocka_unit_test(a_resumed_job_has_the_same_receipt_but_for_its_run),
-        cmocka_unit_test(urls_lose_their_secrets),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
