@@ -25,6 +25,7 @@ struct api {
     CURL *curl;
     char *dispatcher; /* without a '/' at its end */
     char *token_line; /* "Authorization: Bearer …", or NULL */
+    int nameless;     /* https without a certificate of one's own */
     int (*stop)(void *arg);
     void *arg;
 };
@@ -179,6 +180,7 @@ int api_new(const struct api_config *cfg, struct api **ret, struct err *err)
         return err_set(err, -ENOMEM, ERR_RESOURCE, "out of memory");
     a->stop = cfg->stop;
     a->arg = cfg->arg;
+    a->nameless = !cfg->cert_file && strncmp(cfg->dispatcher, "https:", 6) == 0;
     a->curl = curl_easy_init();
     a->dispatcher = strdup(cfg->dispatcher);
     if (cfg->token && asprintf(&a->token_line, "Authorization: Bearer %s", cfg->token) < 0)
@@ -300,10 +302,17 @@ static int unsafe(const struct api *a, struct exchange *x, const char *hint, str
                    text_clean(x->words), hint);
 }
 
-/* With TLS 1.3 a server refuses a client only after that thinks it is connected. */
-static int wants_certificate(const struct exchange *x)
+static int lost(const struct api *a, struct exchange *x, CURLcode code, struct err *err)
 {
-    return strstr(x->words, "certificate required") != NULL;
+    const char *hint = "--cert-file and --key-file name your own certificate";
+
+    /* With TLS 1.3 a server refuses a client only after that thinks it is connected, and its
+     * word for it may be lost with the connection. */
+    if (strstr(x->words, "certificate required"))
+        return unsafe(a, x, hint, err);
+    return err_set(err, -ECONNRESET, ERR_STORAGE, "the dispatcher at %s: connection lost (%s)%s%s",
+                   a->dispatcher, x->words[0] ? text_clean(x->words) : curl_easy_strerror(code),
+                   a->nameless ? "; where it asks for one, " : "", a->nameless ? hint : "");
 }
 
 static int curl_fault(const struct api *a, struct exchange *x, CURLcode code, struct err *err)
@@ -337,11 +346,7 @@ static int curl_fault(const struct api *a, struct exchange *x, CURLcode code, st
     case CURLE_WEIRD_SERVER_REPLY:
         return no_dispatcher(a, "it doesn't speak HTTP", err);
     default:
-        if (wants_certificate(x))
-            return unsafe(a, x, "--cert-file and --key-file name your own certificate", err);
-        return err_set(err, -ECONNRESET, ERR_STORAGE, "the dispatcher at %s: connection lost (%s)",
-                       a->dispatcher,
-                       x->words[0] ? text_clean(x->words) : curl_easy_strerror(code));
+        return lost(a, x, code, err);
     }
 }
 
