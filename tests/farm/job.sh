@@ -58,6 +58,7 @@ requeued() { # ID JSON: accepted
 }
 one_rendition() {
     local before
+    wait_for two "done" || return 1 # the messages before had it looked at again
     before=$(encoded two | wc -l)
     requeued two '{"rendition": "sound"}' && wait_for two "done" && encoded_at_most two $((before + 1)) &&
         [ "$(encoded two | tail -n +$((before + 1)) | wc -l)" = 1 ]
