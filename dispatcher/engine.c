@@ -299,7 +299,7 @@ static void discard(struct dispatcher *d, struct inbox_item *i, int r, const str
         to_be_acked(d, m);
         break;
     case INBOX_PLANNED:
-        planner_free_item(i);
+        engine_plan_discard(d, i);
         break;
     case INBOX_PUBLISHED:
         engine_published_free(i);

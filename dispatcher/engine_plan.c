@@ -344,9 +344,15 @@ void engine_plan_stop_all(struct dispatcher *d)
     d->n_planners = 0;
 }
 
-void planner_free_item(struct inbox_item *item)
+void engine_plan_discard(struct dispatcher *d, struct inbox_item *item)
 {
-    planner_free((struct planner *)item); /* its first member */
+    struct planner *p = (struct planner *)item; /* its first member */
+    struct live_job *j = job_find(d, p->job);
+
+    leave(d, p);
+    if (j && j->planner == p)
+        j->planner = NULL;
+    planner_free(p);
 }
 
 /* ---- starting ---- */

@@ -366,7 +366,7 @@ int engine_plan_ended(struct dispatcher *d, struct inbox_item *item, struct err 
 int engine_plan_insert(struct dispatcher *d, struct live_job *j, struct err *err);
 void engine_plan_stop(struct dispatcher *d, struct live_job *j);
 void engine_plan_stop_all(struct dispatcher *d);
-void planner_free_item(struct inbox_item *item);
+void engine_plan_discard(struct dispatcher *d, struct inbox_item *item);
 
 /* ---- engine_release.c ---- */
 int engine_release(struct dispatcher *d, struct err *err);

@@ -3,7 +3,9 @@
  * published. */
 #include <errno.h>
 #include <pthread.h>
+#include <sched.h>
 #include <setjmp.h>
+#include <sqlite3.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -17,6 +19,7 @@
 
 #include "common/base/log.h"
 #include "engine_fixture.h"
+#include "fake_child.h"
 
 static void a_job_goes_from_submission_to_a_package(void **state)
 {
@@ -658,6 +661,63 @@ static void a_request_that_makes_no_sense_is_refused(void **state)
     stop(&e);
 }
 
+static void break_database(const struct engine *e)
+{
+    sqlite3 *db;
+
+    assert_int_equal(sqlite3_open(e->farm->db, &db), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(db,
+                                  "CREATE TRIGGER broken BEFORE INSERT ON jobs BEGIN "
+                                  "SELECT RAISE(ABORT, 'no more rows today'); END",
+                                  NULL, NULL, NULL),
+                     SQLITE_OK);
+    assert_int_equal(sqlite3_close(db), SQLITE_OK);
+}
+
+static int do_nothing(struct dispatcher *d, void *arg, struct err *err)
+{
+    (void)d, (void)arg, (void)err;
+    return 0;
+}
+
+static void *call_it(void *arg)
+{
+    static struct err err;
+
+    (void)dispatcher_call(arg, do_nothing, NULL, 10000, &err);
+    return &err;
+}
+
+/* A plan that comes meanwhile, say, and those who wait for an answer. */
+static void a_broken_dispatcher_refuses_what_comes_and_says_why(void **state)
+{
+    struct engine e = { 0 };
+    struct err err = { 0 };
+    pthread_t t;
+    void *told;
+
+    start(&e, state);
+    unsigned before = fake_children_started();
+    submit(&e);
+    assert_int_equal(dispatcher_step(e.d, 0, NULL), 0); /* planning begins … */
+    while (fake_children_started() == before || fake_children_alive() > 0)
+        (void)sched_yield(); /* … and ends: its plan is to be taken over */
+    break_database(&e);
+    struct job_request q = request(&e);
+    q.id = "another";
+    assert_int_equal(dispatcher_submit(e.d, &q, &err), -EIO);
+    assert_non_null(strstr(err.text, "no more rows today"));
+    assert_int_equal(pthread_create(&t, NULL, call_it, e.d), 0);
+    int joined = EBUSY;
+    for (int i = 0; i < 1000 || joined != 0; i++) {
+        assert_int_equal(dispatcher_step(e.d, 1, &err), -EIO);
+        assert_non_null(strstr(err.text, "no more rows today"));
+        joined = joined ? pthread_tryjoin_np(t, &told) : 0;
+    }
+    assert_non_null(strstr(((struct err *)told)->text, "no more rows today"));
+    stop(&e);
+}
+
 #define T(f) cmocka_unit_test_setup_teardown(f, farm_setup, farm_teardown)
 
 int main(void)
@@ -689,6 +749,7 @@ int main(void)
         T(what_cannot_be_published_fails_and_is_published_later),
         T(a_waiting_step_can_be_woken),
         T(a_request_that_makes_no_sense_is_refused),
+        T(a_broken_dispatcher_refuses_what_comes_and_says_why),
     };
     log_init(LOG_FORMAT_TEXT, LOG_OFF);
     return cmocka_run_group_tests(tests, NULL, NULL);
