@@ -246,9 +246,11 @@ static int apply_failed(struct dispatcher *d, struct live_job *j, struct live_ta
         return 0; /* late: another attempt is on its way */
     t->cpu_s += (float)r->cpu_s;
     j->cpu_s += r->cpu_s;
-    if (j->state != JOB_RUNNING || why->cls == ERR_CANCELED)
-        return task_move(d, j, t, TASK_LOST, why, err);
-    return engine_attempt_failed(d, j, t, why, err);
+    engine_tell(d, EFFECT_TASK, j, NULL, t); /* of this attempt, not of the next one */
+    if (j->state == JOB_RUNNING && why->cls != ERR_CANCELED)
+        return engine_attempt_failed(d, j, t, why, err);
+    t->attempt++;
+    return task_move(d, j, t, TASK_LOST, why, err);
 }
 
 /* The task that a message names, also one of a job that has ended. */

@@ -567,15 +567,20 @@ int job_save(struct dispatcher *d, struct live_job *j, struct err *err)
     return r;
 }
 
-/* Nobody waits any more for what the queue has of it; a result that still
- * comes counts. */
+/* Nobody waits any more for what the queue has of it; a success that still
+ * comes counts. Revived, a task is another attempt: workers remember this one
+ * as canceled. */
 static int take_from_queue(struct dispatcher *d, struct live_job *j, struct err *err)
 {
     int r = 0;
 
-    for (size_t i = d->n_released; i-- > 0 && r == 0;)
-        if (d->released[i].job == j)
-            r = task_move(d, j, &j->tasks[d->released[i].task], TASK_LOST, NULL, err);
+    for (size_t i = d->n_released; i-- > 0 && r == 0;) {
+        if (d->released[i].job != j)
+            continue;
+        struct live_task *t = &j->tasks[d->released[i].task];
+        t->attempt++;
+        r = task_move(d, j, t, TASK_LOST, NULL, err);
+    }
     return r;
 }
 

@@ -5,7 +5,8 @@
  *   event.worker.<id>            a heartbeat (struct heartbeat)
  *   event.job.<id>.<what>        queued, planned, playable, done, failed,
  *                                canceled: {"v":1,"job":ID}
- *   event.task.done              its result was applied:
+ *   event.task.done              that attempt is over: its result was applied,
+ *                                whether it was done, failed or handed back:
  *                                {"v":1,"job":ID,"task":ID,"attempt":N}
  *   command.worker.<id>.drain    take no more tasks: {"v":1}
  *
