@@ -243,7 +243,7 @@ struct dispatcher {
     struct err broken; /* cls: the database has failed, nothing goes on */
 };
 
-/* ---- job.c ---- */
+/* ---- job*.c ---- */
 
 /* NULL: nobody knows it. */
 struct live_job *job_find(struct dispatcher *d, const char *id);
