@@ -348,7 +348,8 @@ static void a_look_near_what_was_read_is_reading_on(void **state)
     expect_bytes(block_reader_read, r, 0);
     for (uint64_t off = 20; off < SIZE - 16; off += 300000)
         expect_bytes(block_reader_peek, r, off);
-    assert_int_equal(atomic_load(&bytes_got), SIZE);
+    /* Whole blocks; the last one is fetched ahead, or not yet. */
+    assert_in_range(atomic_load(&bytes_got), 5 * BLOCK_SIZE, SIZE);
     block_reader_close(r);
     blocks_free(b);
 }
