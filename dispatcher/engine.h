@@ -139,8 +139,9 @@ int dispatcher_cancel(struct dispatcher *d, const char *id, struct err *err);
 
 /* Encode again: of a failed or canceled job what is missing (chunk < 0,
  * rendition NULL: like submitting it again, a replaced source included); of a planned job that has
- * ended, also what was done of that chunk, or of that rendition (its tasks' other renditions stay as
- * they are). -ENOENT: no such job, chunk or rendition; -EBUSY: it hasn't ended; both ERR_USAGE. */
+ * ended, also what was done of that chunk, or of that rendition (its tasks' other renditions stay
+ * as they are). -ENOENT: no such job, chunk or rendition; -EBUSY: it hasn't ended; both ERR_USAGE.
+ */
 int dispatcher_requeue(struct dispatcher *d, const char *id, int chunk, const char *rendition,
                        struct err *err);
 

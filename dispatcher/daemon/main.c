@@ -27,8 +27,9 @@ static int help(void)
     return r;
 }
 
-/* Plans are megabytes of JSON that come and go on passing threads: a heap for each thread, with what
- * is left of them, would be several times what jobs need. To be called before there are threads. */
+/* Plans are megabytes of JSON that come and go on passing threads: a heap for each thread, with
+ * what is left of them, would be several times what jobs need. To be called before there are
+ * threads. */
 static void keep_memory_small(void)
 {
     (void)mallopt(M_ARENA_MAX, 2);

@@ -1074,7 +1074,7 @@ static void a_straggler_gets_a_second_chance_and_the_farms_slots_count(void **st
     assert_int_equal(waiting_in_queue(&e), 0);
     test_clock.ms += 600000;
     while (waiting_in_queue(&e) == 0) {
-        test_clock.ms += 1000; /* it looks once a second */
+        test_clock.ms += 1000;       /* it looks once a second */
         heartbeat(&e, "j", NULL, 0); /* whoever had it says no more */
         step(&e);
     }
