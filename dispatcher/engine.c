@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "../common/base/log.h"
 #include "../common/child/nursery.h"
@@ -15,6 +16,7 @@ enum {
     SLICE_MS = 250, /* how long a step may wait without a look around */
     BATCH_MAX = 64, /* of the inbox, in one transaction: who calls waits for no more */
     SEND_TIMEOUT_MS = 30000,
+    GATHER_NS = 2000000,
 };
 
 int engine_no_memory(struct err *err)
@@ -69,7 +71,8 @@ static int commit(struct dispatcher *d, struct err *err)
     fault_point("commit-after");
     if (r == 0)
         d->in_txn = 0;
-    engine_took(&d->totals.commits, clock_system.mono_ns(&clock_system) - began);
+    d->committed_ns = clock_system.mono_ns(&clock_system);
+    engine_took(&d->totals.commits, d->committed_ns - began);
     return r;
 }
 
@@ -427,6 +430,17 @@ static void tell_old_ends(struct dispatcher *d)
                 engine_tell(d, EFFECT_END, j, NULL, NULL);
 }
 
+/* A commit waits for the disk, about a millisecond, whatever it holds: after one,
+ * what comes is let gather for a moment, so that a busy farm's results share
+ * commits. Whoever comes after a pause waits for nothing. */
+static void let_gather(const struct dispatcher *d)
+{
+    int64_t left = d->committed_ns + GATHER_NS - clock_system.mono_ns(&clock_system);
+
+    if (d->survives && left > 0 && left <= GATHER_NS)
+        (void)nanosleep(&(struct timespec){ .tv_nsec = left }, NULL);
+}
+
 int dispatcher_step(struct dispatcher *d, int timeout_ms, struct err *err)
 {
     int64_t until = timeout_ms < 0
@@ -439,6 +453,7 @@ int dispatcher_step(struct dispatcher *d, int timeout_ms, struct err *err)
         int wait_ms = timeout_ms == 0 ? 0 : idle_ms(d, until);
         if (d->broken.cls != ERR_NONE)
             return refuse_all(d, wait_ms, err);
+        let_gather(d);
         struct inbox_item *items = inbox_take(d->inbox, wait_ms, BATCH_MAX, &woken);
         r = turn(d, items, &did, err);
     } while (r == 0 && !did && !woken && clock_system.mono_ns(&clock_system) < until);
@@ -471,7 +486,7 @@ int dispatcher_new(const struct dispatcher_config *cfg, struct dispatcher **ret,
     if (r == 0)
         r = engine_costs_load(d, err);
     if (r == 0)
-        r = nursery_new(cfg->spare_children, &d->nursery, err);
+        r = nursery_new(cfg->spare_children, cfg->plan_nice, &d->nursery, err);
     if (r == 0)
         r = engine_load(d, err);
     if (r == 0)

@@ -237,8 +237,9 @@ struct dispatcher {
     int64_t totals_put_ns, refreshed_ns;
     size_t refreshed; /* bucket */
 
-    uint64_t random;   /* state of the generator for jitter */
-    uint64_t received; /* messages applied: what tests wait for */
+    uint64_t random;      /* state of the generator for jitter */
+    uint64_t received;    /* messages applied: what tests wait for */
+    int64_t committed_ns; /* CLOCK_MONOTONIC: the end of the last commit */
     int in_txn, turning, told_ends;
     struct err broken; /* cls: the database has failed, nothing goes on */
 };
