@@ -82,14 +82,16 @@ struct dispatcher_config {
     int64_t retry_base_ms;     /* first back-off; 0: 500; doubles, with jitter */
     unsigned planners;         /* jobs planned at once; 0: 1 */
     unsigned spare_children;   /* kept ready for the next job to be planned: 0 or 1 */
-    unsigned publishers;       /* packages checked and published at once; 0: 1 */
-    int early_playlists;       /* playable before finished: playlists of type EVENT while it runs,
-                                * and a small first chunk in the plans of jobs that don't say how
-                                * they are to be cut */
-    int64_t lost_after_ms;     /* a released task that no live worker says to have, and whose turn
-                                * was over long ago, is released again; 0: 10 minutes */
-    int64_t keep_failed_ms;    /* segments of failed and canceled jobs stay so long for a requeue;
-                                * 0: for ever */
+    int plan_nice;          /* added to the niceness of what plans, so that it holds up nobody who
+                             * asks; 0: none */
+    unsigned publishers;    /* packages checked and published at once; 0: 1 */
+    int early_playlists;    /* playable before finished: playlists of type EVENT while it runs,
+                             * and a small first chunk in the plans of jobs that don't say how
+                             * they are to be cut */
+    int64_t lost_after_ms;  /* a released task that no live worker says to have, and whose turn
+                             * was over long ago, is released again; 0: 10 minutes */
+    int64_t keep_failed_ms; /* segments of failed and canceled jobs stay so long for a requeue;
+                             * 0: for ever */
 
     /* Told on the dispatcher's thread, after the commit; may be NULL. At least once for each end of
      * a job that has `notify`. */

@@ -9,6 +9,8 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
 #include "../common/base/cleanup.h"
 #include "../common/base/log.h"
@@ -46,6 +48,7 @@ struct planner {
     struct inbox *inbox;
     struct store_env *stores;
     struct nursery *nursery;
+    int nice;
     pthread_t thread;
     int started; /* and not joined yet */
     char *job, *source, *output;
@@ -276,6 +279,10 @@ static void *planner_main(void *arg)
 {
     struct planner *p = arg;
 
+    id_t self = (id_t)gettid();
+
+    if (p->nice) /* of this thread alone, on Linux */
+        (void)setpriority(PRIO_PROCESS, self, getpriority(PRIO_PROCESS, self) + p->nice);
     p->r = plan_in_child(p);
     close_source(p);
     if (p->r == 0 && !p->looks)
@@ -382,6 +389,7 @@ static struct planner *planner_new(struct dispatcher *d, const struct live_job *
     p->looks = job_has_plan(j);
     p->stores = d->cfg.stores;
     p->nursery = d->nursery;
+    p->nice = d->cfg.plan_nice;
     p->limits = (struct child_limits){ .stall_ms = PLAN_STALL_MS, .deadline_ms = PLAN_DEADLINE_MS };
     if (!getenv("GOPMILL_NO_RLIMIT")) /* see worker.h */
         p->limits.memory_bytes = plan_memory_bytes;

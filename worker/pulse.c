@@ -22,7 +22,7 @@
 #include "slot.h"
 
 enum {
-    LISTEN_MS = 200,   /* longest wait for an event: news and reconnects are looked for so often */
+    LISTEN_MS = 50,    /* longest wait for an event: news and reconnects are looked for so often */
     NEWS_GAP_MS = 500, /* heartbeats come no faster than that */
     MACHINE_MS = 2000, /* the machine is looked at so often */
     SHORT_MIB = 256,   /* less memory or disk than that is short … */

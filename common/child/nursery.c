@@ -8,6 +8,8 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
 /* Somebody who waits in nursery_take(); on that thread's stack. */
 struct order {
@@ -19,6 +21,7 @@ struct order {
 
 struct nursery {
     unsigned spare; /* that it shall keep */
+    int nice;
     pthread_t thread;
 
     pthread_mutex_t lock;    /* guards everything below */
@@ -54,7 +57,11 @@ static void fill(struct nursery *n, struct order *o)
 static void *tend(void *arg)
 {
     struct nursery *n = arg;
+    id_t self = (id_t)gettid();
 
+    /* Of this thread alone, on Linux; its children inherit it. */
+    if (n->nice)
+        (void)setpriority(PRIO_PROCESS, self, getpriority(PRIO_PROCESS, self) + n->nice);
     (void)pthread_mutex_lock(&n->lock);
     while (!n->stopping) {
         struct order *o = n->orders;
@@ -71,13 +78,14 @@ static void *tend(void *arg)
     return NULL;
 }
 
-int nursery_new(unsigned spare, struct nursery **ret, struct err *err)
+int nursery_new(unsigned spare, int nice, struct nursery **ret, struct err *err)
 {
     struct nursery *n = calloc(1, sizeof(*n));
 
     if (!n)
         return err_set(err, -ENOMEM, ERR_RESOURCE, "out of memory for children");
     n->spare = spare;
+    n->nice = nice;
     (void)pthread_mutex_init(&n->lock, NULL);
     (void)pthread_cond_init(&n->changed, NULL);
     (void)pthread_cond_init(&n->answered, NULL);

@@ -13,8 +13,9 @@ struct err;
 struct nursery;
 
 /* Keeps `spare` children (0 or 1) waiting from now on; with 0 each is started when it is asked
- * for. -ENOMEM or -EAGAIN with ERR_RESOURCE. */
-int nursery_new(unsigned spare, struct nursery **ret, struct err *err);
+ * for. `nice` is added to their niceness, from their start: loading takes as much of a processor as
+ * many a job. -ENOMEM or -EAGAIN with ERR_RESOURCE. */
+int nursery_new(unsigned spare, int nice, struct nursery **ret, struct err *err);
 
 /* Kills the one that waits. Nobody may be in nursery_take(), and whoever has taken a child must
  * be done with it: it dies now. NULL is a no-op. */

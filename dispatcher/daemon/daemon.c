@@ -145,6 +145,7 @@ static int start_engine(struct daemon *m, struct err *err)
         .planners = c->planners,
         .publishers = c->publishers,
         .spare_children = 1,
+        .plan_nice = 5, /* less than encoders' on the same machine: they may wait for a plan */
         .early_playlists = (int)c->early_playlists,
         .lost_after_ms = (int64_t)c->lost_after_s * 1000,
         .keep_failed_ms = (int64_t)c->keep_failed_h * 3600000,

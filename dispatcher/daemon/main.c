@@ -32,7 +32,7 @@ static int help(void)
  * threads. */
 static void keep_memory_small(void)
 {
-    (void)mallopt(M_ARENA_MAX, 2);
+    (void)mallopt(M_ARENA_MAX, 4);
     (void)mallopt(M_MMAP_THRESHOLD, 128 << 10); /* fixed; it would grow otherwise */
     (void)mallopt(M_TRIM_THRESHOLD, 1 << 20);
 }

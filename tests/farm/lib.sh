@@ -163,7 +163,7 @@ worker_start() { # NAME [ARG...]
     local name=$1
     shift
     run_in "$farm" "$name" "$GOPMILL_WORKER_PROGRAM" --broker "${worker_broker-$broker}" \
-        --id "$name" --slots 1 --nice 0 --log-format json --log-level debug "$@"
+        --id "$name" --slots 1 --nice "${worker_nice-0}" --log-format json --log-level debug "$@"
 }
 worker_stop() { kill_in "$farm" "$1" TERM 30; }
 

@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -479,7 +480,7 @@ static void a_nurserys_children_outlive_who_takes_them(void **state)
 
     (void)state;
     for (unsigned spare = 0; spare < 2; spare++) {
-        assert_int_equal(nursery_new(spare, &n, NULL), 0);
+        assert_int_equal(nursery_new(spare, 0, &n, NULL), 0);
         assert_int_equal(pthread_create(&t, NULL, take_on_a_thread_that_ends, n), 0);
         assert_int_equal(pthread_join(t, &c), 0);
         assert_non_null(c);
@@ -519,13 +520,28 @@ static void a_child_that_was_killed_while_it_waited_is_nobodys_failure(void **st
     siginfo_t info;
 
     (void)state;
-    assert_int_equal(nursery_new(1, &n, NULL), 0);
+    assert_int_equal(nursery_new(1, 0, &n, NULL), 0);
     int pid;
     while (!(pid = any_child()))
         (void)sched_yield();
     assert_int_equal(kill(pid, SIGKILL), 0);
     assert_int_equal(waitid(P_PID, (id_t)pid, &info, WEXITED | WNOWAIT), 0);
     assert_int_not_equal(answer_of(n), pid);
+    nursery_free(n);
+    assert_no_children();
+}
+
+static void a_nurserys_children_are_as_nice_as_they_shall_be(void **state)
+{
+    struct child *c = NULL;
+    struct nursery *n;
+
+    (void)state;
+    assert_int_equal(nursery_new(1, 3, &n, NULL), 0);
+    assert_int_equal(nursery_take(n, &c, NULL), 0);
+    assert_int_equal(getpriority(PRIO_PROCESS, (id_t)child_pid(c)),
+                     getpriority(PRIO_PROCESS, 0) + 3);
+    child_free(c);
     nursery_free(n);
     assert_no_children();
 }
@@ -539,7 +555,7 @@ static void a_nursery_says_why_it_has_no_child(void **state)
 
     (void)state;
     assert_int_equal(setenv("GOPMILL_CHILD", "/dev", 1), 0);
-    assert_int_equal(nursery_new(1, &n, NULL), 0);
+    assert_int_equal(nursery_new(1, 0, &n, NULL), 0);
     int r = nursery_take(n, &c, &err);
     nursery_free(n);
     assert_int_equal(setenv("GOPMILL_CHILD", mine, 1), 0);
@@ -584,6 +600,7 @@ int main(void)
         cmocka_unit_test(a_missing_program_is_named),
         cmocka_unit_test(a_nurserys_children_outlive_who_takes_them),
         cmocka_unit_test(a_child_that_was_killed_while_it_waited_is_nobodys_failure),
+        cmocka_unit_test(a_nurserys_children_are_as_nice_as_they_shall_be),
         cmocka_unit_test(a_nursery_says_why_it_has_no_child),
     };
 
