@@ -278,7 +278,6 @@ static int use_plan(struct planner *p)
 static void *planner_main(void *arg)
 {
     struct planner *p = arg;
-
     id_t self = (id_t)gettid();
 
     if (p->nice) /* of this thread alone, on Linux */
