@@ -6,7 +6,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <time.h>
 
@@ -26,8 +25,8 @@ enum {
     IO_PRIORITY_LEAST = 7, /* of the class best effort */
 };
 
-/* Encoding comes after whatever else this machine does. Best effort, and now,
- * while the child has one thread: its encoders' threads inherit it. */
+/* Encoding comes after whatever else this machine does: best effort, and now, while the child has
+ * one thread, whose encoders' threads inherit it. */
 static void make_humble(const struct slot *s, const struct child *c)
 {
     int pid = child_pid(c);
@@ -39,14 +38,13 @@ static void make_humble(const struct slot *s, const struct child *c)
         (void)!dprintf(fd, "%d", OOM_SCORE);
     if (!s->shared->cfg.nice)
         return;
-    (void)setpriority(PRIO_PROCESS, (id_t)pid, getpriority(PRIO_PROCESS, 0) + s->shared->cfg.nice);
     (void)syscall(SYS_ioprio_set, IOPRIO_WHO_PROCESS, pid,
                   IOPRIO_PRIO_VALUE(IOPRIO_CLASS_BE, IO_PRIORITY_LEAST));
 }
 
 static int start_child(const struct slot *s, struct child **ret, struct err *err)
 {
-    int r = child_start(ret, err);
+    int r = child_start_humble(s->shared->cfg.nice, ret, err);
 
     if (r == 0)
         make_humble(s, *ret);

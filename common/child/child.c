@@ -13,6 +13,7 @@
 #include <spawn.h>
 #include <string.h>
 #include <sys/pidfd.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 
@@ -65,7 +66,7 @@ static char **child_environment(char **buf, size_t max)
     return buf;
 }
 
-static int spawn(struct child *c, const char *program, int sock, int err_pipe)
+static int spawn(struct child *c, const char *program, int nice, int sock, int err_pipe)
 {
     posix_spawn_file_actions_t fa;
     posix_spawnattr_t attr;
@@ -77,7 +78,7 @@ static int spawn(struct child *c, const char *program, int sock, int err_pipe)
     posix_spawn_file_actions_init(&fa);
     posix_spawnattr_init(&attr);
     posix_spawnattr_setsigmask(&attr, &none);
-    posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETSIGMASK);
+    posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETSIGMASK | (nice > 0 ? POSIX_SPAWN_SETSID : 0));
     posix_spawn_file_actions_addopen(&fa, 0, "/dev/null", O_RDONLY, 0);
     posix_spawn_file_actions_addopen(&fa, 1, "/dev/null", O_WRONLY, 0);
     posix_spawn_file_actions_adddup2(&fa, err_pipe, 2);
@@ -89,6 +90,20 @@ static int spawn(struct child *c, const char *program, int sock, int err_pipe)
     for (char **e = env; *e; e++)
         free(*e);
     return -r;
+}
+
+/* Best effort, and now, while the child has one thread: those of its codecs inherit it. Niceness
+ * alone says nothing across sessions where the kernel groups those (sched(7), autogroup): there
+ * the session has one of its own, which is why such a child leads one. */
+static void make_humble(pid_t pid, int nice)
+{
+    char path[64];
+
+    (void)setpriority(PRIO_PROCESS, (id_t)pid, getpriority(PRIO_PROCESS, 0) + nice);
+    (void)snprintf(path, sizeof(path), "/proc/%d/autogroup", (int)pid);
+    _cleanup_fd_ int fd = open(path, O_WRONLY | O_CLOEXEC);
+    if (fd >= 0)
+        (void)!dprintf(fd, "%d", getpriority(PRIO_PROCESS, (id_t)pid));
 }
 
 /* dup2 onto itself would leave O_CLOEXEC set: the ends that the child gets
@@ -103,7 +118,7 @@ static int above(int *fd)
     return 0;
 }
 
-static int start(struct child *c, const char *program)
+static int start(struct child *c, const char *program, int nice)
 {
     int socks[2] = { -1, -1 }, pipes[2] = { -1, -1 };
     int r = 0;
@@ -119,7 +134,7 @@ static int start(struct child *c, const char *program)
         (fcntl(socks[0], F_SETFL, O_NONBLOCK) < 0 || fcntl(pipes[0], F_SETFL, O_NONBLOCK) < 0))
         r = -errno;
     if (r == 0)
-        r = spawn(c, program, socks[1], pipes[1]);
+        r = spawn(c, program, nice, socks[1], pipes[1]);
     c->sock = socks[0];
     c->err_pipe = pipes[0];
     if (socks[1] >= 0)
@@ -128,11 +143,13 @@ static int start(struct child *c, const char *program)
         (void)close(pipes[1]);
     if (r < 0)
         return r;
+    if (nice > 0)
+        make_humble(c->pid, nice);
     c->pidfd = pidfd_open(c->pid, 0);
     return c->pidfd < 0 ? -errno : 0;
 }
 
-int child_start(struct child **ret, struct err *err)
+int child_start_humble(int nice, struct child **ret, struct err *err)
 {
     char program[4096];
     int r = find_program(program, sizeof(program), err);
@@ -144,13 +161,18 @@ int child_start(struct child **ret, struct err *err)
         return err_set(err, -ENOMEM, ERR_RESOURCE, "out of memory for a child");
     c->pid = -1;
     c->sock = c->err_pipe = c->pidfd = -1;
-    r = start(c, program);
+    r = start(c, program, nice);
     if (r < 0) {
         child_free(c);
         return err_set(err, r, ERR_RESOURCE, "%s can't be started: %s", program, strerror(-r));
     }
     *ret = c;
     return 0;
+}
+
+int child_start(struct child **ret, struct err *err)
+{
+    return child_start_humble(0, ret, err);
 }
 
 /* ---- last words ---- */

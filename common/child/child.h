@@ -57,6 +57,11 @@ struct child_usage {
 /* Start a child that waits for its job. -EAGAIN/-ENOMEM with ERR_RESOURCE. */
 int child_start(struct child **ret, struct err *err);
 
+/* As child_start(), but one that stands back for everything else on the machine: `nice` is added
+ * to its niceness from its start, and above 0 it leads a session of its own (no terminal's signals
+ * reach it then), since that is what niceness counts within (sched(7), autogroup). */
+int child_start_humble(int nice, struct child **ret, struct err *err);
+
 /* Give it the job (`kind`: "probe", "plan", "encode"; `request`: JSON text)
  * and the source's size, serve it until it has answered, reap it.
  *

@@ -8,8 +8,6 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
-#include <unistd.h>
 
 /* Somebody who waits in nursery_take(); on that thread's stack. */
 struct order {
@@ -40,7 +38,7 @@ static void fill(struct nursery *n, struct order *o)
     struct err err = { 0 };
 
     (void)pthread_mutex_unlock(&n->lock);
-    int r = child_start(&c, &err);
+    int r = child_start_humble(n->nice, &c, &err);
     (void)pthread_mutex_lock(&n->lock);
     if (!o) {
         n->waiting = c;
@@ -57,11 +55,7 @@ static void fill(struct nursery *n, struct order *o)
 static void *tend(void *arg)
 {
     struct nursery *n = arg;
-    id_t self = (id_t)gettid();
 
-    /* Of this thread alone, on Linux; its children inherit it. */
-    if (n->nice)
-        (void)setpriority(PRIO_PROCESS, self, getpriority(PRIO_PROCESS, self) + n->nice);
     (void)pthread_mutex_lock(&n->lock);
     while (!n->stopping) {
         struct order *o = n->orders;

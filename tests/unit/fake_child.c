@@ -31,6 +31,12 @@ int child_start(struct child **ret, struct err *err)
     return 0;
 }
 
+int child_start_humble(int nice, struct child **ret, struct err *err)
+{
+    (void)nice;
+    return child_start(ret, err);
+}
+
 int fake_child_killed(struct child *c)
 {
     (void)pthread_mutex_lock(&c->lock);

@@ -337,6 +337,43 @@ static void objects_are_refused_where_none_are_wanted(void **state)
     assert_no_children();
 }
 
+/* ---- children that stand back ---- */
+
+/* What the kernel gives this process's session where it groups those; -1 where it does not. */
+static int autogroup_nice(int pid)
+{
+    char path[64];
+    int nice = -1;
+
+    (void)snprintf(path, sizeof(path), "/proc/%d/autogroup", pid);
+    FILE *f = fopen(path, "re");
+    if (!f)
+        return -1;
+    if (fscanf(f, "/autogroup-%*u nice %d", &nice) != 1)
+        nice = -1;
+    (void)fclose(f);
+    return nice;
+}
+
+static void a_humble_child_stands_back_in_its_own_session(void **state)
+{
+    struct child *plain = NULL, *humble = NULL;
+    int own = getpriority(PRIO_PROCESS, 0), grouped = autogroup_nice(getpid()) >= 0;
+
+    (void)state;
+    assert_int_equal(child_start(&plain, NULL), 0);
+    assert_int_equal(child_start_humble(7, &humble, NULL), 0);
+    assert_int_equal(getpriority(PRIO_PROCESS, (id_t)child_pid(plain)), own);
+    assert_int_equal(getpriority(PRIO_PROCESS, (id_t)child_pid(humble)), own + 7);
+    assert_int_equal(getsid(child_pid(plain)), getsid(0));
+    assert_int_equal(getsid(child_pid(humble)), child_pid(humble));
+    if (grouped)
+        assert_int_equal(autogroup_nice(child_pid(humble)), own + 7);
+    child_free(plain);
+    child_free(humble);
+    assert_no_children();
+}
+
 /* ---- children that are killed ---- */
 
 static void *kill_it(void *arg)
@@ -591,6 +628,7 @@ int main(void)
         cmocka_unit_test(ends_have_reasons),
         cmocka_unit_test(lies_are_refused),
         cmocka_unit_test(a_closed_stream_holds_nobody),
+        cmocka_unit_test(a_humble_child_stands_back_in_its_own_session),
         cmocka_unit_test(objects_are_refused_where_none_are_wanted),
         cmocka_unit_test(a_kill_cancels),
         cmocka_unit_test(a_kill_at_work_cancels),
