@@ -142,6 +142,15 @@ function lateness(report, fps) {
     return report.heard.flatMap((heard) => offsets(heard, fps).map((late) => Math.round(late * 1000)));
 }
 
+/* Languages of tracks as a player lists them, and as the package's playlist does. */
+function listed(tracks, promised) {
+    return ['audio', 'text'].flatMap((kind) => {
+        const found = [...new Set(tracks[kind])].sort();
+        return JSON.stringify(found) === JSON.stringify(promised[kind]) ? [] :
+            [`${kind}: the player lists ${JSON.stringify(found)}, master.m3u8 ${JSON.stringify(promised[kind])}`];
+    });
+}
+
 const CORNERS = [ /* of players.sh's portrait clip, upright; places in a grid of 8 by 8 */
     { place: 0, name: 'yellow', color: [255, 255, 0] },
     { place: 7, name: 'red', color: [255, 0, 0] },
@@ -188,4 +197,4 @@ function upright(report, luma) {
     return complaints;
 }
 
-module.exports = { audible, calm, changed, corners, lateness, played, sought, starved, together, upright };
+module.exports = { audible, calm, changed, corners, lateness, listed, played, sought, starved, together, upright };

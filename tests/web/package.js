@@ -18,10 +18,17 @@ function variantsOf(master) {
     });
 }
 
+/* The languages of a type of EXT-X-MEDIA, each once, '' for one that isn't told. */
+function languagesOf(master, type) {
+    const lines = [...master.matchAll(/^#EXT-X-MEDIA:(.*)$/gm)].map(([, line]) => attributes(line));
+    return [...new Set(lines.filter(({ TYPE }) => TYPE === type).map(({ LANGUAGE = '' }) => LANGUAGE))].sort();
+}
+
 /* `seconds` by each manifest, `joints` (where segments begin, from the second on),
- * `sizes` { height: width }, `heights` from small to large, `codecs`. */
+ * `sizes` { height: width }, `heights` from small to large, `codecs`, and the languages
+ * of its tracks { audio, text }. */
 function packageAt(folder) {
-    const variants = variantsOf(read(folder, 'master.m3u8'));
+    const master = read(folder, 'master.m3u8'), variants = variantsOf(master);
     const lengths = [...read(folder, variants[0].uri).matchAll(/^#EXTINF:([0-9.]+)/gm)].map(([, x]) => Number(x));
     const joints = [];
     const total = lengths.reduce((sum, length) => (joints.push(sum), sum + length), 0);
@@ -34,6 +41,7 @@ function packageAt(folder) {
         sizes: Object.fromEntries(variants.map(({ height, width }) => [height, width])),
         heights: variants.map(({ height }) => height).sort((a, b) => a - b),
         codecs: [...new Set(variants.flatMap(({ codecs }) => codecs))],
+        tracks: { audio: languagesOf(master, 'AUDIO'), text: languagesOf(master, 'SUBTITLES') },
     };
 }
 

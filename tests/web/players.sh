@@ -106,6 +106,14 @@ real() { # CLIP SECONDS
 }
 real ax_portrait_4k60.mp4 0.1
 real ax_editlist_hlg_rot90.mp4 1
+
+# Two languages of sound and subtitles.
+film=d_sintel_2audio_sub_editlist.mp4
+if [ -f "$GOPMILL_TEST_CLIPS/$film" ]; then
+    fact "$film becomes a package" package tracks "$GOPMILL_TEST_CLIPS/$film" h264
+else
+    skip "$film becomes a package" "no such clip here"
+fi
 [ "$facts_failed" -eq 0 ] || finish
 
 # ---- plays ----

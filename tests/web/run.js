@@ -137,6 +137,18 @@ function standing(pack, { title, player, manifest }) {
     ];
 }
 
+/* A film with tracks in several languages. */
+function speaking(pack, { title, player, manifest }) {
+    const { tracks } = packageAt(path.join(packages, pack));
+    return [
+        [`${pack}, ${title}: lists the tracks that the package has`,
+            { player, manifest: `/packages/${pack}/${manifest}`, ahead: 4 }, async (page) => ({
+                complaints: judge.listed(await page.run('tracks'), tracks),
+                remarks: [`audio: ${tracks.audio.join(' ') || 'not told'}; text: ${tracks.text.join(' ') || 'none'}`],
+            })],
+    ];
+}
+
 /* Why this browser can't play a package, if it can't. */
 async function refusal(browser, url, pack) {
     const { codecs } = packageAt(path.join(packages, pack)), page = await Page.open(browser, url);
@@ -176,11 +188,12 @@ async function all(jobs, width) {
 
 async function main() {
     const server = await serve({ '/page/': path.join(__dirname, 'page'), '/modules/': modules, '/packages/': packages });
-    const phones = fs.readdirSync(packages).filter((name) => /^(portrait|real-[^.]*)$/.test(name));
+    const short = fs.readdirSync(packages).filter((name) => /^(portrait|tracks|real-[^.]*)$/.test(name));
+    const ofShort = (pack, player) => (pack === 'tracks' ? speaking : standing)(pack, player);
     const jobs = PLAYERS.flatMap((player) => [
         () => sitting(server.url, ['h264'], factsOf, player),
         () => sitting(server.url, ['av1'], factsOf, player),
-        () => sitting(server.url, phones, standing, player),
+        () => sitting(server.url, short, ofShort, player),
     ]);
     await all(jobs, Math.max(2, Math.min(4, 2 * os.cpus().length)));
     tell([

@@ -24,7 +24,7 @@ const adapter = {
     tracks() {
         const languages = (tracks) => tracks.map(({ language }) => (language === 'und' ? '' : language));
         return {
-            audio: languages(this.player.getAudioLanguagesAndRoles()),
+            audio: languages(this.player.getAudioTracks()),
             text: languages(this.player.getTextTracks()),
         };
     },
