@@ -65,6 +65,7 @@ struct ladder {
     char digest[65];
     char *name, *description;
     double segment_seconds, gop_seconds;
+    int default_track;  /* audio_tracks: default, the others are left out */
     struct rung *rungs; /* video in the file's order, then audio */
     size_t n_rungs, n_video;
 };

@@ -28,6 +28,7 @@ struct track {
     AVFrame *frame;
     AVPacket *pkt;
     int64_t samples; /* given to the encoder */
+    int64_t last;    /* of them, without what fills up the last frame; INT64_MAX: not known yet */
     AVPacket **pkts; /* of the segment under way */
     size_t n_pkts, room_pkts;
     size_t cut;         /* the next of t->audio_cuts that ends a segment */
@@ -92,6 +93,8 @@ static int take_packet(struct track *k, struct err *err)
     int64_t cut = next_cut(k);
     int r = 0;
 
+    if (p->pts >= k->last) /* an encoder's delay lets out packets with nothing in them */
+        return 0;
     p->duration = k->enc->frame_size;
     p->time_base = (AVRational){ 1, k->r->sample_rate };
     p->dts = p->pts;
@@ -134,9 +137,11 @@ static int encode_samples(struct track *k, int n, struct err *err)
         return failed(err, k, "a frame of sound", r);
     av_audio_fifo_read(k->fifo, (void **)f->extended_data, n);
     /* The last frame is filled up: a shorter one would end the line early. */
-    if (n < f->nb_samples)
+    if (n < f->nb_samples) {
         av_samples_set_silence(f->extended_data, n, f->nb_samples - n, f->ch_layout.nb_channels,
                                f->format);
+        k->last = k->samples + n;
+    }
     f->pts = k->samples;
     k->samples += f->nb_samples;
     r = encode(k, f, err);
@@ -183,6 +188,7 @@ static int track_open(struct track *k, struct err *err)
     k->frame = av_frame_alloc();
     k->pkt = av_packet_alloc();
     k->priming = k->enc->initial_padding;
+    k->last = INT64_MAX;
     k->cut = 1;
     if (r == 0 && (!k->sound || !k->fifo || !k->frame || !k->pkt))
         r = failed(err, k, "a track", AVERROR(ENOMEM));
@@ -210,6 +216,8 @@ static int track_finish(struct track *k, struct rendition_result *ret, struct er
 
     if (r == 0 && rest > 0)
         r = encode_samples(k, rest, err);
+    else
+        k->last = k->samples;
     if (r == 0)
         r = encode(k, NULL, err);
     if (r == 0 && k->n_pkts > 0)
@@ -327,10 +335,28 @@ static int open_all(struct audio_run *a, struct inside *in, struct err *err)
     return r;
 }
 
+/* A second track that can't be heard doesn't take the others along. */
+static int stand_in(struct audio_run *a, struct task_result *res, struct err *err)
+{
+    int r = 0;
+
+    if (a->tracks[0].r->track == 0 || !sound_is_empty(a->tracks[0].sound))
+        return 0;
+    for (size_t i = 0; r == 0 && i < a->n_tracks; i++)
+        r = sound_be_silent(a->tracks[i].sound, err);
+    if (r == 0 && encode_warn(res, "sound: nothing of stream %d can be decoded; silence stands in",
+                              a->t->info.audio.stream) < 0)
+        r = err_set(err, -ENOMEM, ERR_RESOURCE, "out of memory for a warning");
+    return r;
+}
+
 static int finish(struct audio_run *a, struct task_result *res, struct err *err)
 {
     double silence, dropped;
-    int r = 0;
+    int r = stand_in(a, res, err);
+
+    if (r < 0)
+        return r;
 
     res->renditions = calloc(a->n_tracks, sizeof(*res->renditions));
     if (!res->renditions)

@@ -222,6 +222,27 @@ int sound_push(struct sound *s, const AVFrame *f, int64_t num, int64_t den, stru
     return add_frame(s, f, skip, err);
 }
 
+int sound_is_empty(const struct sound *s)
+{
+    return !s->swr;
+}
+
+int sound_be_silent(struct sound *s, struct err *err)
+{
+    AVFrame *f = av_frame_alloc();
+    int r = f ? av_channel_layout_copy(&f->ch_layout, &s->to.layout) : AVERROR(ENOMEM);
+
+    if (r >= 0) {
+        f->sample_rate = s->to.rate;
+        f->format = s->to.fmt;
+        r = adapt(s, f, err);
+    } else {
+        r = failed(err, "no room for silence", r);
+    }
+    av_frame_free(&f);
+    return r;
+}
+
 int sound_finish(struct sound *s, int64_t num, int64_t den, struct err *err)
 {
     if (!s->swr)

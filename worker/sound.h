@@ -31,6 +31,11 @@ void sound_free(struct sound *s);
  * (rational: num/den seconds). Borrowed. */
 int sound_push(struct sound *s, const AVFrame *f, int64_t num, int64_t den, struct err *err);
 
+/* Whether anything was pushed. */
+int sound_is_empty(const struct sound *s);
+/* Of a sound that is: nothing was to be heard, all of it is silence. */
+int sound_be_silent(struct sound *s, struct err *err);
+
 /* Fill with silence up to `seconds` (num/den), then let out all. */
 int sound_finish(struct sound *s, int64_t num, int64_t den, struct err *err);
 

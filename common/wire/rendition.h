@@ -27,7 +27,10 @@ struct frame_grid {
     AVRational phase;  /* seconds */
 };
 
-enum { WARM_UP_MAX = 64 };
+enum {
+    WARM_UP_MAX = 64,
+    RENDITIONS_MAX = 64, /* of a job */
+};
 
 struct rendition {
     enum media_kind kind;
@@ -60,6 +63,10 @@ struct rendition {
     int warm_up; /* to WARM_UP_MAX */
 
     /* audio */
+    unsigned track; /* of the source: media_audio() */
+    /* The rung that it was made of, which renditions of several tracks have in
+     * common: players choose a rung and a track. NULL: `name`. */
+    char *rung;
     int sample_rate, channels;
     char layout[64];  /* as av_channel_layout_from_string() reads it */
     int64_t bit_rate; /* bit/s */
@@ -67,6 +74,9 @@ struct rendition {
     double cost;           /* predicted core-seconds for each second of source */
     uint64_t memory_bytes; /* predicted resident need of its encoder */
 };
+
+/* Never NULL. */
+const char *rendition_rung(const struct rendition *r);
 
 void rendition_release(struct rendition *r);
 void rendition_list_free(struct rendition *r, size_t n);

@@ -117,6 +117,7 @@ static const struct row {
     { "video:\n- 3\n",                                                                                 "l.yaml:2: not a mapping of keys like name: and codec:"                        },
     { "video:\n- name: a\n",                                                                           "l.yaml:2: rendition a: codec is missing; one of h264, hevc, av1"              },
     { "video:\n- size: 3\n",                                                                           "l.yaml:2: rendition #1: codec is missing; one of h264, hevc, av1"             },
+    { "audio_tracks: two\n",                                                                           "l.yaml:1: audio_tracks two is not one of all, default"                        },
     { "video:\n- {name: a, codec: vp9}\n",
      "l.yaml:2: rendition a: codec vp9 is not one of h264, hevc, av1"                                                                                                                 },
     { "video:\n- name: 1080p\n  codec: h264\n  size: 1080\n  maxrate: 0\n",
