@@ -30,11 +30,20 @@ static void set_video(AVCodecContext *c, const struct rendition *r)
     c->flags |= AV_CODEC_FLAG_CLOSED_GOP;
 }
 
+/* Samples that may exceed full scale, packed or planar, as the encoder likes. */
+static enum AVSampleFormat float_format(const AVCodec *codec)
+{
+    for (const enum AVSampleFormat *f = codec->sample_fmts; f && *f >= 0; f++)
+        if (*f == AV_SAMPLE_FMT_FLTP || *f == AV_SAMPLE_FMT_FLT)
+            return *f;
+    return AV_SAMPLE_FMT_FLTP;
+}
+
 static int set_audio(AVCodecContext *c, const struct rendition *r)
 {
     c->sample_rate = r->sample_rate;
     c->bit_rate = r->bit_rate;
-    c->sample_fmt = c->codec->sample_fmts ? c->codec->sample_fmts[0] : AV_SAMPLE_FMT_FLTP;
+    c->sample_fmt = float_format(c->codec);
     return av_channel_layout_from_string(&c->ch_layout, r->layout);
 }
 

@@ -26,7 +26,8 @@ static const struct rule {
                                          "hvc1, not hev1"                                        },
     [CHECK_INIT_PICTURE] = { "init.picture",        "picture size, aspect and colour are sane and agree "
                                              "with the playlists"                              },
-    [CHECK_INIT_EDITS] = { "init.edits",          "no edit list, but for an audio track's priming"                                       },
+    [CHECK_INIT_EDITS] = { "init.edits",
+                       "no edit list, but for an audio track's priming, which Opus tells alike"                                       },
     [CHECK_SEG_BOXES] = { "seg.boxes",           "each fragment: mfhd, one traf, default-base-is-moof, tfdt "
                                        "version 1, durations, mdat of the right size"             },
     [CHECK_SEG_TIME] = { "seg.time",            "each tfdt is the end of the fragment before, in every "

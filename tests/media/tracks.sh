@@ -21,7 +21,8 @@ ladder() { # NAME TOP-LEVEL-LINE AUDIO...
         printf '  - { %s }\n' "$@"
     } >"$1.yaml"
 }
-ladder two '' 'name: a, codec: aac, bitrate: 96k' 'name: o, codec: opus, bitrate: 96k'
+ladder two '' 'name: a, codec: aac, bitrate: 128k' 'name: o, codec: opus, bitrate: 96k'
+ladder six '' 'name: a, codec: aac, bitrate: 320k, channels: 6' 'name: o, codec: opus, bitrate: 256k, channels: 6'
 ladder one 'audio_tracks: default' 'name: a, codec: aac, bitrate: 96k'
 
 # ---- clips ----
@@ -52,6 +53,12 @@ ff "${in[@]:0:12}" -map 0:a -map 1:a -map 2:a -c:a aac -b:a 96k -metadata:s:a:0 
 # The second track is noise from the first packet on.
 ff -i v.mp4 "${in[@]:0:8}" -map 0:v -map 1:a -map 2:a -c:v copy -c:a ac3 -b:a 96k plain.mkv
 ff -i plain.mkv -map 0 -c copy -bsf:a:1 noise=amount=1 broken.mkv
+
+# 5.1: all channels at full scale, each its own tone; and speech alone.
+tones=
+for hz in 220 330 440 60 550 660; do tones="$tones|sin(2*PI*$hz*t)"; done
+ff -f lavfi -i "aevalsrc='${tones#|}':c=5.1(side):d=6:s=48000" -c:a pcm_f32le loud.mkv
+ff -f lavfi -i "aevalsrc='0|0|0.5*sin(2*PI*400*t)|0|0|0':c=5.1:d=4:s=48000" -c:a pcm_s16le speech.mov
 
 # ---- helpers ----
 package() { # CLIP LADDER
@@ -138,6 +145,16 @@ fact "verify: another role than the default's" breaks dash.tracks manifest.mpd '
 fact "verify: a language that the source hasn't" breaks source.tracks master.m3u8 's/LANGUAGE="de"/LANGUAGE="fr"/'
 fact "verify: the receipt names another stream" breaks source.tracks job.json 's/"stream": 2,/"stream": 1,/'
 
+other_skip() { # dOps: version, channels, then how many samples to skip
+    local at
+    rm -rf bad && cp -r four.mkv.p bad
+    at=$(grep -abo dOps bad/audio/o/init.mp4 | head -n 1 | cut -d: -f1)
+    printf '\x01\x39' | dd of=bad/audio/o/init.mp4 bs=1 seek=$((at + 6)) conv=notrunc status=none
+    "$verify" bad --no-decode --json >out.json
+    jq -e '.checks[] | select(.id == "init.edits") | .ok | not' out.json
+}
+fact "verify: Opus that tells two delays" other_skip
+
 fact "a track that begins late becomes a package" package late.mp4 two
 fact "it is heard late" in_place late.mp4 a-2 0.7 12.5
 fact "the other one isn't" in_place late.mp4 a 0 12
@@ -157,6 +174,25 @@ fact "a broken second track doesn't stop the first" package broken.mkv two
 fact "it is left out with a word" jq -e '.warnings[] | select(test("can.t be decoded and is left out"))' broken.mkv.p/job.json
 fact "and gopmill verify agrees" "$verify" broken.mkv.p --source broken.mkv --no-decode
 
+peak() { # CLIP RENDITION: of what is decoded, dB of full scale
+    cat "$1.p/audio/$2/init.mp4" "$1.p/audio/$2"/seg-*.m4s >x.mp4
+    ffmpeg -nostdin -v info -i x.mp4 -af 'aformat=flt,atrim=0.5:3.5,astats=measure_perchannel=0' -f null - 2>&1 |
+        awk -F ': ' '/Peak level dB/ { print $2 }'
+}
+peaks() { # CLIP RENDITION LEAST MOST
+    peak "$1" "$2" | awk -v least="$3" -v most="$4" '{ print; exit !($1 >= least && $1 <= most) }'
+}
+fact "5.1 at full scale becomes stereo" package loud.mkv two
+fact "speech in 5.1 becomes stereo" package speech.mov two
+for codec in a o; do
+    fact "$codec: full scale does not clip, and is loud" peaks loud.mkv $codec -3 0
+    fact "$codec: speech is 3 dB lower on either side, as it was" peaks speech.mov $codec -9.4 -8.6
+done
+fact "5.1 stays 5.1" package speech.mov six
+for codec in a o; do
+    fact "$codec: speech stays in the centre" peaks speech.mov $codec -6.4 -5.6
+done
+
 # Real files: languages, edit lists, 5.1, low rates.
 for clip in d_sintel_2audio_sub_editlist.mp4 mb_multi_aac.mp4 nasa_13013.mp4; do
     if [ ! -f "$clips/$clip" ]; then
@@ -168,4 +204,11 @@ for clip in d_sintel_2audio_sub_editlist.mp4 mb_multi_aac.mp4 nasa_13013.mp4; do
     fact "$clip has two tracks that are right" "$verify" $clip.p --source $clip
     fact "$clip: in each group" count 4 $clip.p/master.m3u8 '^#EXT-X-MEDIA:TYPE=AUDIO'
 done
+if [ -f "$clips/ax_opus51.mka" ]; then
+    ln -s "$clips/ax_opus51.mka" .
+    fact "ax_opus51.mka stays 5.1" package ax_opus51.mka six
+    fact "and gopmill verify agrees" "$verify" ax_opus51.mka.p --source ax_opus51.mka
+else
+    skip "ax_opus51.mka stays 5.1" "no such clip here"
+fi
 finish
