@@ -3,6 +3,7 @@
 #include "../base/cleanup.h"
 #include "../base/err.h"
 #include "../child/inside.h"
+#include "hdr.h"
 #include "index_build.h"
 #include "io.h"
 #include "open.h"
@@ -50,10 +51,14 @@ static int describe(struct inside *in, struct media_info *i, struct err *err)
     }
     if (others_v > 0)
         r = probe_warn(i, "%d more video stream(s) left out; stream %d is used", others_v, v);
-    if (r == 0)
-        r = tracks_find(&s, i);
+    if (r < 0)
+        r = err_set(err, r, ERR_RESOURCE, "out of memory while probing");
+    if (r == 0 && v >= 0)
+        r = hdr_describe(&s, &i->video, err);
+    if (r == 0 && tracks_find(&s, i) < 0)
+        r = err_set(err, -ENOMEM, ERR_RESOURCE, "out of memory while probing");
     media_close(&s);
-    return r < 0 ? err_set(err, r, ERR_RESOURCE, "out of memory while probing") : 0;
+    return r;
 }
 
 /* Where the sound ends by the index of an MP4: its header's duration may lie,
