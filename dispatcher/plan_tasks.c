@@ -144,6 +144,8 @@ static void task_track(const struct plan *p, size_t track, struct task *t)
 {
     if (track > 0)
         t->info.audio = *media_audio(&p->info, track);
+    if (p->n_video == 0) /* nobody's time base is the video's */
+        t->info.video.stream = -1;
     if (track > 0 && p->n_video == 0)
         t->origin = av_rescale_q(p->origin, p->info.audio.tb, t->info.audio.tb);
 }

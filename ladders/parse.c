@@ -96,7 +96,8 @@ static void rung_init(struct rung *g, enum codec_id c)
         .crf = -1,
         .range = RUNG_SDR,
         .bitrate = 128000,
-        .channels = 2
+        .channels = 2,
+        .true_peak = 1
     };
 }
 

@@ -8,6 +8,8 @@
 /* A core encodes a channel of sound about this many times faster than real
  * time; decoding and resampling are in it. */
 #define AUDIO_COST_A_CHANNEL 0.004
+/* Decoding once more, and measuring. */
+#define LOUDNESS_COST_A_CHANNEL 0.002
 enum { AUDIO_MEMORY_BYTES = 8 << 20 };
 
 int rung_resolve_video(const struct rung *g, const struct video_info *v, struct rendition *r);

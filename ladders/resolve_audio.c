@@ -9,6 +9,8 @@
 
 enum { SUFFIX_MAX = 24 };
 
+#define TRUE_PEAK (-1.0) /* dB of full scale, where a ladder doesn't say */
+
 /* The largest layout that is offered, not larger than the source's. */
 static int channels_for(int asked, int source)
 {
@@ -58,6 +60,11 @@ int rung_resolve_audio(const struct rung *g, const struct audio_info *a, struct 
     r->rate = (AVRational){ 0, 1 };
     r->threads = 1;
     r->cost = AUDIO_COST_A_CHANNEL * r->channels;
+    if (g->loudness < 0) {
+        r->loudness = g->loudness;
+        r->true_peak = g->true_peak <= 0 ? g->true_peak : TRUE_PEAK;
+        r->cost += LOUDNESS_COST_A_CHANNEL * r->channels;
+    }
     r->memory_bytes = AUDIO_MEMORY_BYTES;
     r->name = strdup(g->name);
     r->codec = strdup(codec_name(g->codec));

@@ -110,6 +110,10 @@ static void audio_to_json(const struct rendition *r, struct out *o)
     out_int(o, "channels", r->channels);
     out_text(o, "layout", r->layout);
     out_int(o, "bit_rate", r->bit_rate);
+    if (r->loudness < 0) {
+        out_double(o, "loudness", r->loudness);
+        out_double(o, "true_peak", r->true_peak);
+    }
 }
 
 json_t *rendition_to_json(const struct rendition *r)
@@ -185,6 +189,10 @@ static void audio_read(const struct in *v, struct rendition *r)
     r->channels = (int)in_int(v, "channels", 1, CHANNELS_MAX);
     in_buf(v, "layout", r->layout, sizeof(r->layout), CHARS_TEXT);
     r->bit_rate = in_int(v, "bit_rate", 0, SIZE_LIMIT);
+    if (in_field(v, "loudness").j) {
+        r->loudness = in_double(v, "loudness", -70, 0);
+        r->true_peak = in_double(v, "true_peak", -20, 0);
+    }
 }
 
 void rendition_read(const struct in *v, struct rendition *r)

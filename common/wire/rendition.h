@@ -71,6 +71,8 @@ struct rendition {
     int sample_rate, channels;
     char layout[64];  /* as av_channel_layout_from_string() reads it */
     int64_t bit_rate; /* bit/s */
+    double loudness;  /* LUFS of the whole track that it is brought to; 0: as it is */
+    double true_peak; /* dB of full scale that it may not exceed for that */
 
     double cost;           /* predicted core-seconds for each second of source */
     uint64_t memory_bytes; /* predicted resident need of its encoder */

@@ -241,6 +241,8 @@ int result_check_audio(const struct plan *plan, const struct rendition *r,
 
     if ((res = check_head(&w, r, got)) < 0)
         return res;
+    if (r->loudness < 0 && !got->loudness.known)
+        return fault(&w, "its loudness was not measured: the worker may be older than that");
     if (got->priming < 0 || got->timescale > INT32_MAX)
         return fault(&w, "the priming is negative or the timescale too fine");
     if ((res = check_audio_chain(&w, r, got, &packet)) < 0 ||

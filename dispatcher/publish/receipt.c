@@ -87,6 +87,20 @@ static int set_track(json_t *o, const struct package *p, const struct rendition 
            json_object_set_new(o, "default", json_integer(t.is_default));
 }
 
+/* dB to 0.01, as they were measured. */
+static int set_loudness(json_t *o, const struct package_rendition *pr)
+{
+    const struct rendition *r = pr->rendition;
+    const struct loudness *l = &pr->head->loudness;
+
+    if (!l->known)
+        return 0;
+    return json_object_set_new(o, "loudness",
+                               json_pack("{s:f, s:f, s:f, s:f, s:f}", "target", r->loudness,
+                                         "true_peak_limit", r->true_peak, "measured", l->integrated,
+                                         "true_peak", l->true_peak, "gain", l->gain));
+}
+
 static int set_sound(json_t *o, const struct package *p, const struct package_rendition *pr)
 {
     const struct rendition *r = pr->rendition;
@@ -94,7 +108,7 @@ static int set_sound(json_t *o, const struct package *p, const struct package_re
            json_object_set_new(o, "sample_rate", json_integer(r->sample_rate)) |
            json_object_set_new(o, "channels", json_integer(r->channels)) |
            json_object_set_new(o, "layout", json_string(r->layout)) |
-           json_object_set_new(o, "priming", json_integer(pr->head->priming));
+           json_object_set_new(o, "priming", json_integer(pr->head->priming)) | set_loudness(o, pr);
 }
 
 static json_t *init_json(const struct rendition_result *h)

@@ -513,6 +513,22 @@ static void every_track_gets_every_rung_and_a_name_of_its_own(void **state)
     unmake(&k);
 }
 
+static void loudness_is_the_ladders_or_not_touched(void **state)
+{
+    (void)state;
+    static const char yaml[] = "defaults:\n  aac: {loudness: -16}\naudio:\n"
+                               "- {name: a, codec: aac}\n- {name: b, codec: opus}\n"
+                               "- {name: c, codec: aac, loudness: -23.5, true_peak: -2}\n";
+    struct media_info m = source(0, 0, 0, 1);
+    m.video.stream = -1;
+    struct made k = make_from(yaml, &m);
+    assert_true(k.r[0].loudness == -16 && k.r[0].true_peak == -1);
+    assert_true(k.r[1].loudness == 0);
+    assert_true(k.r[2].loudness == -23.5 && k.r[2].true_peak == -2);
+    assert_true(k.r[0].cost > k.r[1].cost); /* the sound is read twice */
+    unmake(&k);
+}
+
 static void tracks_end_where_renditions_do(void **state)
 {
     (void)state;
@@ -574,6 +590,7 @@ int main(void)
         cmocka_unit_test(sound_alone_makes_sound_alone),
         cmocka_unit_test(surround_is_offered_where_the_source_has_it),
         cmocka_unit_test(every_track_gets_every_rung_and_a_name_of_its_own),
+        cmocka_unit_test(loudness_is_the_ladders_or_not_touched),
         cmocka_unit_test(tracks_end_where_renditions_do),
         cmocka_unit_test(a_silent_source_makes_pictures_alone),
         cmocka_unit_test(a_source_with_nothing_usable_is_refused),

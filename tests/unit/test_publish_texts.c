@@ -800,6 +800,45 @@ static char *lasting_receipt(const struct fixture *f)
     return text;
 }
 
+static void the_receipt_says_which_track_and_how_loud(void **state)
+{
+    (void)state;
+    struct fixture f;
+    struct memory_store s;
+    const char *rung, *title, *language, *role;
+    double target, measured, gain;
+    int stream, is_default;
+    fixture_make(&f, &shape_plain);
+    fixture_add_track(&f, "eng", &english);
+    f.plan.renditions[3].loudness = -16;
+    f.results[4].renditions[0].loudness =
+        (struct loudness){ .known = 1, .integrated = -20.25, .true_peak = -6, .gain = 4 };
+    struct package *p = fixture_package(&f);
+    memory_store_init(&s);
+    assert_int_equal(package_publish(p, &job, &s.base, NULL), 0);
+    json_t *j = receipt_of(&s), *list = json_object_get(j, "renditions");
+
+    assert_int_equal(json_unpack(json_array_get(list, 3),
+                                 "{s:s, s:s, s:s, s:s, s:i, s:i, s:{s:f, s:f, s:f}}", "rung", &rung,
+                                 "title", &title, "language", &language, "role", &role, "stream",
+                                 &stream, "default", &is_default, "loudness", "target", &target,
+                                 "measured", &measured, "gain", &gain),
+                     0);
+    assert_string_equal(rung, "aac-128");
+    assert_string_equal(title, "en");
+    assert_string_equal(language, "en");
+    assert_string_equal(role, "alternate");
+    assert_int_equal(stream, 1);
+    assert_int_equal(is_default, 0);
+    assert_true(target == -16 && measured == -20.25 && gain == 4);
+    assert_null(json_object_get(json_array_get(list, 2), "loudness"));
+    assert_int_equal(json_integer_value(json_object_get(json_array_get(list, 2), "default")), 1);
+    json_decref(j);
+    memory_store_release(&s);
+    package_unbuild(p);
+    fixture_release(&f);
+}
+
 static void a_resumed_job_has_the_same_receipt_but_for_its_run(void **state)
 {
     (void)state;
@@ -843,6 +882,7 @@ int main(void)
         cmocka_unit_test(nothing_is_named_before_it_is_there),
         cmocka_unit_test(a_full_disk_stops_before_the_master),
         cmocka_unit_test(the_receipt_has_everything_and_no_secret),
+        cmocka_unit_test(the_receipt_says_which_track_and_how_loud),
         cmocka_unit_test(a_resumed_job_has_the_same_receipt_but_for_its_run),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

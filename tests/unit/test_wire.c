@@ -49,6 +49,7 @@ static const char audio_text[] =
 static const char more_text[] =
     "{'kind':'audio','name':'aac-128-deu','codec':'aac','encoder':'aac','params':[],'track':1,"
     " 'rung':'aac-128','sample_rate':48000,'channels':2,'layout':'stereo','bit_rate':128000,"
+    " 'loudness':-16.0,'true_peak':-1.5,"
     " 'cost':0.01,'memory_bytes':1000000}";
 
 /* Two chunks: -80 -40 0 40 | 80 120 220. */
@@ -73,7 +74,7 @@ static const char result_text[] =
     "   {'number':3,'key':'video/h264-1080/seg-00003.m4s','size_bytes':50,"
     "   'sha256':'" HEX64 "','md5':'" HEX32 "','start':180000,'duration':1,'frames':1,"
     "   'gops':[]}],"
-    "  'frames':51,'priming':0}],"
+    "  'frames':51,'priming':0,'loudness':{'integrated':-20.5,'true_peak':-3.25,'gain':4.5}}],"
     " 'frames_in':51,'frames_concealed':1,'warnings':['w'],'cpu_s':1.5,'wall_s':2.0,"
     " 'first_frame_s':0.1,'peak_bytes':100,'bytes_read':200,'engine':'x264 1','worker':'w1'}";
 
@@ -255,6 +256,8 @@ static const struct bad_row {
     { &PLAN,   "renditions[2].track",               "2",                                     "plan.renditions[2].track: 2 does not follow"       },
     { &PLAN,   "renditions[1].track",               "1",                                     "plan.renditions[1].track: 1 does not follow"       },
     { &PLAN,   "renditions[2].track",               "16",                                    "plan.renditions[2].track: 16 is outside 0 to 15"   },
+    { &PLAN,   "renditions[2].loudness",            "-71",                                   "plan.renditions[2].loudness: -71 is outside"       },
+    { &PLAN,   "renditions[2].true_peak",           "1",                                     "plan.renditions[2].true_peak: 1 is outside"        },
     { &PLAN,   "renditions[2].rung",                "'A'",                                   "plan.renditions[2].rung: must have a-z"            },
     { &PLAN,   "info.video",                        "null",                                  "plan.renditions: has video, the source has none"   },
     { &PLAN,   "info.audio",                        "null",                                  "plan.renditions: has audio, the source has none"   },
@@ -346,6 +349,10 @@ static const struct bad_row {
      "result.renditions[0].segments[0].gops[1][3]: 90001"                                                                                        },
     { &RESULT, "renditions[0].segments[0].gops[1]", "[2500,1,89999,1]",
      "result.renditions[0].segments[0].gops[1]: overlaps"                                                                                        },
+    { &RESULT, "renditions[0].loudness.gain",       "'x'",
+     "result.renditions[0].loudness.gain: must be a"                                                                                             },
+    { &RESULT, "renditions[0].loudness.integrated", "-71",
+     "result.renditions[0].loudness.integrated: -71"                                                                                             },
     { &RESULT, "frames_in",                         "1.0",                                   "result.frames_in: must be an integer"              },
     { &RESULT, "cpu_s",                             "-1",                                    "result.cpu_s: -1 is outside"                       },
 };
