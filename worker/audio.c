@@ -285,6 +285,7 @@ static int stand_in(struct audio_run *a, struct task_result *res, struct err *er
 
 static int finish(struct audio_run *a, struct task_result *res, struct err *err)
 {
+    char what[40] = "sound";
     double silence, dropped;
     int r = stand_in(a, res, err);
 
@@ -303,14 +304,16 @@ static int finish(struct audio_run *a, struct task_result *res, struct err *err)
     }
     if (r < 0)
         return r;
+    if (a->tracks[0].r->track > 0)
+        (void)snprintf(what, sizeof(what), "sound of stream %d", a->t->info.audio.stream);
     sound_mended(a->tracks[0].sound, &silence, &dropped);
     if (silence > 0.05)
-        r = encode_warn(res, "sound: %.3f s of silence fill what the source lacks", silence);
+        r = encode_warn(res, "%s: %.3f s of silence fill what the source lacks", what, silence);
     if (r == 0 && dropped > 0.05)
-        r = encode_warn(res, "sound: %.3f s overlap what was there before and are left out",
+        r = encode_warn(res, "%s: %.3f s overlap what was there before and are left out", what,
                         dropped);
     if (r == 0 && a->from.damaged > 0)
-        r = encode_warn(res, "sound: the decoder found damage %llu times",
+        r = encode_warn(res, "%s: the decoder found damage %llu times", what,
                         (unsigned long long)a->from.damaged);
     return r < 0 ? err_set(err, r, ERR_RESOURCE, "out of memory for a warning") : 0;
 }

@@ -152,15 +152,19 @@ int tracks_find(struct media_source *s, struct media_info *i)
     struct trial t = { 0 };
     int others = 0, r = 0;
 
-    for (unsigned k = 0; k < s->fmt->nb_streams; k++) {
-        if (!streams_is_audio(s->fmt->streams[k]))
+    for (unsigned k = 0; r == 0 && k < s->fmt->nb_streams; k++) {
+        const AVStream *st = s->fmt->streams[k];
+        int usable = streams_is_audio(st);
+        if (!usable && st->codecpar->codec_type == AVMEDIA_TYPE_AUDIO)
+            r = probe_warn(i, "audio stream %u is of an unknown kind and is left out", k);
+        if (!usable)
             continue;
         if (t.n < AUDIO_TRACKS_MAX)
             t.c[t.n++].stream = (int)k;
         else
             others++;
     }
-    if (others > 0)
+    if (r == 0 && others > 0)
         r = probe_warn(i, "%d more audio stream(s) left out: at most %d are used", others,
                        AUDIO_TRACKS_MAX);
     if (r == 0 && t.n > 1)
