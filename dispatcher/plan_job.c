@@ -5,6 +5,7 @@
 #include "../common/media/probe.h"
 #include "../ladders/ladder.h"
 #include "plan.h"
+#include "plan_copy.h"
 
 #include <errno.h>
 #include <string.h>
@@ -111,6 +112,71 @@ static int plan_safely(struct inside *in, const struct media_info *info, struct 
     return r < 0 ? r : plan_make(info, idx, list, n, opts, ret, err);
 }
 
+struct planning {
+    struct inside *in;
+    const struct media_info *info;
+    struct media_index *idx;
+    struct rendition *list;
+    size_t n;
+    const struct plan_options *opts;
+};
+
+/* Which rendition is to be a copy: its number, or n. The source's packets are
+ * read only where nothing else speaks against it. */
+static int choose_copy(const struct planning *p, size_t *ret, struct err *err)
+{
+    struct copy_facts facts;
+    int r = copy_sift(p->info, p->idx, p->list, p->n, p->opts, ret);
+
+    if (r == 0 && *ret < p->n) {
+        r = media_copy_look(p->in, p->info, p->idx, &facts, err);
+        if (r < 0)
+            return r;
+        r = copy_fits(&facts, p->info, p->idx, p->opts, &p->list[*ret]);
+        if (r == 0)
+            *ret = p->n;
+    }
+    return r < 0 ? err_set(err, r, ERR_RESOURCE, "out of memory for a plan") : 0;
+}
+
+/* A copy is given up where the source's GOPs, as all renditions can follow
+ * them, turn out too long. */
+static int plan_copying(const struct planning *p, size_t which, struct plan *ret, struct err *err)
+{
+    char why[COPY_WHY_MAX];
+    struct rendition encoded;
+    int r = rendition_copy(&p->list[which], &encoded);
+
+    if (r < 0 || copy_make(&p->list[which]) < 0) {
+        if (r == 0)
+            rendition_release(&encoded);
+        return err_set(err, -ENOMEM, ERR_RESOURCE, "out of memory for a plan");
+    }
+    r = plan_safely(p->in, p->info, p->idx, p->list, p->n, p->opts, ret, err);
+    if (r < 0 || copy_gops_fit(ret, why)) {
+        rendition_release(&encoded);
+        return r;
+    }
+    plan_release(ret);
+    rendition_release(&p->list[which]);
+    p->list[which] = encoded;
+    if (copy_refuse(&p->list[which], "%s", why) < 0)
+        return err_set(err, -ENOMEM, ERR_RESOURCE, "out of memory for a plan");
+    return plan_safely(p->in, p->info, p->idx, p->list, p->n, p->opts, ret, err);
+}
+
+static int plan_all(const struct planning *p, struct plan *ret, struct err *err)
+{
+    size_t which;
+    int r = choose_copy(p, &which, err);
+
+    if (r < 0)
+        return r;
+    if (which < p->n)
+        return plan_copying(p, which, ret, err);
+    return plan_safely(p->in, p->info, p->idx, p->list, p->n, p->opts, ret, err);
+}
+
 int plan_job(struct inside *in, const char *request, char **ret_result, struct err *err)
 {
     struct request rq = { 0 };
@@ -126,7 +192,7 @@ int plan_job(struct inside *in, const char *request, char **ret_result, struct e
     if (r == 0)
         r = ladder_resolve(rq.ladder, &info, &list, &n, err);
     if (r == 0)
-        r = plan_safely(in, &info, &idx, list, n, &rq.opts, &plan, err);
+        r = plan_all(&(struct planning){ in, &info, &idx, list, n, &rq.opts }, &plan, err);
     if (r == 0)
         r = dump(plan_to_json(&plan), ret_result, err);
     plan_release(&plan);

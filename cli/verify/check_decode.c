@@ -4,6 +4,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "common/base/cleanup.h"
 #include "common/base/err.h"
@@ -26,6 +27,7 @@ struct run {
     size_t index, frame, target;
     size_t moved, compared, alike; /* alike: neighbours that look the same */
     size_t blank;
+    size_t equal, unequal; /* of a copy: pictures that are the source's, or aren't */
     struct SwsContext *sws;
 };
 
@@ -76,6 +78,38 @@ static void compare_picture(struct run *x, const AVFrame *f, const struct target
         picture_breach(x, "it isn't the source's picture", t, off, variance);
 }
 
+/* Of a copy: to the bit. */
+static void compare_sum(struct run *x, const AVFrame *f, size_t k)
+{
+    const size_t *source_of = x->w->m->source_of[x->index];
+    const struct sum *want = source_of && source_of[k] != SIZE_MAX
+                                 ? source_sum(x->w->s, source_of[k])
+                                 : NULL;
+    struct sum have;
+    if (!want || sum_make(f, &have) < 0)
+        return;
+    if (memcmp(want, &have, sizeof(have)) == 0) {
+        x->equal++;
+        return;
+    }
+    x->unequal++;
+    report_fail(x->w->p->report, CHECK_SOURCE_COPY,
+                "%s: the picture at %.6f s (frame %zu) isn't the source's to the bit", x->r->folder,
+                seconds(x->r->shown[k], x->r->init.timescale), k);
+}
+
+static void end_copy(struct run *x)
+{
+    if (x->unequal || !x->w->m || !package_is_copy(x->w->p, x->r))
+        return;
+    if (x->equal < x->r->n_frames)
+        report_fail(x->w->p->report, CHECK_SOURCE_COPY,
+                    "%s: %zu of %zu pictures could be compared with the source", x->r->folder,
+                    x->equal, x->r->n_frames);
+    else
+        report_pass(x->w->p->report, CHECK_SOURCE_COPY, "%s: %zu pictures", x->r->folder, x->equal);
+}
+
 static void on_picture(struct run *x, const AVFrame *f)
 {
     const struct rendition *r = x->r;
@@ -92,6 +126,8 @@ static void on_picture(struct run *x, const AVFrame *f)
                     f->height, r->init.width, r->init.height);
     if (!x->w->m || !x->w->m->targets[x->index])
         return;
+    if (package_is_copy(x->w->p, r))
+        compare_sum(x, f, k);
     const struct target *list = x->w->m->targets[x->index];
     if (x->target < x->w->m->n_targets[x->index] && list[x->target].frame == k)
         compare_picture(x, f, &list[x->target++]);
@@ -107,6 +143,7 @@ static void end_video(struct run *x)
         report_pass(rep, CHECK_DECODE_VIDEO, "%s: %zu frames", x->r->folder, x->frame);
     if (x->compared && !x->moved)
         report_pass(rep, CHECK_SOURCE_PICTURE, "%s: %zu pictures", x->r->folder, x->compared);
+    end_copy(x);
     thumb_releasep(&x->sws);
 }
 

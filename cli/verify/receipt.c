@@ -119,6 +119,7 @@ static int read_rendition(const json_t *j, struct receipt_rendition *ret, struct
     ret->codecs = text_of(j, "codecs");
     ret->timescale = int_of(j, "timescale", -1);
     ret->frames = int_of(j, "frames", -1);
+    ret->copied = json_is_true(json_object_get(j, "copied"));
     if (!ret->name || !json_is_array(segments))
         return bad(err, "a rendition's name or segments");
     if (read_interval(json_object_get(j, "frame_interval"), &ret->interval_s) < 0)

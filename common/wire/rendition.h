@@ -59,6 +59,13 @@ struct rendition {
      * before them to go by. 0: none. */
     int warm_up; /* to WARM_UP_MAX */
 
+    /* 1: nothing is encoded, the source's own packets become the segments.
+     * `encoder` is "copy" then, and params are empty. */
+    int copy;
+    int may_copy;     /* the ladder allows it and nobody has decided yet; not on the wire */
+    char *not_copied; /* the ladder allows it, but: why it is encoded all the same; NULL: there is
+                       * nothing to say */
+
     /* audio */
     int sample_rate, channels;
     char layout[64];  /* as av_channel_layout_from_string() reads it */
