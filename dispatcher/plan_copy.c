@@ -12,6 +12,10 @@
 #define COPY_MEMORY (UINT64_C(32) << 20)
 #define MEGA        1e6
 #define RATE_MAX    1e13 /* bit/s */
+/* What is read at most before a plan is made: a store that gives 15 MB a second
+ * has until a planner's deadline. */
+#define READ_MAX 8.0 /* GiB */
+#define GIB      (1024.0 * 1024 * 1024)
 
 enum { TRANSFER_PQ = 16, TRANSFER_HLG = 18, RANGE_FULL = 2, UNSPECIFIED = 2 };
 
@@ -301,6 +305,9 @@ static int sift_one(const struct media_info *info, const struct media_index *idx
 {
     int n = look_at_times(info, idx, r);
 
+    if (n == 0 && (double)info->size_bytes > READ_MAX * GIB)
+        n = refused(copy_refuse(r, "the source has %.3g GiB, more than the %g that are looked at",
+                                (double)info->size_bytes / GIB, READ_MAX));
     if (n == 0)
         n = look_at_gops(info, idx, segment_seconds(opts), r);
     return n == 0 ? look_at_rate(info, idx, r) : n;

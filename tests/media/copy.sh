@@ -177,4 +177,48 @@ told_in_receipt() {
     jq -e '.renditions[0] | .copied == null and .not_copied == "the source'"'"'s GOPs are open"' "$1/job.json"
 }
 fact "its receipt has the reason" told_in_receipt open.mp4-h264-3
+
+# ---- real footage, where it is at hand ----
+cat >real.yaml <<'Y'
+name: real
+defaults:
+  h264: { preset: ultrafast, max_fps: 30 }
+video:
+  - { name: 1080p, codec: h264, size: 1080, maxrate: 6M, copy: when-compatible }
+  - { name: 720p, codec: h264, size: 720, maxrate: 3500k, copy: when-compatible }
+  - { name: 480p, codec: h264, size: 480, maxrate: 1600k, copy: when-compatible }
+  - { name: 360p, codec: h264, size: 360, maxrate: 900k, copy: when-compatible }
+  - { name: 180p, codec: h264, size: 180, maxrate: 400k, max_fps: 15 }
+audio:
+  - { name: aac, codec: aac, bitrate: 96k }
+Y
+is_copied() { # CLIP: an own rendition is a copy, all is right
+    rm -rf out
+    "$gopmill" run "$1" --ladder ./real.yaml --output out --chunk-seconds 4 || return 1
+    is_a_copy out "$1"
+}
+is_told() { # CLIP WHY
+    "$gopmill" plan "$1" --ladder ./real.yaml | grep encoded >plan
+    cat plan
+    grep -q "$2" plan
+}
+real() { # FACT CLIP ARGUMENT...
+    if [ -f "$GOPMILL_TEST_CLIPS/$2" ]; then
+        fact "$2 $1" "${@:3:1}" "$GOPMILL_TEST_CLIPS/$2" "${@:4}"
+    else
+        skip "$2 $1" "no such clip here"
+    fi
+}
+real "is copied" bbb_1080p25_aac51_19s.mp4 is_copied
+real "is copied" bbb_360p24_198s.mp4 is_copied
+real "is copied: keyframes at every scene" wave_tos_1080p2997.mp4 is_copied
+real "is copied: moov at its end" wave_croatia_1080p25_moovend.mp4 is_copied
+real "is copied: no sound" d_croatia_1080p23976_noaudio.mp4 is_copied
+real "is copied: in fragments" ax_fragmented.mp4 is_copied
+real "is copied: a webcam's" mdn_friday.mp4 is_copied
+real "is encoded" sintel_trailer_720p24.mp4 is_told "720p is encoded: the source's GOPs are up to 10.4 s long"
+real "is encoded" d_opengop_h264_croatia_720p.mp4 is_told "720p is encoded: the source's GOPs are open"
+real "is encoded" d_sintel_2audio_sub_editlist.mp4 is_told "the source's edit list begins in the middle of a GOP"
+real "is encoded" sony_a7m3_1080i50.mts is_told "1080p is encoded: the source is interlaced"
+real "is encoded" ax_portrait_4k60.mp4 is_told "the source has full range"
 finish
