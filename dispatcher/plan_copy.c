@@ -530,3 +530,20 @@ int copy_gops_fit(const struct plan *p, char why[COPY_WHY_MAX])
         longest, p->segment_seconds);
     return 0;
 }
+
+void copy_shift_grids(const struct plan *p, struct rendition *list, size_t n)
+{
+    AVRational tb = p->info.video.tb, late;
+
+    if (p->n_chunks == 0 || p->info.video.vfr)
+        return;
+    (void)av_reduce(&late.num, &late.den, (p->chunks[0].start - p->origin) * tb.num, tb.den,
+                    INT32_MAX);
+    for (size_t i = 0; i < n; i++) {
+        struct frame_grid *g = &list[i].grid;
+        if (list[i].kind != MEDIA_VIDEO || g->period.num == 0)
+            continue;
+        AVRational cells = { (int)floor(av_q2d(late) / av_q2d(g->period)), 1 };
+        g->phase = av_sub_q(g->phase, av_sub_q(late, av_mul_q(cells, g->period)));
+    }
+}

@@ -31,6 +31,11 @@ int copy_make(struct rendition *r);
  * segment is to be, and why; -ENOMEM. */
 int copy_gops_fit(const struct plan *p, char why[COPY_WHY_MAX]);
 
+/* Where they don't fit: let each frame-rate cap of `list` count from the first
+ * picture of `p` instead of the timeline's origin, so that of every n pictures
+ * it keeps the first, as IDR pictures mostly are. The plan is to be made anew. */
+void copy_shift_grids(const struct plan *p, struct rendition *list, size_t n);
+
 /* Say why `r` is encoded. 0 or -ENOMEM. */
 int copy_refuse(struct rendition *r, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 

@@ -112,6 +112,8 @@ static int plan_safely(struct inside *in, const struct media_info *info, struct 
     return r < 0 ? r : plan_make(info, idx, list, n, opts, ret, err);
 }
 
+enum { RENDITIONS_MOST = 64 }; /* that a plan takes */
+
 struct planning {
     struct inside *in;
     const struct media_info *info;
@@ -139,30 +141,72 @@ static int choose_copy(const struct planning *p, size_t *ret, struct err *err)
     return r < 0 ? err_set(err, r, ERR_RESOURCE, "out of memory for a plan") : 0;
 }
 
-/* A copy is given up where the source's GOPs, as all renditions can follow
- * them, turn out too long. */
+/* What a rendition and all grids were before a copy was tried. */
+struct before {
+    struct rendition encoded;
+    struct frame_grid grids[RENDITIONS_MOST];
+};
+
+static int remember(const struct planning *p, size_t which, struct before *ret)
+{
+    for (size_t i = 0; i < p->n && i < RENDITIONS_MOST; i++)
+        ret->grids[i] = p->list[i].grid;
+    return rendition_copy(&p->list[which], &ret->encoded);
+}
+
+/* Takes over what `b` holds. */
+static int restore(const struct planning *p, size_t which, struct before *b, const char *why)
+{
+    rendition_release(&p->list[which]);
+    p->list[which] = b->encoded;
+    for (size_t i = 0; i < p->n && i < RENDITIONS_MOST; i++)
+        p->list[i].grid = b->grids[i];
+    return copy_refuse(&p->list[which], "%s", why);
+}
+
+static int plan_with(const struct planning *p, struct plan *ret, struct err *err)
+{
+    return plan_safely(p->in, p->info, p->idx, p->list, p->n, p->opts, ret, err);
+}
+
+/* 1: the source's GOPs, as all renditions can follow them, are short enough;
+ * else 0, and no plan. */
+static int try_copy(const struct planning *p, struct plan *ret, char why[COPY_WHY_MAX],
+                    struct err *err)
+{
+    int r = plan_with(p, ret, err);
+
+    if (r < 0 || copy_gops_fit(ret, why))
+        return r < 0 ? r : 1;
+    copy_shift_grids(ret, p->list, p->n);
+    plan_release(ret);
+    r = plan_with(p, ret, err);
+    if (r < 0 || copy_gops_fit(ret, why))
+        return r < 0 ? r : 1;
+    plan_release(ret);
+    return 0;
+}
+
 static int plan_copying(const struct planning *p, size_t which, struct plan *ret, struct err *err)
 {
     char why[COPY_WHY_MAX];
-    struct rendition encoded;
-    int r = rendition_copy(&p->list[which], &encoded);
+    struct before before;
+    int r = remember(p, which, &before);
 
-    if (r < 0 || copy_make(&p->list[which]) < 0) {
-        if (r == 0)
-            rendition_release(&encoded);
-        return err_set(err, -ENOMEM, ERR_RESOURCE, "out of memory for a plan");
+    if (r < 0)
+        return err_set(err, r, ERR_RESOURCE, "out of memory for a plan");
+    r = copy_make(&p->list[which]);
+    if (r < 0)
+        (void)err_set(err, r, ERR_RESOURCE, "out of memory for a plan");
+    else
+        r = try_copy(p, ret, why, err);
+    if (r != 0) {
+        rendition_release(&before.encoded);
+        return r < 0 ? r : 0;
     }
-    r = plan_safely(p->in, p->info, p->idx, p->list, p->n, p->opts, ret, err);
-    if (r < 0 || copy_gops_fit(ret, why)) {
-        rendition_release(&encoded);
-        return r;
-    }
-    plan_release(ret);
-    rendition_release(&p->list[which]);
-    p->list[which] = encoded;
-    if (copy_refuse(&p->list[which], "%s", why) < 0)
+    if (restore(p, which, &before, why) < 0)
         return err_set(err, -ENOMEM, ERR_RESOURCE, "out of memory for a plan");
-    return plan_safely(p->in, p->info, p->idx, p->list, p->n, p->opts, ret, err);
+    return plan_with(p, ret, err);
 }
 
 static int plan_all(const struct planning *p, struct plan *ret, struct err *err)
@@ -174,7 +218,7 @@ static int plan_all(const struct planning *p, struct plan *ret, struct err *err)
         return r;
     if (which < p->n)
         return plan_copying(p, which, ret, err);
-    return plan_safely(p->in, p->info, p->idx, p->list, p->n, p->opts, ret, err);
+    return plan_with(p, ret, err);
 }
 
 int plan_job(struct inside *in, const char *request, char **ret_result, struct err *err)

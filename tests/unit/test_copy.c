@@ -509,6 +509,32 @@ static void keyframes_that_others_drop_are_no_cuts(void **state)
     release(&m);
 }
 
+/* Sound begins before the picture, by an odd number of frames: the cap would
+ * keep none of the keyframes but the first. */
+static void a_cap_can_count_from_the_first_picture(void **state)
+{
+    char why[COPY_WHY_MAX];
+    struct err e = { 0 };
+    struct plan p;
+
+    (void)state;
+    for (int64_t early = 1; early < 8; early++) {
+        struct made m = make(&plain);
+        m.info.audio.start -= early * 1920;
+        m.list[2].grid.period = (AVRational){ 2, 25 };
+        m.list[2].grid.phase = (AVRational){ 1, 50 };
+        assert_int_equal(copy_make(&m.list[0]), 0);
+        assert_int_equal(plan_make(&m.info, &m.idx, m.list, m.n, &m.opts, &p, &e), 0);
+        assert_int_equal(copy_gops_fit(&p, why), early % 2 == 0);
+        copy_shift_grids(&p, m.list, m.n);
+        plan_release(&p);
+        assert_int_equal(plan_make(&m.info, &m.idx, m.list, m.n, &m.opts, &p, &e), 0);
+        check_plan(&m, &p, "shifted");
+        plan_release(&p);
+        release(&m);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -521,6 +547,7 @@ int main(void)
         cmocka_unit_test(the_peak_is_what_the_buffer_does_not_level_out),
         cmocka_unit_test(every_gop_begins_where_one_of_the_source_does),
         cmocka_unit_test(keyframes_that_others_drop_are_no_cuts),
+        cmocka_unit_test(a_cap_can_count_from_the_first_picture),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
