@@ -72,11 +72,9 @@ static int look_at_picture(const struct video_info *v, struct rendition *r)
         return refused(copy_refuse(r, "the source is %s, not %s", v->codec, r->codec));
     if (v->interlaced)
         return refused(copy_refuse(r, "the source is interlaced"));
-    /* Its metadata would have to go into the init segment. */
+    /* Some of what HDR sources carry along is not told by anything that is looked at here. */
     if (v->color.transfer == TRANSFER_PQ || v->color.transfer == TRANSFER_HLG)
         return refused(copy_refuse(r, "the source is HDR"));
-    if (v->has_hdr_meta)
-        return refused(copy_refuse(r, "the source has metadata of HDR"));
     if (v->color.range == RANGE_FULL)
         return refused(copy_refuse(r, "the source has full range"));
     if (strcmp(v->pix_fmt, r->pix_fmt) != 0)

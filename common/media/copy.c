@@ -64,6 +64,9 @@ static void take_picture(struct look *l, const AVFrame *f)
     (void)snprintf(to->pix_fmt, sizeof(to->pix_fmt), "%s", d ? d->name : "");
     if (f->interlaced_frame)
         (void)obstacle(l, "the source is interlaced");
+    if (av_frame_get_side_data(f, AV_FRAME_DATA_MASTERING_DISPLAY_METADATA) ||
+        av_frame_get_side_data(f, AV_FRAME_DATA_CONTENT_LIGHT_LEVEL))
+        (void)obstacle(l, "the source has metadata of HDR");
 }
 
 static int decode_one(AVCodecContext *dec, const AVPacket *pkt, AVFrame *f)

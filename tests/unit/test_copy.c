@@ -154,11 +154,6 @@ static void huge(struct made *m)
     m->info.size_bytes = UINT64_C(20) << 30;
 }
 
-static void hdr_metadata(struct made *m)
-{
-    m->info.video.has_hdr_meta = 1;
-}
-
 static void empty(struct made *m)
 {
     m->idx.packets[7].size = 0;
@@ -272,7 +267,6 @@ static const struct refusal {
     { "some of the source's pictures have the same time",                                      twice               },
     { "the source is cut off",                                                                 cut_off             },
     { "the source has 20 GiB, more than the 8 that are looked at",                             huge                },
-    { "the source has metadata of HDR",                                                        hdr_metadata        },
     { "the source has empty packets",                                                          empty               },
     { "the source's edit list hides pictures between others",                                  hidden_in_the_middle},
     { "the source's edit list begins in the middle of a GOP",                                  starts_between      },
