@@ -392,6 +392,7 @@ static int look(void *arg, const AVFrame *f)
 {
     struct looking *l = arg;
     struct source *s = l->s;
+    s->looked_damage += f->decode_error_flags || f->flags & AV_FRAME_FLAG_CORRUPT;
     const int64_t *at = s->n && f->pts != AV_NOPTS_VALUE
                             ? bsearch(&f->pts, s->pts, s->n, sizeof(*s->pts), by_value)
                             : NULL;
@@ -413,7 +414,9 @@ static int look(void *arg, const AVFrame *f)
 int source_look(struct source *s, struct err *err)
 {
     struct looking l = { .s = s };
-    int r = source_decode(s, s->video, look, &l, err);
+    size_t refused = 0;
+    int r = decode(s, s->video, look, &l, &refused, err);
+    s->looked_damage += refused;
     thumb_releasep(&l.sws);
     return r;
 }

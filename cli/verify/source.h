@@ -36,8 +36,9 @@ struct source {
     uint8_t *seen; /* thumbs[i] is set */
     size_t n_watched;
 
-    struct sum *sums; /* one for each of pts, or NULL: nobody asked */
-    uint8_t *summed;  /* sums[i] is set */
+    size_t looked_damage; /* errors of source_look() */
+    struct sum *sums;     /* one for each of pts, or NULL: nobody asked */
+    uint8_t *summed;      /* sums[i] is set */
 };
 
 /* Opens INPUT and lists its frames. ERR_INPUT. */

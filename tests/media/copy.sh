@@ -178,6 +178,21 @@ told_in_receipt() {
 }
 fact "its receipt has the reason" told_in_receipt open.mp4-h264-3
 
+# ---- damage inside of pictures: nobody sees it before they are decoded ----
+cp closed.mp4 flipped.mp4
+middle=$(ffprobe -v error -show_entries packet=pos,size,flags -of json closed.mp4 |
+    jq '[.packets[] | select(.flags[0:1] == "K")][2] | (.pos | tonumber) + ((.size | tonumber) / 2 | floor)')
+printf '\x5a\xa5\x00\x5a\xff' | dd of=flipped.mp4 bs=1 seek="$middle" conv=notrunc status=none
+damage_is_told() {
+    jq -e '.warnings | map(select(test("full is a copy of the source, with its damage"))) | length == 1' \
+        "$1/job.json"
+}
+is_not_right() { ! "$GOPMILL_VERIFY" "$@"; }
+fact "a source with damage becomes a package" package flipped.mp4 h264 3
+fact "what decodes it beside the copy tells" damage_is_told flipped.mp4-h264-3
+fact "its copy has no damage but the source's" "$GOPMILL_VERIFY" flipped.mp4-h264-3 --source flipped.mp4
+fact "that is no excuse where the source has none" is_not_right flipped.mp4-h264-3 --source closed.mp4
+
 # ---- real footage, where it is at hand ----
 cat >real.yaml <<'Y'
 name: real
