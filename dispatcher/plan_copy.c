@@ -499,7 +499,7 @@ int copy_make(struct rendition *r)
     r->encoder = name;
     r->copy = 1;
     r->may_copy = 0;
-    r->gop_reset = r->warm_up = 0;
+    r->gop_reset = r->warm_up = r->look_ahead = 0;
     r->threads = 1;
     r->cost = COPY_COST;
     r->memory_bytes = COPY_MEMORY;

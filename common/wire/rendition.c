@@ -93,6 +93,8 @@ static void video_to_json(const struct rendition *r, struct out *o)
         out_int(o, "gop_reset", 1);
     if (r->warm_up)
         out_int(o, "warm_up", r->warm_up);
+    if (r->look_ahead)
+        out_int(o, "look_ahead", r->look_ahead);
     if (r->copy)
         out_int(o, "copy", 1);
     out_text(o, "not_copied", r->not_copied);
@@ -158,6 +160,8 @@ static void video_read(const struct in *v, struct rendition *r)
         r->gop_reset = in_flag(v, "gop_reset");
     if (in_field(v, "warm_up").j)
         r->warm_up = (int)in_int(v, "warm_up", 0, WARM_UP_MAX);
+    if (in_field(v, "look_ahead").j)
+        r->look_ahead = (int)in_int(v, "look_ahead", 0, LOOK_AHEAD_MAX);
     if (in_field(v, "copy").j)
         r->copy = in_flag(v, "copy");
     if (in_field(v, "not_copied").j)
