@@ -182,8 +182,18 @@ static int next_nal(const struct bitstream *b, const uint8_t **at, const uint8_t
 
 /* ---- the header ---- */
 
+static int is_known(const struct bitstream *b, const struct nal *u)
+{
+    for (size_t i = 0; i < b->n_sets; i++)
+        if (b->sets[i].n == u->n && memcmp(b->sets[i].p, u->p, u->n) == 0)
+            return 1;
+    return 0;
+}
+
 static int add_set(struct bitstream *b, struct nal u)
 {
+    if (u.n > 0 && is_known(b, &u)) /* told twice */
+        return 0;
     if (b->n_sets == SETS_MAX || u.n == 0 || role_of(b, &u) != ROLE_SET)
         return -EINVAL;
     b->sets[b->n_sets++] = u;
@@ -539,14 +549,6 @@ int bitstream_tag(struct bitstream *b, const struct color_info *c, struct err *e
 }
 
 /* ---- packets ---- */
-
-static int is_known(const struct bitstream *b, const struct nal *u)
-{
-    for (size_t i = 0; i < b->n_sets; i++)
-        if (b->sets[i].n == u->n && memcmp(b->sets[i].p, u->p, u->n) == 0)
-            return 1;
-    return 0;
-}
 
 /* Whether a slice is its picture's first: first_mb_in_slice is 0, that is a
  * 1 bit; first_slice_segment_in_pic_flag. */
