@@ -89,7 +89,7 @@ int chunk_fill(const struct timeline *t, const struct targets *want, size_t lo, 
 /* Group plan->renditions by codec and memory. 0 or -ENOMEM. */
 int groups_make(struct plan *p);
 
-/* plan->audio_cuts from the chunks' segments, where video ends (ticks), and
+/* plan->audio_cuts, of sound and text, from the chunks' segments, where video ends (ticks), and
  * plan->duration: no piece is longer than 1.5 segments. 0, -ENOMEM, or
  * -EINVAL ERR_INPUT for too many. */
 int audio_cuts_make(struct plan *p, int64_t video_end, struct err *err);

@@ -48,6 +48,13 @@ double ladder_gop_seconds(const struct ladder *l);     /* target, default 2 */
 int ladder_resolve(const struct ladder *l, const struct media_info *src, struct rendition **ret,
                    size_t *ret_n, struct err *err);
 
+/* The extras of the same source: each text track, where the ladder wants
+ * them and any of `renditions` (what ladder_resolve() gave; borrowed) is
+ * video. Names are none of theirs. *ret_n may be 0. Free as above. */
+int ladder_resolve_extras(const struct ladder *l, const struct media_info *src,
+                          const struct rendition *renditions, size_t n_renditions,
+                          struct rendition **ret, size_t *ret_n, struct err *err);
+
 /* NULL-terminated list of folders looked in, first one first: those of
  * $GOPMILL_LADDERS (separated by ':'), the source tree's where it is still
  * there, the installed one. Free with ladder_dirs_free(). NULL: out of

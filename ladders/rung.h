@@ -59,12 +59,17 @@ static inline enum media_kind codec_kind(enum codec_id c)
     return c >= CODEC_AAC ? MEDIA_AUDIO : MEDIA_VIDEO;
 }
 
+struct ladder_extras {
+    int subtitles; /* 1: all that are text */
+};
+
 struct ladder {
     char *where; /* file name, for errors */
     char *text;
     char digest[65];
     char *name, *description;
     double segment_seconds, gop_seconds;
+    struct ladder_extras extras;
     struct rung *rungs; /* video in the file's order, then audio */
     size_t n_rungs, n_video;
 };

@@ -42,6 +42,8 @@ void mpd_free(struct mpd *m)
         free(r->content_type);
         free(r->sar);
         free(r->init);
+        free(r->lang);
+        free(r->file);
     }
     free(m->reps);
     free(m->type);
@@ -282,6 +284,7 @@ static int read_representation(struct mpd *m, xmlNode *rep, xmlNode *set, xmlNod
         .mime = attr(n, "mimeType"),
         .content_type = attr(n, "contentType"),
         .sar = attr(n, "sar"),
+        .lang = attr(n, "lang"),
         .bandwidth = attr_int(n, "bandwidth", -1),
         .width = attr_int(n, "width", -1),
         .height = attr_int(n, "height", -1),
@@ -295,6 +298,8 @@ static int read_representation(struct mpd *m, xmlNode *rep, xmlNode *set, xmlNod
     if (!r->id)
         return err_set(err, -EINVAL, ERR_INPUT, "line %ld: a Representation without @id",
                        xmlGetLineNo(rep));
+    if (child(rep, "BaseURL") && !child(rep, "SegmentTemplate") && !child(set, "SegmentTemplate"))
+        r->file = with_base(rep, set, period, strdup(""));
     return read_template(r, rep, set, period, &m->n_segments, err);
 }
 

@@ -38,6 +38,15 @@ void receipt_free(struct receipt *r)
         free(x->folder);
         free(x->codecs);
     }
+    for (size_t i = 0; i < r->n_texts; i++) {
+        struct receipt_text *x = &r->texts[i];
+        for (size_t k = 0; k < x->n_objects; k++)
+            object_release(&x->objects[k]);
+        free(x->objects);
+        free(x->name);
+        free(x->folder);
+    }
+    free(r->texts);
     for (size_t i = 0; i < r->n_playlists; i++)
         object_release(&r->playlists[i]);
     for (size_t i = 0; i < r->n_warnings; i++)
@@ -151,6 +160,39 @@ static int read_renditions(struct receipt *r, const json_t *list, struct err *er
     return 0;
 }
 
+static int read_text(const json_t *j, struct receipt_text *ret, struct err *err)
+{
+    ret->name = text_of(j, "name");
+    ret->stream = int_of(j, "stream", -1);
+    int r = read_objects(json_object_get(j, "objects"), &ret->objects, &ret->n_objects,
+                         "an extra's key or size", err);
+    if (r < 0)
+        return r;
+    if (!ret->name || !ret->n_objects)
+        return bad(err, "an extra's name or objects");
+    const char *slash = strrchr(ret->objects[0].key, '/');
+    ret->folder = strndup(ret->objects[0].key, slash ? (size_t)(slash - ret->objects[0].key) : 0);
+    return ret->folder ? 0 : -ENOMEM;
+}
+
+static int read_extras(struct receipt *r, const json_t *list, struct err *err)
+{
+    size_t n = json_array_size(list);
+    r->texts = calloc(n + 1, sizeof(*r->texts));
+    if (!r->texts)
+        return -ENOMEM;
+    for (size_t i = 0; i < n; i++) {
+        const json_t *j = json_array_get(list, i);
+        const char *kind = json_string_value(json_object_get(j, "kind"));
+        if (!kind || strcmp(kind, "text"))
+            return bad(err, "an extra's kind");
+        int rc = read_text(j, &r->texts[r->n_texts++], err);
+        if (rc < 0)
+            return rc;
+    }
+    return 0;
+}
+
 static int read_warnings(struct receipt *r, const json_t *list)
 {
     size_t n = json_array_size(list);
@@ -189,6 +231,8 @@ static int sort_objects(struct receipt *r)
     size_t n = r->n_playlists;
     for (size_t i = 0; i < r->n_renditions; i++)
         n += 1 + r->renditions[i].n_segments;
+    for (size_t i = 0; i < r->n_texts; i++)
+        n += r->texts[i].n_objects;
     r->by_key = calloc(n + 1, sizeof(*r->by_key));
     if (!r->by_key)
         return -ENOMEM;
@@ -199,6 +243,9 @@ static int sort_objects(struct receipt *r)
         for (size_t k = 0; k < r->renditions[i].n_segments; k++)
             r->by_key[r->n_by_key++] = &r->renditions[i].segments[k];
     }
+    for (size_t i = 0; i < r->n_texts; i++)
+        for (size_t k = 0; k < r->texts[i].n_objects; k++)
+            r->by_key[r->n_by_key++] = &r->texts[i].objects[k];
     qsort(r->by_key, r->n_by_key, sizeof(*r->by_key), by_key);
     return 0;
 }
@@ -225,6 +272,8 @@ int receipt_parse(const char *text, size_t len, struct receipt **ret, struct err
     read_origin(r, json_object_get(j, "timeline"));
     r->frames_concealed = int_of(json_object_get(j, "totals"), "frames_concealed", 0);
     int rc = read_renditions(r, json_object_get(j, "renditions"), err);
+    if (!rc)
+        rc = read_extras(r, json_object_get(j, "extras"), err);
     if (!rc)
         rc = read_warnings(r, json_object_get(j, "warnings"));
     if (!rc)

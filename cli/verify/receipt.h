@@ -27,6 +27,13 @@ struct receipt_rendition {
     size_t n_segments;
 };
 
+struct receipt_text {               /* a track of subtitles */
+    char *name, *folder;            /* folder: "text/sub-eng" */
+    int64_t stream;                 /* of the source; -1: not said */
+    struct receipt_object *objects; /* the whole one, then segments */
+    size_t n_objects;
+};
+
 struct receipt {
     int64_t version;
     char *source_url, *source_etag;
@@ -37,6 +44,8 @@ struct receipt {
     size_t n_warnings;
     struct receipt_rendition *renditions;
     size_t n_renditions;
+    struct receipt_text *texts;
+    size_t n_texts;
     struct receipt_object *playlists; /* playlists and manifests, where it lists them */
     size_t n_playlists;
     const struct receipt_object **by_key; /* all objects, sorted */

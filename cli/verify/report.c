@@ -56,6 +56,14 @@ static const struct rule {
                                                            "bandwidth, SAP 1, alignment"},
     [CHECK_DASH_TIMELINE] = { "dash.timeline",       "each SegmentTimeline names the same files at the "
                                                "same times as HLS does"                       },
+    [CHECK_TEXT_CUES] = { "text.cues",
+                       "subtitles are WebVTT, and each segment has the cues that are "
+                          "shown in it, and no others"                                                                                },
+    [CHECK_TEXT_TIMES] = { "text.times",
+                       "segments of subtitles begin where the video's do, and last "
+                           "as long as the presentation"                                                                              },
+    [CHECK_TEXT_NAMED] = { "text.named",          "master, manifest and receipt name the same subtitles, in "
+                                         "the same languages"                                    },
     [CHECK_DECODE_VIDEO] = { "decode.video",        "every video rendition decodes without an error into "
                                              "the container's frames"                          },
     [CHECK_DECODE_AUDIO] = { "decode.audio",        "audio decodes without an error or a gap, first to "
@@ -68,6 +76,7 @@ static const struct rule {
                                                  "times"                                     },
     [CHECK_SOURCE_AUDIO] = { "source.audio",        "sound is in step with the source within half an "
                                              "audio frame"                                     },
+    [CHECK_SOURCE_TEXT] = { "source.text",         "subtitles say what the source's say, at their times"                                  },
 };
 
 struct entry {

@@ -32,6 +32,18 @@ static int warn(struct media_info *i, const char *fmt, ...)
     return 0;
 }
 
+static int describe_texts(const AVFormatContext *f, struct media_info *i)
+{
+    struct texts_left left;
+    int r = streams_texts(f, i, &left);
+
+    if (r == 0 && left.not_text > 0)
+        r = warn(i, "%d subtitle track(s) left out: %s is not text", left.not_text, left.codec);
+    if (r == 0 && left.too_many > 0)
+        r = warn(i, "%d subtitle track(s) left out: more than %d", left.too_many, TEXT_TRACKS_MAX);
+    return r;
+}
+
 /* Streams, from a context that has decoded the first frames. */
 static int describe(struct inside *in, struct media_info *i, struct err *err)
 {
@@ -60,6 +72,8 @@ static int describe(struct inside *in, struct media_info *i, struct err *err)
         r = warn(i, "%d more video stream(s) left out; stream %d is used", others_v, v);
     if (r == 0 && others_a > 0)
         r = warn(i, "%d more audio stream(s) left out; stream %d is used", others_a, a);
+    if (r == 0)
+        r = describe_texts(s.fmt, i);
     media_close(&s);
     return r < 0 ? err_set(err, r, ERR_RESOURCE, "out of memory while probing") : 0;
 }

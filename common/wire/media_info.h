@@ -48,13 +48,26 @@ struct audio_info {
     int64_t bit_rate;
 };
 
+/* A track of subtitles that are text. */
+struct text_info {
+    int stream;                   /* index in the container */
+    char codec[32], language[16]; /* codec: "subrip", "ass", "mov_text" … */
+    char title[128];              /* as the container has it; "": none */
+    int is_default, forced;       /* what the container flags it as */
+    int hearing_impaired;         /* … for those who don't hear the sound */
+};
+
+enum { TEXT_TRACKS_MAX = 32 };
+
 struct media_info {
     char container[64]; /* libavformat's short name: "mov,mp4,m4a,3gp,3g2,mj2" */
     uint64_t size_bytes;
     int64_t duration_ms; /* of the longer of both, from the first frame or sample */
     struct video_info video;
     struct audio_info audio; /* the default audio track */
-    char **warnings;         /* what was odd about the source, for people; owned */
+    struct text_info *texts; /* at most TEXT_TRACKS_MAX; owned */
+    size_t n_texts;
+    char **warnings; /* what was odd about the source, for people; owned */
     size_t n_warnings;
 };
 

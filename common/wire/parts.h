@@ -19,6 +19,8 @@ enum {
 json_t *color_to_json(const struct color_info *c);
 struct color_info color_read(const struct in *o, const char *name);
 
+json_t *text_info_to_json(const struct text_info *t);
+void text_info_read(const struct in *v, struct text_info *t);
 void media_info_read(const struct in *v, struct media_info *ret);
 void rendition_read(const struct in *v, struct rendition *ret);
 void chunk_read(const struct in *v, struct chunk *ret);

@@ -7,6 +7,9 @@
  * them: same codec, same colour, or the same sound layout, and the same
  * segment times.
  *
+ * Each track of subtitles is a set whose one representation is a whole WebVTT
+ * file.
+ *
  * Colour: PQ and HLG sets carry EssentialProperty descriptors
  * (urn:mpeg:mpegB:cicp:*), so that a player that can't show them leaves them
  * alone; HLG's transfer is supplemental, since it degrades to SDR (as in

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "../../common/base/cleanup.h"
+#include "hls_text.h"
 #include "language.h"
 #include "text.h"
 
@@ -68,14 +69,19 @@ static void put_audio_group(FILE *f, const struct package *p, const struct packa
 static void put_variant(FILE *f, const struct package *p, const struct package_rendition *v,
                         const struct package_rendition *a)
 {
+    const struct package_rate text = hls_text_rate(p);
+
     fprintf(f, "#EXT-X-STREAM-INF:BANDWIDTH=%" PRId64 ",AVERAGE-BANDWIDTH=%" PRId64,
-            v->rate.peak + (a ? a->rate.peak : 0), v->rate.average + (a ? a->rate.average : 0));
+            v->rate.peak + (a ? a->rate.peak : 0) + text.peak,
+            v->rate.average + (a ? a->rate.average : 0) + text.average);
     fprintf(f, ",CODECS=\"%s%s%s\"", v->head->codecs, a ? "," : "", a ? a->head->codecs : "");
     put_resolution(f, v->rendition);
     put_frame_rate(f, p, v);
     fprintf(f, ",VIDEO-RANGE=%s", video_range(v->rendition));
     if (a)
         fprintf(f, ",AUDIO=\"%s\"", a->rendition->name);
+    if (hls_has_text(p))
+        fputs(",SUBTITLES=\"" HLS_TEXT_GROUP "\"", f);
     fprintf(f, ",CLOSED-CAPTIONS=NONE\nvideo/%s/index.m3u8\n", v->rendition->name);
 }
 
@@ -158,14 +164,18 @@ int hls_master(const struct package *p, char **ret, size_t *ret_len, struct err 
         else
             put_audio_variant(t.f, &p->renditions[i]);
     }
-    if (p->n_video)
+    if (p->n_video) {
+        hls_put_text_group(t.f, p);
         put_variants(t.f, p);
+    }
     for (size_t i = 0; i < p->n_video; i++)
         put_iframe_variant(t.f, &p->renditions[i]);
     return text_close(&t, ret, ret_len, err);
 }
 
-static void put_media_header(FILE *f, const struct package *p, unsigned target_s, int iframes)
+/* Text stands alone: it has no init segment. */
+static void put_media_header(FILE *f, const struct package *p, unsigned target_s, int iframes,
+                             int text)
 {
     put_header(f);
     fprintf(f, "#EXT-X-TARGETDURATION:%u\n#EXT-X-MEDIA-SEQUENCE:%d\n#EXT-X-PLAYLIST-TYPE:%s\n",
@@ -173,7 +183,8 @@ static void put_media_header(FILE *f, const struct package *p, unsigned target_s
     fputs("#EXT-X-INDEPENDENT-SEGMENTS\n", f);
     if (iframes)
         fputs("#EXT-X-I-FRAMES-ONLY\n", f);
-    fputs("#EXT-X-MAP:URI=\"init.mp4\"\n", f);
+    if (!text)
+        fputs("#EXT-X-MAP:URI=\"init.mp4\"\n", f);
 }
 
 static void put_extinf(FILE *f, int64_t start, int64_t end, uint32_t timescale)
@@ -204,7 +215,7 @@ int hls_media(const struct package *p, const struct package_rendition *r, char *
     if (res < 0)
         return res;
 
-    put_media_header(t.f, p, p->target_s, 0);
+    put_media_header(t.f, p, p->target_s, 0, r->rendition->kind == MEDIA_TEXT);
     for (size_t i = 0; i < r->n_segments; i++) {
         const struct package_segment *s = &r->segments[i];
         put_extinf(t.f, s->start, s->end, r->timescale);
@@ -222,7 +233,7 @@ int hls_iframes(const struct package *p, const struct package_rendition *r, char
     if (res < 0)
         return res;
 
-    put_media_header(t.f, p, r->iframes.target_s, 1);
+    put_media_header(t.f, p, r->iframes.target_s, 1, 0);
     for (size_t i = 0; i < r->n_segments; i++) {
         const struct segment *s = r->segments[i].seg;
         for (size_t k = 0; k < s->n_gops; k++) {

@@ -24,9 +24,11 @@
 /* master.m3u8. One audio group for each audio rendition, and each video
  * rendition once with each group.
  *
- * BANDWIDTH is the sum of the peak segment bit rates of video and audio,
- * AVERAGE-BANDWIDTH the sum of their average ones (RFC 8216bis, 4.4.6.2),
- * both measured. FRAME-RATE is the nominal one, or the average of a
+ * Subtitles are one group, which every variant has.
+ *
+ * BANDWIDTH is the sum of the peak segment bit rates of video, audio and the
+ * largest subtitles, AVERAGE-BANDWIDTH that of their average ones (RFC
+ * 8216bis, 4.4.6.2), both measured. FRAME-RATE is the nominal one, or the average of a
  * variable-rate source where that is higher: for its largest, a single short
  * frame would lock players out.
  *
@@ -36,7 +38,7 @@
  * The others follow best first, in the order of the plan. */
 int hls_master(const struct package *p, char **ret, size_t *ret_len, struct err *err);
 
-/* video/<name>/index.m3u8 or audio/<name>/index.m3u8. The media sequence
+/* video/<name>/index.m3u8, or that of audio/<name>/ or text/<name>/. The media sequence
  * starts at 1, so that a segment's number is the one in its file name. */
 int hls_media(const struct package *p, const struct package_rendition *r, char **ret,
               size_t *ret_len, struct err *err);

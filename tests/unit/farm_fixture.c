@@ -88,6 +88,13 @@ void farm_two_codecs(struct farm *f)
     write_plan(f);
 }
 
+void farm_add_text(struct farm *f)
+{
+    fixture_add_text(&f->fx);
+    complete_results(&f->fx);
+    write_plan(f);
+}
+
 int farm_setup(void **state)
 {
     struct farm *f = calloc(1, sizeof(*f));
@@ -136,7 +143,7 @@ int farm_teardown(void **state)
 
 static size_t result_index(const struct farm *f, const struct task *t)
 {
-    return t->kind == TASK_VIDEO ? t->chunk.index : f->fx.plan.n_chunks;
+    return t->kind == TASK_VIDEO ? t->chunk.index : f->fx.plan.n_chunks + (t->kind == TASK_TEXT);
 }
 
 static int is_of(const struct task *t, const char *name)

@@ -22,6 +22,9 @@ int farm_teardown(void **state); /* removes the folder */
 /* From here on "360p" is HEVC, and each chunk two tasks. */
 void farm_two_codecs(struct farm *f);
 
+/* With subtitles "sub-eng", of task "t-0"; before anything is planned. */
+void farm_add_text(struct farm *f);
+
 /* The result that answers `t`, sizes and digests included. Allocated. */
 struct task_result *farm_result(const struct farm *f, const struct task *t);
 /* With the task's job and attempt. */
