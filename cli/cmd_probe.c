@@ -22,11 +22,15 @@ static void print_colour(const struct video_info *v)
     for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++)
         if (parts[i].code != 2)
             printf(" %s %s,", parts[i].what, parts[i].name ? parts[i].name : "unknown");
-    printf(" %s range%s\n",
-           v->color.range == 2   ? "full"
-           : v->color.range == 1 ? "limited"
-                                 : "unspecified",
-           v->has_hdr_meta ? ", HDR metadata" : "");
+    printf(" %s range\n", v->color.range == 2   ? "full"
+                          : v->color.range == 1 ? "limited"
+                                                : "unspecified");
+    if (v->hdr.has_mastering)
+        printf("          graded:   on a display of %g to %g cd/m2\n",
+               v->hdr.min_luminance / 10000.0, v->hdr.max_luminance / 10000.0);
+    if (v->hdr.max_cll)
+        printf("          light:    up to %u cd/m2, %u on average of a frame\n", v->hdr.max_cll,
+               v->hdr.max_fall);
 }
 
 static void print_video(const struct video_info *v)

@@ -3,6 +3,7 @@
 #include "../base/cleanup.h"
 #include "../base/err.h"
 #include "../child/inside.h"
+#include "hdr.h"
 #include "index_build.h"
 #include "io.h"
 #include "open.h"
@@ -74,8 +75,12 @@ static int describe(struct inside *in, struct media_info *i, struct err *err)
         r = warn(i, "%d more audio stream(s) left out; stream %d is used", others_a, a);
     if (r == 0)
         r = describe_texts(s.fmt, i);
+    if (r < 0)
+        r = err_set(err, r, ERR_RESOURCE, "out of memory while probing");
+    if (r == 0 && v >= 0)
+        r = hdr_describe(&s, &i->video, err);
     media_close(&s);
-    return r < 0 ? err_set(err, r, ERR_RESOURCE, "out of memory while probing") : 0;
+    return r;
 }
 
 /* Where the sound ends by the index of an MP4: its header's duration may lie,

@@ -134,8 +134,6 @@ void streams_video(const AVStream *st, struct video_info *v)
     text(v->codec, sizeof(v->codec), avcodec_get_name(p->codec_id));
     text(v->profile, sizeof(v->profile), profile);
     text(v->pix_fmt, sizeof(v->pix_fmt), d ? d->name : "");
-    v->has_hdr_meta = av_stream_get_side_data(st, AV_PKT_DATA_MASTERING_DISPLAY_METADATA, NULL) ||
-                      av_stream_get_side_data(st, AV_PKT_DATA_CONTENT_LIGHT_LEVEL, NULL);
     if (d && strncmp(d->name, "yuvj", 4) == 0)
         v->color.range = AVCOL_RANGE_JPEG;
     read_rotation(st, v);

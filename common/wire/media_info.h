@@ -19,6 +19,16 @@ struct color_info {
     int chroma_location; /* AVCHROMA_LOC_* */
 };
 
+/* The display that HDR pictures were graded on (SMPTE ST 2086, as ISO/IEC 23008-2 D.3.28 writes
+ * it) and how bright they get (CTA-861.3). Of a source: as it says, unless that can't be. */
+struct hdr_info {
+    int has_mastering;                     /* 1: what follows is known */
+    uint16_t red[2], green[2], blue[2];    /* x and y, in 0.00002 */
+    uint16_t white[2];                     /* of its white point */
+    uint32_t max_luminance, min_luminance; /* 0.0001 cd/m2; below 2^31, max above min */
+    unsigned max_cll, max_fall; /* cd/m2, brightest pixel and frame average; 0: unknown */
+};
+
 struct video_info {
     int stream; /* index in the container; -1: no video */
     char codec[32], profile[32], pix_fmt[32];
@@ -28,15 +38,15 @@ struct video_info {
     int hflip;         /* 1: mirrored horizontally (after rotation) */
     int bit_depth;
     struct color_info color;
-    int interlaced;   /* 0 progressive, 1 top field first, 2 bottom field first */
-    int has_hdr_meta; /* mastering display or content light metadata present */
-    AVRational tb;    /* of every pts in the plan */
-    AVRational rate;  /* nominal frame rate: 1 / the commonest frame duration */
-    int vfr;          /* 1: frame durations differ by more than rounding */
-    int64_t start;    /* pts of the first frame shown, in tb */
-    int64_t end;      /* end of the last frame shown, in tb */
-    uint64_t frames;  /* frames shown */
-    int64_t bit_rate; /* bit/s measured over the packets; 0 unknown */
+    int interlaced;      /* 0 progressive, 1 top field first, 2 bottom field first */
+    struct hdr_info hdr; /* PQ and HLG only */
+    AVRational tb;       /* of every pts in the plan */
+    AVRational rate;     /* nominal frame rate: 1 / the commonest frame duration */
+    int vfr;             /* 1: frame durations differ by more than rounding */
+    int64_t start;       /* pts of the first frame shown, in tb */
+    int64_t end;         /* end of the last frame shown, in tb */
+    uint64_t frames;     /* frames shown */
+    int64_t bit_rate;    /* bit/s measured over the packets; 0 unknown */
 };
 
 struct audio_info {

@@ -9,6 +9,7 @@
 #include "task.h"
 
 struct in;
+struct out;
 
 enum {
     PICTURE_MAX = 65535, /* pixels, of a side */
@@ -21,6 +22,10 @@ struct color_info color_read(const struct in *o, const char *name);
 
 json_t *text_info_to_json(const struct text_info *t);
 void text_info_read(const struct in *v, struct text_info *t);
+/* The field "hdr" of an object; not there where there is nothing to tell. */
+void hdr_write(struct out *o, const struct hdr_info *h);
+void hdr_read(const struct in *o, struct hdr_info *ret);
+
 void media_info_read(const struct in *v, struct media_info *ret);
 void rendition_read(const struct in *v, struct rendition *ret);
 void chunk_read(const struct in *v, struct chunk *ret);

@@ -89,6 +89,7 @@ static void video_to_json(const struct rendition *r, struct out *o)
     out_ratio(o, "sar", r->sar);
     out_text(o, "pix_fmt", r->pix_fmt);
     out_put(o, "color", color_to_json(&r->color));
+    hdr_write(o, &r->hdr);
     out_int(o, "tonemap", r->tonemap);
     out_ratio(o, "grid_period", r->grid.period);
     out_ratio(o, "grid_phase", r->grid.phase);
@@ -195,6 +196,7 @@ static void video_read(const struct in *v, struct rendition *r)
     r->sar = in_ratio(v, "sar", 1);
     in_buf(v, "pix_fmt", r->pix_fmt, sizeof(r->pix_fmt), CHARS_TOKEN);
     r->color = color_read(v, "color");
+    hdr_read(v, &r->hdr);
     r->tonemap = in_flag(v, "tonemap");
     r->grid.period = in_ratio(v, "grid_period", 0);
     r->grid.phase = in_ratio(v, "grid_phase", INT32_MIN);

@@ -58,6 +58,7 @@ struct rendition {
     AVRational sar;    /* of the output */
     char pix_fmt[32];
     struct color_info color; /* of the output */
+    struct hdr_info hdr;     /* that goes with an HDR output */
     int tonemap;             /* 1: HDR source to this SDR output */
     struct frame_grid grid;
     AVRational rate; /* nominal, after the grid */

@@ -21,8 +21,8 @@ static int parse(const char *text, struct ladder **ret, struct err *err)
 
 /* ---- shipped ---- */
 
-static const char *const shipped[] = { "preview",     "web-all",  "web-av1",
-                                       "web-av1-svt", "web-h264", "web-hevc" };
+static const char *const shipped[] = { "preview",  "web-all",  "web-av1",     "web-av1-svt",
+                                       "web-h264", "web-hevc", "web-hevc-hdr" };
 enum { N_SHIPPED = sizeof(shipped) / sizeof(shipped[0]) };
 
 static void every_shipped_ladder_loads_and_is_named_like_its_file(void **state)

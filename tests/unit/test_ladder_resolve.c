@@ -287,6 +287,51 @@ static void hdr_is_kept_where_the_ladder_says_so_and_tone_mapped_elsewhere(void 
     unmake(&k);
 }
 
+static const char *param(const struct rendition *r, const char *key)
+{
+    for (size_t i = 0; i < r->n_params; i++)
+        if (!strcmp(r->params[i].key, key))
+            return r->params[i].value;
+    return "(none)";
+}
+
+static void hdr_metadata_goes_with_hdr_renditions_only(void **state)
+{
+    static const char yaml[] =
+        "video:\n- {name: a, codec: hevc, size: 720, maxrate: 3M, range: hdr}\n"
+        "- {name: b, codec: hevc, size: 720, maxrate: 3M}\n"
+        "- {name: c, codec: av1, encoder: libsvtav1, size: 720, maxrate: 3M, "
+        "range: hdr}\n";
+    struct media_info m = source(1280, 720, 24, 1);
+
+    (void)state;
+    m.video.color = (struct color_info){ 9, 16, 9, 1, 1 };
+    m.video.hdr = (struct hdr_info){
+        .has_mastering = 1,
+        .red = {34000,  16000},
+        .green = { 13250, 34500},
+        .blue = { 7500,  3000 },
+        .white = { 15635, 16450},
+        .max_luminance = 10000000,
+        .min_luminance = 50,
+        .max_cll = 1000,
+        .max_fall = 400
+    };
+    struct made k = make_from(yaml, &m);
+    assert_int_equal(k.n, 3);
+    assert_non_null(strstr(param(&k.r[0], "x265-params"),
+                           ":hdr10=1:master-display=G(13250,34500)B(7500,3000)R(34000,16000)"
+                           "WP(15635,16450)L(10000000,50):max-cll=1000,400"));
+    assert_memory_equal(&k.r[0].hdr, &m.video.hdr, sizeof(m.video.hdr));
+    assert_null(strstr(param(&k.r[1], "x265-params"), "master-display"));
+    assert_int_equal(k.r[1].hdr.has_mastering, 0);
+    assert_non_null(strstr(param(&k.r[2], "svtav1-params"),
+                           ":mastering-display=G(0.26500,0.69000)B(0.15000,0.06000)"
+                           "R(0.68000,0.32000)WP(0.31270,0.32900)L(1000.0000,0.0050)"
+                           ":content-light=1000,400"));
+    unmake(&k);
+}
+
 static void hdr_renditions_are_dropped_for_sdr_sources(void **state)
 {
     (void)state;
@@ -343,14 +388,6 @@ static void colour_is_tagged_in_full_and_limited(void **state)
         assert_true(c->chroma_location > 0);
         unmake(&k);
     }
-}
-
-static const char *param(const struct rendition *r, const char *key)
-{
-    for (size_t i = 0; i < r->n_params; i++)
-        if (!strcmp(r->params[i].key, key))
-            return r->params[i].value;
-    return "(none)";
 }
 
 static void parameters_are_complete_and_the_ladders_own_come_last(void **state)
@@ -474,6 +511,7 @@ int main(void)
         cmocka_unit_test(the_grid_of_a_constant_rate_is_a_whole_number_of_frames),
         cmocka_unit_test(a_variable_rate_above_the_cap_gets_the_caps_grid),
         cmocka_unit_test(hdr_is_kept_where_the_ladder_says_so_and_tone_mapped_elsewhere),
+        cmocka_unit_test(hdr_metadata_goes_with_hdr_renditions_only),
         cmocka_unit_test(hdr_renditions_are_dropped_for_sdr_sources),
         cmocka_unit_test(colour_is_tagged_in_full_and_limited),
         cmocka_unit_test(parameters_are_complete_and_the_ladders_own_come_last),

@@ -644,6 +644,43 @@ static void what_a_source_calls_itself_is_made_harmless(void **state)
     free(warning);
 }
 
+static void what_a_display_is_comes_through_or_is_refused(void **state)
+{
+    static const char *const bad[] = {
+        "[[1,2],[3,4],[5,6]]",
+        "[[1,2],[3,4],[5,6],[7]]",
+        "[[1,2],[3,4],[5,6],[7,65536]]",
+        "7",
+    };
+    struct rendition r, back;
+    json_t *j = parse(video_text);
+
+    (void)state;
+    assert_int_equal(rendition_from_json(j, &r, NULL), 0);
+    assert_int_equal(r.hdr.has_mastering, 0);
+    json_decref(j);
+    r.hdr = (struct hdr_info){
+        1, {1,  2    },
+         { 3, 4    },
+         { 5, 6    },
+         { 7, 65535},
+         9, 8, 1000, 400
+    };
+    j = rendition_to_json(&r);
+    assert_int_equal(rendition_from_json(j, &back, NULL), 0);
+    assert_memory_equal(&back.hdr, &r.hdr, sizeof(r.hdr));
+    rendition_release(&back);
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+        struct err err = { 0 };
+        json_object_set_new(json_object_get(j, "hdr"), "points",
+                            json_loads(bad[i], JSON_DECODE_ANY, NULL));
+        assert_true(rendition_from_json(j, &back, &err) < 0);
+        assert_non_null(strstr(err.text, "hdr.points"));
+    }
+    json_decref(j);
+    rendition_release(&r);
+}
+
 static void a_copied_rendition_is_the_same_and_its_own(void **state)
 {
     json_t *all[] = { parse(video_text), parse(audio_text), text_rendition(),
@@ -738,6 +775,7 @@ int main(void)
         cmocka_unit_test(a_task_of_extras_may_have_made_none),
         cmocka_unit_test(the_kind_of_a_task_is_in_its_id),
         cmocka_unit_test(what_a_source_calls_itself_is_made_harmless),
+        cmocka_unit_test(what_a_display_is_comes_through_or_is_refused),
         cmocka_unit_test(a_copied_rendition_is_the_same_and_its_own),
         cmocka_unit_test(out_of_memory_gives_no_half_message),
         cmocka_unit_test(segment_keys_are_the_packages_layout),
