@@ -28,9 +28,14 @@ int plan_make(const struct media_info *info, const struct media_index *idx,
               const struct rendition *renditions, size_t n_renditions,
               const struct plan_options *opts, struct plan *ret, struct err *err);
 
-/* Give the plan its extras (ladder_resolve_extras()); copied. Text is cut
- * where sound is, or would be. -ENOMEM, or -EINVAL with ERR_INPUT as above. */
-int plan_add_extras(struct plan *p, const struct rendition *extras, size_t n, struct err *err);
+/* Give the plan its extras (ladder_resolve_extras()); copied, `idx` borrowed.
+ * Text is cut where sound is, or would be; pictures get their shots: a tile
+ * of a storyboard shows the first keyframe of its time, or where there is none
+ * the frame that is shown when that begins. Twenty thousand tiles at most:
+ * more time for each rather than more of them. -ENOMEM, or -EINVAL with
+ * ERR_INPUT as above. */
+int plan_add_extras(struct plan *p, const struct media_index *idx, const struct rendition *extras,
+                    size_t n, struct err *err);
 
 /* The tasks of a plan, audio first ("a-0", all audio renditions), then extras
  * ("t-0", all text; "p-0", all pictures), then by chunk and group

@@ -113,14 +113,15 @@ static int plan_safely(struct inside *in, const struct media_info *info, struct 
 
 /* The extras that the ladder wants. */
 static int add_extras(const struct ladder *l, const struct media_info *info,
-                      const struct rendition *list, size_t n, struct plan *p, struct err *err)
+                      const struct media_index *idx, const struct rendition *list, size_t n,
+                      struct plan *p, struct err *err)
 {
     struct rendition *extras = NULL;
     size_t n_extras = 0;
     int r = ladder_resolve_extras(l, info, list, n, &extras, &n_extras, err);
 
     if (r == 0)
-        r = plan_add_extras(p, extras, n_extras, err);
+        r = plan_add_extras(p, idx, extras, n_extras, err);
     rendition_list_free(extras, n_extras);
     return r;
 }
@@ -142,7 +143,7 @@ int plan_job(struct inside *in, const char *request, char **ret_result, struct e
     if (r == 0)
         r = plan_safely(in, &info, &idx, list, n, &rq.opts, &plan, err);
     if (r == 0)
-        r = add_extras(rq.ladder, &info, list, n, &plan, err);
+        r = add_extras(rq.ladder, &info, &idx, list, n, &plan, err);
     if (r == 0)
         r = dump(plan_to_json(&plan), ret_result, err);
     plan_release(&plan);

@@ -86,6 +86,11 @@ int cuts_divide(const struct timeline *t, size_t lo, size_t hi, double target_s,
 int chunk_fill(const struct timeline *t, const struct targets *want, size_t lo, size_t hi,
                int interlaced, const struct chunk *prev, struct chunk *ret, struct err *err);
 
+/* The keyframe packet where decoding for frames from `pts` on, none of them
+ * before packet `first`, begins: the last that comes before both, or for an
+ * unsafe one the keyframe before it. 0, the first packet, where none does. */
+size_t seek_packet(const struct timeline *t, int64_t pts, size_t first);
+
 /* Group plan->renditions by codec and memory. 0 or -ENOMEM. */
 int groups_make(struct plan *p);
 

@@ -1,5 +1,5 @@
-/* extras.h - what a ladder says of a package's extras: subtitles. Internal to
- * ladders/. */
+/* extras.h - what a ladder says of a package's extras: subtitles, poster and
+ * storyboard. Internal to ladders/. */
 #ifndef GOPMILL_LADDERS_EXTRAS_H
 #define GOPMILL_LADDERS_EXTRAS_H
 

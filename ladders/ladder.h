@@ -48,7 +48,8 @@ double ladder_gop_seconds(const struct ladder *l);     /* target, default 2 */
 int ladder_resolve(const struct ladder *l, const struct media_info *src, struct rendition **ret,
                    size_t *ret_n, struct err *err);
 
-/* The extras of the same source: each text track, where the ladder wants
+/* The extras of the same source: each text track, a poster, a storyboard
+ * (without shots: plan_add_extras()), where the ladder wants
  * them and any of `renditions` (what ladder_resolve() gave; borrowed) is
  * video. Names are none of theirs. *ret_n may be 0. Free as above. */
 int ladder_resolve_extras(const struct ladder *l, const struct media_info *src,

@@ -14,7 +14,8 @@
 
 static const char *const top_keys[] = { "name",        "description", "segment_seconds",
                                         "gop_seconds", "defaults",    "video",
-                                        "audio",       "subtitles",   NULL };
+                                        "audio",       "subtitles",   "poster",
+                                        "storyboard",  NULL };
 
 struct parse {
     struct yaml_in in;

@@ -60,7 +60,12 @@ static inline enum media_kind codec_kind(enum codec_id c)
 }
 
 struct ladder_extras {
-    int subtitles; /* 1: all that are text */
+    int subtitles;        /* 1: all that are text */
+    int poster_size;      /* short side, as of a rung; 0: none */
+    int64_t poster_at_ms; /* -1: the best of some */
+    int storyboard_size;  /* of a tile; 0: none */
+    int64_t storyboard_every_ms;
+    int storyboard_columns, storyboard_rows;
 };
 
 struct ladder {

@@ -49,8 +49,8 @@ static int encode_kind(struct inside *in, const struct task *t, int64_t start_ns
         return encode_audio(in, t, start_ns, res, err);
     case TASK_TEXT:
         return encode_texts(in, t, start_ns, res, err);
-    default:
-        return err_set(err, -ENOTSUP, ERR_UNSUPPORTED, "this worker makes no pictures");
+    default: /* TASK_PICTURES */
+        return encode_pictures(in, t, start_ns, res, err);
     }
 }
 

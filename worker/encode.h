@@ -26,6 +26,10 @@ int encode_audio(struct inside *in, const struct task *t, int64_t start_ns, stru
 int encode_texts(struct inside *in, const struct task *t, int64_t start_ns, struct task_result *res,
                  struct err *err);
 
+/* Poster and storyboard: what can't be decoded at all is left out likewise. */
+int encode_pictures(struct inside *in, const struct task *t, int64_t start_ns,
+                    struct task_result *res, struct err *err);
+
 /* Add a warning to `res`; -ENOMEM. */
 int encode_warn(struct task_result *res, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));

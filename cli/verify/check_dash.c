@@ -170,6 +170,12 @@ static const struct mpd_representation *of_rendition(struct package *p, const st
     return found;
 }
 
+/* Text is a file, pictures are no renditions: check_texts(), check_pictures(). */
+static int is_extra(const struct mpd_representation *m)
+{
+    return m->file || (m->mime && !strcmp(m->mime, "image/jpeg"));
+}
+
 void check_dash(struct package *p)
 {
     if (!p->mpd)
@@ -179,7 +185,7 @@ void check_dash(struct package *p)
     report_ran(p->report, CHECK_DASH_TIMELINE);
     size_t n = 0;
     for (size_t i = 0; i < p->mpd->n_reps; i++)
-        n += p->mpd->reps[i].file == NULL; /* text is a file: check_texts() */
+        n += !is_extra(&p->mpd->reps[i]);
     if (n != p->n_renditions)
         report_fail(p->report, CHECK_DASH_REPRESENTATION,
                     "manifest.mpd has %zu representations, master.m3u8 names %zu renditions", n,

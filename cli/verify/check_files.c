@@ -99,6 +99,17 @@ static int by_name(const void *a, const void *b)
     return strcmp(*(const char *const *)a, *(const char *const *)b);
 }
 
+/* No playlist names a poster: the receipt does. */
+static void list_pictures(struct names *x, const struct receipt *r)
+{
+    for (size_t i = 0; r && i < r->n_pictures; i++) {
+        if (r->pictures[i].is_storyboard)
+            x->list[x->n++] = "storyboard/index.m3u8";
+        for (size_t k = 0; k < r->pictures[i].n_objects; k++)
+            x->list[x->n++] = r->pictures[i].objects[k].key;
+    }
+}
+
 static int names_init(struct names *x, const struct package *p)
 {
     size_t room = 3;
@@ -106,6 +117,8 @@ static int names_init(struct names *x, const struct package *p)
         room += 3 + p->renditions[i].n_segments;
     for (size_t i = 0; i < p->n_texts; i++)
         room += 2 + p->texts[i].n_segments;
+    for (size_t i = 0; p->receipt && i < p->receipt->n_pictures; i++)
+        room += 1 + p->receipt->pictures[i].n_objects;
     x->list = calloc(room, sizeof(*x->list));
     if (!x->list)
         return -ENOMEM;
@@ -127,6 +140,7 @@ static int names_init(struct names *x, const struct package *p)
         for (size_t k = 0; k < t->n_segments; k++)
             x->list[x->n++] = t->segments[k].path;
     }
+    list_pictures(x, p->receipt);
     qsort(x->list, x->n, sizeof(*x->list), by_name);
     return 0;
 }
@@ -240,6 +254,9 @@ static void check_receipt(struct package *p, const struct names *names)
     for (size_t i = 0; i < p->n_renditions; i++)
         check_rendition_files(p, &p->renditions[i]);
     check_receipt_texts(p, names);
+    for (size_t i = 0; i < p->receipt->n_pictures; i++)
+        for (size_t k = 0; k < p->receipt->pictures[i].n_objects; k++)
+            check_playlists_digest(p, &p->receipt->pictures[i].objects[k]);
     for (size_t i = 0; i < p->n_texts; i++)
         check_text_files(p, &p->texts[i]);
     for (size_t i = 0; i < p->receipt->n_playlists; i++)

@@ -90,6 +90,7 @@ static void check_structure(struct package *p)
     check_align(p);
     check_dash(p);
     check_texts(p);
+    check_pictures(p);
     if (p->receipt && p->receipt->frames_concealed)
         report_warn(p->report, CHECK_RECEIPT,
                     "%lld frames of the source didn't decode; the ones "

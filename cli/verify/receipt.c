@@ -24,6 +24,18 @@ static void object_release(struct receipt_object *o)
     free(o->md5);
 }
 
+static void texts_free(struct receipt_text *list, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        for (size_t k = 0; k < list[i].n_objects; k++)
+            object_release(&list[i].objects[k]);
+        free(list[i].objects);
+        free(list[i].name);
+        free(list[i].folder);
+    }
+    free(list);
+}
+
 void receipt_free(struct receipt *r)
 {
     if (!r)
@@ -38,15 +50,8 @@ void receipt_free(struct receipt *r)
         free(x->folder);
         free(x->codecs);
     }
-    for (size_t i = 0; i < r->n_texts; i++) {
-        struct receipt_text *x = &r->texts[i];
-        for (size_t k = 0; k < x->n_objects; k++)
-            object_release(&x->objects[k]);
-        free(x->objects);
-        free(x->name);
-        free(x->folder);
-    }
-    free(r->texts);
+    texts_free(r->texts, r->n_texts);
+    texts_free(r->pictures, r->n_pictures);
     for (size_t i = 0; i < r->n_playlists; i++)
         object_release(&r->playlists[i]);
     for (size_t i = 0; i < r->n_warnings; i++)
@@ -164,6 +169,12 @@ static int read_text(const json_t *j, struct receipt_text *ret, struct err *err)
 {
     ret->name = text_of(j, "name");
     ret->stream = int_of(j, "stream", -1);
+    ret->width = int_of(j, "width", 0);
+    ret->height = int_of(j, "height", 0);
+    ret->columns = int_of(j, "columns", 0);
+    ret->rows = int_of(j, "rows", 0);
+    ret->every_ms = int_of(j, "every_ms", 0);
+    ret->tiles = int_of(j, "tiles", 0);
     int r = read_objects(json_object_get(j, "objects"), &ret->objects, &ret->n_objects,
                          "an extra's key or size", err);
     if (r < 0)
@@ -175,18 +186,26 @@ static int read_text(const json_t *j, struct receipt_text *ret, struct err *err)
     return ret->folder ? 0 : -ENOMEM;
 }
 
+static int read_extra(struct receipt *r, const json_t *j, struct err *err)
+{
+    const char *kind = json_string_value(json_object_get(j, "kind"));
+    if (kind && !strcmp(kind, "text"))
+        return read_text(j, &r->texts[r->n_texts++], err);
+    if (!kind || (strcmp(kind, "poster") && strcmp(kind, "storyboard")))
+        return bad(err, "an extra's kind");
+    r->pictures[r->n_pictures].is_storyboard = !strcmp(kind, "storyboard");
+    return read_text(j, &r->pictures[r->n_pictures++], err);
+}
+
 static int read_extras(struct receipt *r, const json_t *list, struct err *err)
 {
     size_t n = json_array_size(list);
     r->texts = calloc(n + 1, sizeof(*r->texts));
-    if (!r->texts)
+    r->pictures = calloc(n + 1, sizeof(*r->pictures));
+    if (!r->texts || !r->pictures)
         return -ENOMEM;
     for (size_t i = 0; i < n; i++) {
-        const json_t *j = json_array_get(list, i);
-        const char *kind = json_string_value(json_object_get(j, "kind"));
-        if (!kind || strcmp(kind, "text"))
-            return bad(err, "an extra's kind");
-        int rc = read_text(j, &r->texts[r->n_texts++], err);
+        int rc = read_extra(r, json_array_get(list, i), err);
         if (rc < 0)
             return rc;
     }
@@ -226,13 +245,27 @@ static int by_key(const void *a, const void *b)
                   (*(const struct receipt_object *const *)b)->key);
 }
 
+static size_t count_objects(const struct receipt_text *list, size_t n)
+{
+    size_t sum = 0;
+    for (size_t i = 0; i < n; i++)
+        sum += list[i].n_objects;
+    return sum;
+}
+
+static void list_objects(struct receipt *r, const struct receipt_text *list, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        for (size_t k = 0; k < list[i].n_objects; k++)
+            r->by_key[r->n_by_key++] = &list[i].objects[k];
+}
+
 static int sort_objects(struct receipt *r)
 {
     size_t n = r->n_playlists;
     for (size_t i = 0; i < r->n_renditions; i++)
         n += 1 + r->renditions[i].n_segments;
-    for (size_t i = 0; i < r->n_texts; i++)
-        n += r->texts[i].n_objects;
+    n += count_objects(r->texts, r->n_texts) + count_objects(r->pictures, r->n_pictures);
     r->by_key = calloc(n + 1, sizeof(*r->by_key));
     if (!r->by_key)
         return -ENOMEM;
@@ -243,9 +276,8 @@ static int sort_objects(struct receipt *r)
         for (size_t k = 0; k < r->renditions[i].n_segments; k++)
             r->by_key[r->n_by_key++] = &r->renditions[i].segments[k];
     }
-    for (size_t i = 0; i < r->n_texts; i++)
-        for (size_t k = 0; k < r->texts[i].n_objects; k++)
-            r->by_key[r->n_by_key++] = &r->texts[i].objects[k];
+    list_objects(r, r->texts, r->n_texts);
+    list_objects(r, r->pictures, r->n_pictures);
     qsort(r->by_key, r->n_by_key, sizeof(*r->by_key), by_key);
     return 0;
 }

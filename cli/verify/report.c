@@ -64,6 +64,11 @@ static const struct rule {
                            "as long as the presentation"                                                                              },
     [CHECK_TEXT_NAMED] = { "text.named",          "master, manifest and receipt name the same subtitles, in "
                                          "the same languages"                                    },
+    [CHECK_PICTURES_FILES] = { "pictures.files",      "poster and sheets are JPEGs of the size that the "
+                                                 "receipt says"                              },
+    [CHECK_PICTURES_NAMED] = { "pictures.named",
+                       "the storyboard's index, playlist and manifest name "
+                               "every tile, in its place and at its time"                                                             },
     [CHECK_DECODE_VIDEO] = { "decode.video",        "every video rendition decodes without an error into "
                                              "the container's frames"                          },
     [CHECK_DECODE_AUDIO] = { "decode.audio",        "audio decodes without an error or a gap, first to "

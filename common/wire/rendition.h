@@ -88,7 +88,8 @@ struct rendition {
     struct shot *shots; /* storyboard: one a tile, in order; poster: to choose from, as many as
                          * there are; rising */
     size_t n_shots;
-    int64_t every_ms;  /* storyboard: how long each tile stands for */
+    int64_t every_ms;  /* storyboard: how long each tile stands for; poster, for the planner
+                        * alone: where it is taken, -1: the best of some */
     int columns, rows; /* storyboard: tiles of a sheet, to TILES_MAX */
 
     double cost;           /* predicted core-seconds for each second of source */

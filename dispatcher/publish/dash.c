@@ -321,6 +321,32 @@ static void text_set(struct mpd *m, const struct package_rendition *pr, int is_m
     close_tag(m);
 }
 
+static void image_set(struct mpd *m, const struct package_rendition *pr, unsigned id)
+{
+    const struct rendition *r = pr->rendition;
+
+    open_tag(m, "AdaptationSet");
+    attrf(m, "id", "%u", id);
+    attr(m, "contentType", "image");
+    attr(m, "mimeType", "image/jpeg");
+    open_tag(m, "SegmentTemplate");
+    attr(m, "timescale", "1000");
+    attr(m, "startNumber", "1");
+    attrf(m, "duration", "%" PRId64, (int64_t)r->columns * r->rows * r->every_ms);
+    attr(m, "media", "storyboard/sheet-$Number%05d$.jpg");
+    close_tag(m);
+    open_tag(m, "Representation");
+    attr(m, "id", r->name);
+    attrf(m, "bandwidth", "%" PRId64, pr->bandwidth);
+    attrf(m, "width", "%d", r->width * r->columns);
+    attrf(m, "height", "%d", r->height * r->rows);
+    char tiles[16];
+    (void)snprintf(tiles, sizeof(tiles), "%dx%d", r->columns, r->rows);
+    descriptor(m, "EssentialProperty", "http://dashif.org/guidelines/thumbnail_tile", tiles);
+    close_tag(m);
+    close_tag(m);
+}
+
 static void text_sets(struct mpd *m, const struct package *p, unsigned *id)
 {
     int has_main = 0;
@@ -355,6 +381,9 @@ static void manifest(struct mpd *m, const struct package *p)
         if (leads(p, i))
             adaptation_set(m, p, &p->renditions[i], ++id);
     text_sets(m, p, &id);
+    for (size_t i = 0; i < p->n_extras; i++)
+        if (p->extras[i].rendition->kind == MEDIA_STORYBOARD)
+            image_set(m, &p->extras[i], ++id);
     m->failed |= xmlTextWriterEndDocument(m->w) < 0; /* closes what is open */
     m->failed |= xmlTextWriterFlush(m->w) < 0;
 }

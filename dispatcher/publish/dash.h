@@ -8,7 +8,7 @@
  * segment times.
  *
  * Each track of subtitles is a set whose one representation is a whole WebVTT
- * file.
+ * file. A storyboard is a set of images (DASH-IF IOP, 6.2.6).
  *
  * Colour: PQ and HLG sets carry EssentialProperty descriptors
  * (urn:mpeg:mpegB:cicp:*), so that a player that can't show them leaves them

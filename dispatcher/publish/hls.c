@@ -96,6 +96,14 @@ static void put_iframe_variant(FILE *f, const struct package_rendition *v)
             v->rendition->name);
 }
 
+static void put_images(FILE *f, const struct package_rendition *s)
+{
+    fprintf(f,
+            "#EXT-X-IMAGE-STREAM-INF:BANDWIDTH=%" PRId64
+            ",RESOLUTION=%dx%d,CODECS=\"jpeg\",URI=\"storyboard/index.m3u8\"\n",
+            s->rate.peak, s->rendition->width, s->rendition->height);
+}
+
 static void put_audio_variant(FILE *f, const struct package_rendition *a)
 {
     fprintf(f,
@@ -170,6 +178,9 @@ int hls_master(const struct package *p, char **ret, size_t *ret_len, struct err 
     }
     for (size_t i = 0; i < p->n_video; i++)
         put_iframe_variant(t.f, &p->renditions[i]);
+    for (size_t i = 0; i < p->n_extras; i++)
+        if (p->extras[i].rendition->kind == MEDIA_STORYBOARD)
+            put_images(t.f, &p->extras[i]);
     return text_close(&t, ret, ret_len, err);
 }
 
@@ -220,6 +231,33 @@ int hls_media(const struct package *p, const struct package_rendition *r, char *
         const struct package_segment *s = &r->segments[i];
         put_extinf(t.f, s->start, s->end, r->timescale);
         fprintf(t.f, "%s\n", file_of(s->seg));
+    }
+    put_end(t.f, p);
+    return text_close(&t, ret, ret_len, err);
+}
+
+int hls_images(const struct package *p, const struct package_rendition *r, char **ret,
+               size_t *ret_len, struct err *err)
+{
+    _cleanup_(text_releasep) struct text t = { 0 };
+    const struct rendition *q = r->rendition;
+    const struct package_segment *first = &r->segments[0];
+    const struct span s = { first->start, first->end, 0 };
+    int res = text_open(&t, err);
+    if (res < 0)
+        return res;
+
+    put_header(t.f);
+    fprintf(t.f,
+            "#EXT-X-TARGETDURATION:%u\n#EXT-X-MEDIA-SEQUENCE:%d\n#EXT-X-PLAYLIST-TYPE:VOD\n"
+            "#EXT-X-IMAGES-ONLY\n",
+            span_target_s(&s, 1, r->timescale), FIRST_SEQUENCE);
+    for (size_t i = 0; i < r->n_segments; i++) {
+        put_extinf(t.f, r->segments[i].start, r->segments[i].end, r->timescale);
+        fprintf(t.f, "#EXT-X-TILES:RESOLUTION=%dx%d,LAYOUT=%dx%d,DURATION=", q->width, q->height,
+                q->columns, q->rows);
+        put_seconds(t.f, q->every_ms * 1000);
+        fprintf(t.f, "\n%s\n", file_of(r->segments[i].seg));
     }
     put_end(t.f, p);
     return text_close(&t, ret, ret_len, err);

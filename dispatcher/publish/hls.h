@@ -43,6 +43,11 @@ int hls_master(const struct package *p, char **ret, size_t *ret_len, struct err 
 int hls_media(const struct package *p, const struct package_rendition *r, char **ret,
               size_t *ret_len, struct err *err);
 
+/* storyboard/index.m3u8: sheets of tiles (EXT-X-IMAGES-ONLY, EXT-X-TILES), as
+ * Roku's players and others read them. */
+int hls_images(const struct package *p, const struct package_rendition *r, char **ret,
+               size_t *ret_len, struct err *err);
+
 /* video/<name>/iframe.m3u8: the first sample of each GOP as a byte range. */
 int hls_iframes(const struct package *p, const struct package_rendition *r, char **ret,
                 size_t *ret_len, struct err *err);

@@ -83,6 +83,8 @@ static int add_extra(struct sheets *l, const struct package *p, const struct pac
     if (r->rendition->kind == MEDIA_POSTER) /* it is its own object */
         return 0;
     s = next_sheet(l, r, "index.m3u8", OBJECT_TYPE_HLS);
+    if (s && r->rendition->kind == MEDIA_STORYBOARD)
+        return hls_images(p, r, &s->text, &s->len, err);
     return s ? hls_media(p, r, &s->text, &s->len, err) : no_memory(err);
 }
 
