@@ -20,7 +20,7 @@
 /* Core-ns for each pixel of the source, for each shot: a keyframe decoded and
  * scaled, and some pictures before it where there is none. */
 #define SHOT_NS_PER_PIXEL 20.0
-enum { SHEET_SIDE_MAX = 16000, PICTURES_MEMORY_BYTES = 64 << 20 };
+enum { SHEET_SIDE_MAX = 8192, PICTURES_MEMORY_BYTES = 64 << 20 };
 
 /* ---- reading ---- */
 
@@ -280,6 +280,9 @@ static int resolve_pictures(const struct ladder_extras *x, const struct media_in
         r->columns--;
     while (r->rows > 1 && r->rows * r->height > SHEET_SIDE_MAX)
         r->rows--;
+    /* The sheet that is drawn, and what it is encoded from. */
+    r->memory_bytes += UINT64_C(3) * (uint64_t)(r->columns * r->width) *
+                       (uint64_t)(r->rows * r->height);
     ++*n;
     return 0;
 }

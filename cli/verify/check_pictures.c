@@ -1,5 +1,6 @@
 /* pictures.*: poster and storyboard. */
 #include <errno.h>
+#include <inttypes.h>
 #include <libavcodec/avcodec.h>
 #include <stdlib.h>
 #include <string.h>
@@ -77,19 +78,19 @@ static void check_files_of(struct package *p, const struct receipt_text *x)
 static void check_tile(struct package *p, const struct receipt_text *x, const struct vtt_cue *c,
                        int64_t i)
 {
-    int64_t in_sheet = i % (x->columns * x->rows);
+    int64_t tiles = x->columns * x->rows, sheet = i / tiles + 1, at = i % tiles;
+    int64_t left = at % x->columns * x->width, top = at / x->columns * x->height;
     char want[128];
-    snprintf(
-        want, sizeof(want), "sheet-%05lld.jpg#xywh=%lld,%lld,%lld,%lld",
-        (long long)(i / (x->columns * x->rows) + 1), (long long)(in_sheet % x->columns * x->width),
-        (long long)(in_sheet / x->columns * x->height), (long long)x->width, (long long)x->height);
+    snprintf(want, sizeof(want),
+             "sheet-%05" PRId64 ".jpg#xywh=%" PRId64 ",%" PRId64 ",%" PRId64 ",%" PRId64, sheet,
+             left, top, x->width, x->height);
     if (strcmp(c->text, want))
-        report_fail(p->report, CHECK_PICTURES_NAMED, FOLDER "index.vtt: tile %lld is %s, not %s",
-                    (long long)i, c->text, want);
+        report_fail(p->report, CHECK_PICTURES_NAMED,
+                    FOLDER "index.vtt: tile %" PRId64 " is %s, not %s", i, c->text, want);
     if (c->start != i * x->every_ms || c->end > (i + 1) * x->every_ms)
         report_fail(p->report, CHECK_PICTURES_NAMED,
-                    FOLDER "index.vtt: tile %lld is at %lld to %lld ms", (long long)i,
-                    (long long)c->start, (long long)c->end);
+                    FOLDER "index.vtt: tile %" PRId64 " is at %" PRId64 " to %" PRId64 " ms", i,
+                    c->start, c->end);
 }
 
 static void check_index(struct package *p, const struct receipt_text *x)
@@ -158,13 +159,13 @@ static void check_playlist(struct package *p, const struct receipt_text *x)
 static void check_manifest(struct package *p, const struct receipt_text *x)
 {
     const struct mpd_representation *m = NULL;
+    int64_t width = x->width * x->columns, height = x->height * x->rows;
     for (size_t i = 0; p->mpd && i < p->mpd->n_reps; i++)
         if (p->mpd->reps[i].mime && !strcmp(p->mpd->reps[i].mime, "image/jpeg"))
             m = &p->mpd->reps[i];
-    if (p->mpd && (!m || m->width != x->width * x->columns || m->height != x->height * x->rows))
+    if (p->mpd && (!m || m->width != width || m->height != height))
         report_fail(p->report, CHECK_PICTURES_NAMED,
-                    "manifest.mpd: no image/jpeg of %lldx%lld pixels",
-                    (long long)(x->width * x->columns), (long long)(x->height * x->rows));
+                    "manifest.mpd: no image/jpeg of %" PRId64 "x%" PRId64 " pixels", width, height);
 }
 
 void check_pictures(struct package *p)

@@ -10,6 +10,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* A line of subtitles, SubRip's text. */
+struct clip_line {
+    int64_t start_ms, duration_ms;
+    const char *text;
+    size_t len; /* 0: up to its NUL */
+};
+
 struct clip_spec {
     const char *format;  /* libavformat's muxer */
     const char *options; /* of the muxer, "movflags=faststart"; NULL: none */
@@ -24,6 +31,9 @@ struct clip_spec {
 
     const char *audio; /* encoder; NULL: no sound */
     double audio_seconds;
+
+    const struct clip_line *lines; /* a subtitle stream, the last; NULL: none */
+    size_t n_lines;
 };
 
 struct clip {
