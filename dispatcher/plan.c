@@ -106,6 +106,17 @@ static double video_cost(const struct plan *p)
     return sum;
 }
 
+/* Deinterlacing looks at a frame on either side, encoders look ahead. */
+static struct margin margin_of(const struct plan *p)
+{
+    struct margin m = { p->info.video.interlaced != 0, p->info.video.interlaced != 0 };
+
+    for (size_t i = 0; i < p->n_video; i++)
+        if ((size_t)p->renditions[i].look_ahead > m.after)
+            m.after = (size_t)p->renditions[i].look_ahead;
+    return m;
+}
+
 static int chunks_make(const struct timeline *t, const struct targets *want, const size_t *cuts,
                        size_t n, struct plan *p, struct err *err)
 {
@@ -116,8 +127,8 @@ static int chunks_make(const struct timeline *t, const struct targets *want, con
         return -ENOMEM;
     for (size_t i = 0; i < n; i++) {
         struct chunk *c = &p->chunks[i];
-        int r = chunk_fill(t, want, cuts[i], i + 1 < n ? cuts[i + 1] : t->n_cuts,
-                           p->info.video.interlaced != 0, i ? c - 1 : NULL, c, err);
+        int r = chunk_fill(t, want, cuts[i], i + 1 < n ? cuts[i + 1] : t->n_cuts, margin_of(p),
+                           i ? c - 1 : NULL, c, err);
         if (r < 0)
             return r;
         p->n_chunks++;

@@ -82,9 +82,13 @@ int cuts_divide(const struct timeline *t, size_t lo, size_t hi, double target_s,
                 struct cut_list *list);
 
 /* Fill all of a chunk but its numbers and cost: frames, GOPs, segments, and
- * what to decode for it. `interlaced`: a frame more on either side. */
+ * what to decode for it: its frames, and as many as `margin` says around
+ * them, where there are any. */
+struct margin {
+    size_t before, after;
+};
 int chunk_fill(const struct timeline *t, const struct targets *want, size_t lo, size_t hi,
-               int interlaced, const struct chunk *prev, struct chunk *ret, struct err *err);
+               struct margin margin, const struct chunk *prev, struct chunk *ret, struct err *err);
 
 /* The keyframe packet where decoding for frames from `pts` on, none of them
  * before packet `first`, begins: the last that comes before both, or for an

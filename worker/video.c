@@ -27,6 +27,7 @@ struct chunk_run {
     struct venc **enc; /* one a rendition, NULL where it isn't made */
     size_t *at;        /* of each rendition: number of the chunk's next frame */
     size_t first;      /* rendition that is made */
+    int ahead, looked; /* frames behind the chunk: wanted, taken */
     uint64_t fed;      /* packets since the seek packet */
     int64_t near;      /* a time close to the next packet's, for those that wrap */
     uint64_t damaged;  /* packets or frames that the decoder complained about */
@@ -51,9 +52,16 @@ static int on_picture(void *arg, unsigned out, AVFrame *f, struct err *err)
             continue;
         int64_t pts = f->pts;
         size_t at = c->at[i];
-        /* Frames around the chunk were only there for filters with memory. */
-        if (pts < c->t->chunk.start || pts >= c->t->chunk.end)
+        /* A frame before the chunk was only there for filters with memory. */
+        if (pts < c->t->chunk.start)
             continue;
+        if (pts >= c->t->chunk.end) {
+            int r = venc_look_ahead(c->enc[i], f, err);
+            f->pts = pts;
+            if (r < 0)
+                return r;
+            continue;
+        }
         if (at >= c->line.n || c->line.pts[at] != pts)
             return err_set(err, -EPROTO, ERR_INTERNAL,
                            "the filter graph moved frame %zu of a chunk", at);
@@ -80,12 +88,17 @@ static int on_frame(void *arg, size_t i, AVFrame *f, struct err *err)
 /* ---- decoding ---- */
 
 /* Deinterlacing looks at the frame on each side of the one it makes. */
-static int is_neighbour(const struct chunk_run *c, int64_t pts)
+static int is_before(const struct chunk_run *c, int64_t pts)
 {
     const struct chunk *k = &c->t->chunk;
 
-    return c->t->info.video.interlaced &&
-           ((k->prev_pts != INT64_MIN && pts == k->prev_pts) || pts == k->end);
+    return c->t->info.video.interlaced && k->prev_pts != INT64_MIN && pts == k->prev_pts;
+}
+
+/* The chunk's own frames, or some that lie behind. */
+static int wants_more(const struct chunk_run *c)
+{
+    return !lineup_complete(&c->line) || c->looked < c->ahead;
 }
 
 static int take_frame(struct chunk_run *c, struct err *err)
@@ -99,11 +112,14 @@ static int take_frame(struct chunk_run *c, struct err *err)
     if (pts == AV_NOPTS_VALUE)
         return 0;
     f->pts = pts;
-    if (is_neighbour(c, pts) && (pts < k->start || lineup_complete(&c->line)))
-        return picture_push(c->pic, f, err);
     if (pts < k->start)
+        return is_before(c, pts) ? picture_push(c->pic, f, err) : 0;
+    if (!lineup_complete(&c->line) || pts < k->end)
+        return lineup_push(&c->line, f, err);
+    if (c->looked >= c->ahead)
         return 0;
-    return lineup_push(&c->line, f, err);
+    c->looked++;
+    return picture_push(c->pic, f, err);
 }
 
 static int drain_decoder(struct chunk_run *c, struct err *err)
@@ -252,7 +268,7 @@ static int decode(struct chunk_run *c, struct err *err)
         c->fed++;
         r = feed(c, c->pkt, err);
         av_packet_unref(c->pkt);
-        if (r < 0 || c->fed >= c->t->chunk.packets)
+        if (r < 0 || c->fed >= c->t->chunk.packets || !wants_more(c))
             break;
         r = read_packet(c, err);
     }
@@ -274,6 +290,10 @@ static int open_encoders(struct chunk_run *c, struct err *err)
     for (size_t i = n; wanted && i-- > 0;)
         if ((wanted[i] = (char)task_makes(c->t, i)))
             c->first = i;
+    c->ahead = c->t->info.video.interlaced != 0;
+    for (size_t i = 0; wanted && i < n; i++)
+        if (wanted[i] && c->t->renditions[i].look_ahead > c->ahead)
+            c->ahead = c->t->renditions[i].look_ahead;
     if (wanted)
         c->pic = picture_new(&c->t->info, c->t->renditions, n, wanted, on_picture, c);
     if (!c->enc || !c->at || !c->pic)

@@ -39,7 +39,8 @@ struct chunk {
     /* Where decoding begins: a keyframe packet, as the demuxer gives it. */
     int64_t seek_pts, seek_dts;    /* INT64_MIN where the packet has none */
     int64_t seek_pos;              /* byte offset of the packet, -1 unknown */
-    uint64_t packets;              /* to feed from there; then flush the decoder */
+    uint64_t packets;              /* to feed from there at most, frames around the chunk's own that
+                                    * filters and encoders look at included; then flush the decoder */
     uint64_t byte_start, byte_end; /* hint: the range these packets lie in */
 
     struct pts_list pts;

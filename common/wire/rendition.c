@@ -100,6 +100,8 @@ static void video_to_json(const struct rendition *r, struct out *o)
         out_int(o, "gop_reset", 1);
     if (r->warm_up)
         out_int(o, "warm_up", r->warm_up);
+    if (r->look_ahead)
+        out_int(o, "look_ahead", r->look_ahead);
 }
 
 static void audio_to_json(const struct rendition *r, struct out *o)
@@ -207,6 +209,8 @@ static void video_read(const struct in *v, struct rendition *r)
         r->gop_reset = in_flag(v, "gop_reset");
     if (in_field(v, "warm_up").j)
         r->warm_up = (int)in_int(v, "warm_up", 0, WARM_UP_MAX);
+    if (in_field(v, "look_ahead").j)
+        r->look_ahead = (int)in_int(v, "look_ahead", 0, LOOK_AHEAD_MAX);
     if (r->width % 2 || r->height % 2) {
         struct in f = in_field(v, r->width % 2 ? "width" : "height");
         in_fail(&f, "must be even");

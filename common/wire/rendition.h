@@ -33,7 +33,7 @@ struct frame_grid {
     AVRational phase;  /* seconds */
 };
 
-enum { WARM_UP_MAX = 64 };
+enum { WARM_UP_MAX = 64, LOOK_AHEAD_MAX = 64 };
 
 /* A frame that is looked at, and the packet that decoding it begins at, as the
  * demuxer gives it (plan.h). */
@@ -75,6 +75,10 @@ struct rendition {
      * encode a coarser quantiser than later keyframes, which have pictures
      * before them to go by. 0: none. */
     int warm_up; /* to WARM_UP_MAX */
+    /* Frames of the source behind a chunk that an encoder is shown, and never encodes: it stops
+     * when it has given all pictures of the chunk. x264 weighs a picture by what later ones take
+     * from it, as far as it looks ahead, also past a keyframe. 0: none. */
+    int look_ahead; /* to LOOK_AHEAD_MAX */
 
     /* audio */
     int sample_rate, channels;
