@@ -37,10 +37,10 @@ int plan_make(const struct media_info *info, const struct media_index *idx,
 int plan_add_extras(struct plan *p, const struct media_index *idx, const struct rendition *extras,
                     size_t n, struct err *err);
 
-/* The tasks of a plan, audio first ("a-0", all audio renditions), then extras
- * ("t-0", all text; "p-0", all pictures), then by chunk and group
- * ("v-0003-1"). `base` gives job, source, etag, output and, where set, attempt
- * and video_codec_hint; each task owns its copies. Free each with
+/* The tasks of a plan, audio first ("a-0": all renditions of sound track 0; a task's `group`
+ * is its track, its info.audio that track), then extras ("t-0", all text; "p-0", all
+ * pictures), then by chunk and group ("v-0003-1"). `base` gives job, source, etag, output and,
+ * where set, attempt and video_codec_hint; each task owns its copies. Free each with
  * task_release(), then the array with free().
  *
  * memory_bytes is what the encoders need and 150 MiB. deadline_ms is 20 times

@@ -126,6 +126,24 @@ static int add_extras(const struct ladder *l, const struct media_info *info,
     return r;
 }
 
+/* Sound tracks that there was no room for. */
+static int warn_of_tracks(const struct ladder *l, const struct rendition *list, size_t n,
+                          struct media_info *info, struct err *err)
+{
+    size_t all = 0, used = 0;
+
+    while (media_audio(info, all))
+        all++;
+    for (size_t i = 0; i < n; i++)
+        if (list[i].kind == MEDIA_AUDIO)
+            used = (size_t)list[i].track + 1;
+    if (used == 0 || used == all || ladder_default_track(l))
+        return 0;
+    int r = probe_warn(info, "%zu audio track(s) left out: a package has at most %d renditions",
+                       all - used, RENDITIONS_MAX);
+    return r < 0 ? err_set(err, r, ERR_RESOURCE, "out of memory for a plan") : 0;
+}
+
 int plan_job(struct inside *in, const char *request, char **ret_result, struct err *err)
 {
     struct request rq = { 0 };
@@ -140,6 +158,8 @@ int plan_job(struct inside *in, const char *request, char **ret_result, struct e
         r = media_probe(in, &info, &idx, err);
     if (r == 0)
         r = ladder_resolve(rq.ladder, &info, &list, &n, err);
+    if (r == 0)
+        r = warn_of_tracks(rq.ladder, list, n, &info, err);
     if (r == 0)
         r = plan_safely(in, &info, &idx, list, n, &rq.opts, &plan, err);
     if (r == 0)

@@ -50,7 +50,8 @@ struct targets {
 struct load {
     const double *group_cost; /* of each task group; borrowed */
     size_t n_groups;
-    double audio_cost;  /* of the whole audio task, core-seconds */
+    const double *audio_cost; /* of each audio task, core-seconds; borrowed */
+    size_t n_audio;
     double decode_cost; /* of decoding alone */
 };
 

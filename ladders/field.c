@@ -14,6 +14,7 @@ enum field_type {
     T_ENCODER,
     T_INT,
     T_NUM,
+    T_LEVEL, /* a number that may be below 0 */
     T_RATE,
     T_FPS,
     T_WORD,
@@ -55,6 +56,8 @@ static const struct field audio_fields[] = {
     { "bitrate",       T_RATE, AT(bitrate), 16e3, 640e3, "", 0 },
     { "channels",       T_INT, AT(channels), 1, 8, "", 0 },
     { "sample_rate", T_INT, AT(sample_rate), 16000, 48000, " Hz", 0 },
+    { "loudness",       T_LEVEL, AT(loudness), -31, -8, " LUFS", 0 },
+    { "true_peak",       T_LEVEL, AT(true_peak), -9, 0, " dB", 0 },
     { 0      },
 };
 
@@ -134,6 +137,23 @@ int field_number(struct yaml_in *in, const yaml_node_t *n, const char *key, doub
     if (field_decimal(s, &v) < 0)
         return yaml_in_fail(in, yaml_in_line(n), "%s %.32s is not a number like 6 or 2.5", key, s);
     int r = check_range(in, n, key, s, v, least, most, unit);
+    if (r == 0)
+        *ret = v;
+    return r;
+}
+
+static int read_level(struct yaml_in *in, const yaml_node_t *n, const struct field *f, double *ret)
+{
+    const char *s = yaml_in_scalar(in, n, f->key);
+    double v;
+    if (!s)
+        return -EINVAL;
+    if (field_decimal(*s == '-' ? s + 1 : s, &v) < 0)
+        return yaml_in_fail(in, yaml_in_line(n), "%s %.32s is not a level like -16 or -1.5", f->key,
+                            s);
+    if (*s == '-')
+        v = -v;
+    int r = check_range(in, n, f->key, s, v, f->least, f->most, f->unit);
     if (r == 0)
         *ret = v;
     return r;
@@ -344,6 +364,8 @@ static int read_field(struct yaml_in *in, const struct field *f, const yaml_node
         return read_int(in, n, f, at);
     case T_NUM:
         return field_number(in, n, f->key, f->least, f->most, f->unit, at);
+    case T_LEVEL:
+        return read_level(in, n, f, at);
     case T_RATE:
         return read_rate(in, n, f, at);
     case T_FPS:
@@ -536,6 +558,9 @@ static int finish_audio(struct yaml_in *in, const yaml_node_t *map, struct rung 
         return yaml_in_fail(in, line_of(in, map, "sample_rate"),
                             "sample_rate %d is not one of 16000, 22050, 24000, 32000, 44100, 48000",
                             hz);
+    if (g->true_peak <= 0 && g->loudness == 0)
+        return yaml_in_fail(in, line_of(in, map, "true_peak"),
+                            "true_peak says nothing without loudness");
     int64_t most = g->channels * INT64_C(256000);
     if (g->bitrate > most)
         return yaml_in_fail(in, line_of(in, map, "bitrate"),

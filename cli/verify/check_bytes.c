@@ -15,10 +15,33 @@ static int has_brand(const struct bmff_init *i, const char *brand)
     return 0;
 }
 
+/* Opus tells its delay twice (dOps and the edit list), runs at 48 kHz
+ * whatever its source did, and needs a mapping for more than two channels (RFC 7845, 5.1.1). */
+static void check_opus(struct package *p, const struct rendition *r)
+{
+    const struct bmff_init *i = &r->init;
+    const uint8_t *c = i->config;
+    if (codec_of(i) != CODEC_OPUS || i->config_len < 11)
+        return;
+    unsigned skip = (unsigned)c[2] << 8 | c[3], family = c[10];
+    if (i->timescale != 48000)
+        report_fail(p->report, CHECK_INIT_EDITS, "%s: Opus in 1/%u s, expected 1/48000",
+                    r->init_path, i->timescale);
+    if ((int64_t)skip != (i->n_edits ? i->edit_media_time : 0))
+        report_fail(p->report, CHECK_INIT_EDITS,
+                    "%s: dOps says that %u samples are skipped, the edit list %lld", r->init_path,
+                    skip, (long long)(i->n_edits ? i->edit_media_time : 0));
+    if (c[0] != 0 || c[1] == 0 || (c[1] > 2) != (family != 0))
+        report_fail(p->report, CHECK_INIT_EDITS,
+                    "%s: dOps version %u with %u channels of mapping family %u", r->init_path, c[0],
+                    c[1], family);
+}
+
 static void check_edits(struct package *p, const struct rendition *r)
 {
     const struct bmff_init *i = &r->init;
     report_ran(p->report, CHECK_INIT_EDITS);
+    check_opus(p, r);
     if (!i->n_edits)
         return;
     if (r->kind == KIND_VIDEO)

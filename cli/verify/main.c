@@ -89,6 +89,7 @@ static void check_structure(struct package *p)
     check_bandwidth(p);
     check_align(p);
     check_dash(p);
+    check_groups(p);
     check_texts(p);
     check_pictures(p);
     if (p->receipt && p->receipt->frames_concealed)
@@ -113,6 +114,7 @@ static int check_against(struct package *p, struct source *s, const struct optio
     _cleanup_(match_freep) struct match *m = match_source(p, s);
     if (!m)
         return err_set(err, -ENOMEM, ERR_RESOURCE, "out of memory");
+    check_source_tracks(p, s);
     check_source_texts(p, s, m);
     if (o->no_decode)
         return 0;

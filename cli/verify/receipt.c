@@ -49,6 +49,8 @@ void receipt_free(struct receipt *r)
         free(x->name);
         free(x->folder);
         free(x->codecs);
+        free(x->rung);
+        free(x->language);
     }
     texts_free(r->texts, r->n_texts);
     texts_free(r->pictures, r->n_pictures);
@@ -133,6 +135,10 @@ static int read_rendition(const json_t *j, struct receipt_rendition *ret, struct
     ret->codecs = text_of(j, "codecs");
     ret->timescale = int_of(j, "timescale", -1);
     ret->frames = int_of(j, "frames", -1);
+    ret->stream = int_of(j, "stream", -1);
+    ret->is_default = int_of(j, "default", -1);
+    ret->rung = text_of(j, "rung");
+    ret->language = text_of(j, "language");
     if (!ret->name || !json_is_array(segments))
         return bad(err, "a rendition's name or segments");
     if (read_interval(json_object_get(j, "frame_interval"), &ret->interval_s) < 0)

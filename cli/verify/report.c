@@ -26,7 +26,8 @@ static const struct rule {
                                          "hvc1, not hev1"                                        },
     [CHECK_INIT_PICTURE] = { "init.picture",        "picture size, aspect and colour are sane and agree "
                                              "with the playlists"                              },
-    [CHECK_INIT_EDITS] = { "init.edits",          "no edit list, but for an audio track's priming"                                       },
+    [CHECK_INIT_EDITS] = { "init.edits",
+                       "no edit list, but for an audio track's priming, which Opus tells alike"                                       },
     [CHECK_SEG_BOXES] = { "seg.boxes",           "each fragment: mfhd, one traf, default-base-is-moof, tfdt "
                                        "version 1, durations, mdat of the right size"             },
     [CHECK_SEG_TIME] = { "seg.time",            "each tfdt is the end of the fragment before, in every "
@@ -43,6 +44,9 @@ static const struct rule {
                                          "moof and one key picture"                              },
     [CHECK_HLS_MASTER] = { "hls.master",          "the master playlist's groups, RESOLUTION, FRAME-RATE and "
                                          "VIDEO-RANGE are right"                                 },
+    [CHECK_HLS_GROUPS] = { "hls.groups",
+                       "audio groups have the same tracks, each with a name of its own, and one "
+                           "default"                                                                                                  },
     [CHECK_HLS_BANDWIDTH] = { "hls.bandwidth",       "BANDWIDTH covers the measured peak; it and "
                                                "AVERAGE-BANDWIDTH are within 10 %"            },
     [CHECK_ALIGN_VIDEO] = { "align.video",         "segments and GOPs start at the same times in every "
@@ -56,6 +60,8 @@ static const struct rule {
                                                            "bandwidth, SAP 1, alignment"},
     [CHECK_DASH_TIMELINE] = { "dash.timeline",       "each SegmentTimeline names the same files at the "
                                                "same times as HLS does"                       },
+    [CHECK_DASH_TRACKS] = { "dash.tracks",
+                       "languages, roles and labels of sound are those of HLS"                                                        },
     [CHECK_TEXT_CUES] = { "text.cues",
                        "subtitles are WebVTT, and each segment has the cues that are "
                           "shown in it, and no others"                                                                                },
@@ -81,6 +87,9 @@ static const struct rule {
                                                  "times"                                     },
     [CHECK_SOURCE_AUDIO] = { "source.audio",        "sound is in step with the source within half an "
                                              "audio frame"                                     },
+    [CHECK_SOURCE_TRACKS] = { "source.tracks",
+                       "sound tracks are the source's: all or the default one, each "
+                              "in its language"                                                                                       },
     [CHECK_SOURCE_TEXT] = { "source.text",         "subtitles say what the source's say, at their times"                                  },
 };
 

@@ -119,11 +119,31 @@ static int best_video(AVFormatContext *f)
     return v < 0 ? -1 : v;
 }
 
+static void find_sounds(struct source *s, AVFormatContext *f)
+{
+    int best = av_find_best_stream(f, AVMEDIA_TYPE_AUDIO, -1, s->video, NULL, 0);
+    for (unsigned i = 0; i < f->nb_streams && s->n_sounds < SOURCE_SOUNDS_MAX; i++) {
+        const AVStream *st = f->streams[i];
+        const AVDictionaryEntry *lang = av_dict_get(st->metadata, "language", NULL, 0);
+        struct source_sound *x = &s->sounds[s->n_sounds];
+        if (st->codecpar->codec_type != AVMEDIA_TYPE_AUDIO || st->codecpar->sample_rate <= 0 ||
+            st->codecpar->ch_layout.nb_channels <= 0 ||
+            !avcodec_find_decoder(st->codecpar->codec_id))
+            continue;
+        *x = (struct source_sound){ .stream = (int)i,
+                                    .tb = st->time_base,
+                                    .is_default = (st->disposition & AV_DISPOSITION_DEFAULT) != 0 };
+        snprintf(x->language, sizeof(x->language), "%s", lang ? lang->value : "");
+        if ((int)i == best || !s->sound)
+            s->sound = x;
+        s->n_sounds++;
+    }
+}
+
 static void find_streams(struct source *s, AVFormatContext *f)
 {
     s->video = best_video(f);
-    int a = av_find_best_stream(f, AVMEDIA_TYPE_AUDIO, -1, s->video, NULL, 0);
-    s->audio = a < 0 ? -1 : a;
+    find_sounds(s, f);
     if (s->video >= 0) {
         const AVStream *st = f->streams[s->video];
         size_t size = 0;
@@ -133,8 +153,6 @@ static void find_streams(struct source *s, AVFormatContext *f)
         if (s->has_matrix)
             memcpy(s->matrix, m, sizeof(s->matrix));
     }
-    if (s->audio >= 0)
-        s->audio_tb = f->streams[s->audio]->time_base;
 }
 
 struct times {
@@ -197,17 +215,17 @@ static int list_packets(struct source *s, AVFormatContext *f)
     return r;
 }
 
-static void first_sound_packet(struct source *s)
+static void first_sound_packet(const struct source *s, struct source_sound *x)
 {
     _cleanup_(format_freep) AVFormatContext *f = NULL;
     _cleanup_(packet_freep) AVPacket *pkt = av_packet_alloc();
     if (!pkt || open_format(s, &f, NULL) < 0)
         return;
-    keep_only(f, s->audio);
+    keep_only(f, x->stream);
     while (av_read_frame(f, pkt) >= 0) {
-        int first = pkt->stream_index == s->audio && pkt->pts != AV_NOPTS_VALUE;
+        int first = pkt->stream_index == x->stream && pkt->pts != AV_NOPTS_VALUE;
         if (first)
-            s->sound_packet = pkt->pts;
+            x->packet = pkt->pts;
         av_packet_unref(pkt);
         if (first)
             return;
@@ -216,11 +234,11 @@ static void first_sound_packet(struct source *s)
 
 static int first_sound(void *arg, const AVFrame *f)
 {
-    struct source *s = arg;
+    struct source_sound *x = arg;
     if (f->pts == AV_NOPTS_VALUE)
         return 0;
-    s->has_sound = 1;
-    s->sound_start = f->pts;
+    x->heard = 1;
+    x->start = f->pts;
     return 1;
 }
 
@@ -230,21 +248,24 @@ int source_open(const char *path, struct source **ret, struct err *err)
     _cleanup_(format_freep) AVFormatContext *f = NULL;
     if (!s || !(s->path = strdup(path)))
         return err_set(err, -ENOMEM, ERR_RESOURCE, "out of memory");
-    s->video = s->audio = -1;
+    s->video = -1;
     int r = open_format(s, &f, err);
     if (r < 0)
         return r;
     find_streams(s, f);
-    if (s->video < 0 && s->audio < 0)
+    if (s->video < 0 && !s->sound)
         return err_set(err, -EINVAL, ERR_INPUT, "%s: neither video nor audio", path);
     r = s->video >= 0 ? list_packets(s, f) : 0;
     if (!r && s->video >= 0 && (!s->n || s->unknown))
         r = source_decode_times(s, err);
     /* Sound that doesn't decode starts nothing. */
-    if (r >= 0 && s->audio >= 0)
-        (void)source_decode(s, s->audio, first_sound, s, NULL);
-    if (r >= 0 && s->has_sound)
-        first_sound_packet(s);
+    for (size_t i = 0; r >= 0 && i < s->n_sounds; i++) {
+        struct source_sound *x = &s->sounds[i];
+        (void)source_decode(s, x->stream, first_sound, x, NULL);
+        s->has_sound |= x->heard;
+        if (x->heard)
+            first_sound_packet(s, x);
+    }
     if (r < 0)
         return r;
     *ret = take_ptr(s);

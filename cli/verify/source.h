@@ -13,10 +13,25 @@
 struct AVFrame;
 struct err;
 
+enum { SOURCE_SOUNDS_MAX = 64 };
+
+struct source_sound { /* a sound stream that has a decoder */
+    int stream;
+    AVRational tb;
+    char language[32]; /* as the container says; "": it doesn't */
+    int is_default;
+    int heard;      /* something decodes; the times below are set */
+    int64_t start;  /* pts of the first sample heard, in tb */
+    int64_t packet; /* pts of the first packet, in tb */
+};
+
 struct source {
     char *path;
-    int video, audio; /* stream numbers; -1: none */
-    AVRational video_tb, audio_tb;
+    int video; /* stream number; -1: none */
+    AVRational video_tb;
+    struct source_sound sounds[SOURCE_SOUNDS_MAX]; /* in the order of streams */
+    size_t n_sounds;
+    const struct source_sound *sound; /* the best of them; NULL: none */
     int32_t matrix[9];
     int has_matrix;
 
@@ -25,10 +40,8 @@ struct source {
     size_t doubles, unknown; /* packets dropped for an equal pts; packets without one */
     int from_decoder;        /* pts came from decoded frames, not from packets */
 
-    int has_sound;
-    int64_t sound_start;  /* pts of the first sample heard, in audio_tb */
-    int64_t sound_packet; /* pts of the first packet of sound, in audio_tb */
-    size_t damage;        /* errors of the last source_decode_times() */
+    int has_sound; /* one of the sounds is heard */
+    size_t damage; /* errors of the last source_decode_times() */
 
     size_t *watched; /* indices into pts, ascending */
     struct thumb *thumbs;

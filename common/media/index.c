@@ -128,25 +128,41 @@ static void look(struct index_packet *p, const AVStream *st, const AVPacket *pkt
         p->flags |= PACKET_UNSAFE;
 }
 
-int index_scan(struct media_source *s, int video, int audio, struct media_index *idx,
-               struct index_audio *ret_audio, struct err *err)
+static struct index_track *track_of(struct index_track *tracks, size_t n, int stream)
 {
-    struct index_audio a = { AV_NOPTS_VALUE, AV_NOPTS_VALUE, AV_NOPTS_VALUE };
+    for (size_t i = 0; i < n; i++)
+        if (tracks[i].stream == stream)
+            return &tracks[i];
+    return NULL;
+}
+
+/* Let the demuxer drop what isn't wanted. */
+static void scan_begin(struct media_source *s, int video, struct index_track *tracks, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        tracks[i].times = (struct index_audio){ AV_NOPTS_VALUE, AV_NOPTS_VALUE, AV_NOPTS_VALUE };
+    for (unsigned i = 0; i < s->fmt->nb_streams; i++)
+        if ((int)i != video && !track_of(tracks, n, (int)i))
+            s->fmt->streams[i]->discard = AVDISCARD_ALL;
+}
+
+int index_scan(struct media_source *s, int video, struct index_track *tracks, size_t n_tracks,
+               struct media_index *idx, struct err *err)
+{
     struct fields fields = { 0 };
     int64_t last = AV_NOPTS_VALUE;
     size_t room = 0;
     AVPacket *pkt = av_packet_alloc();
     int r = pkt ? 0 : -ENOMEM;
 
-    for (unsigned i = 0; i < s->fmt->nb_streams; i++)
-        if ((int)i != video && (int)i != audio)
-            s->fmt->streams[i]->discard = AVDISCARD_ALL;
+    scan_begin(s, video, tracks, n_tracks);
     /* The samples of MP4 are whole frames, and are not read here. */
     if (video >= 0 && !media_is_mov(s))
         fields_open(&fields, s->fmt->streams[video]);
     while (r == 0 && (r = media_read(s, pkt, err)) == 0) {
-        if (pkt->stream_index == audio)
-            follow_audio(&a, s->fmt->streams[audio], pkt);
+        struct index_track *track = track_of(tracks, n_tracks, pkt->stream_index);
+        if (track)
+            follow_audio(&track->times, s->fmt->streams[pkt->stream_index], pkt);
         if (pkt->stream_index == video) {
             unwrap_packet(s->fmt->streams[video], pkt, &last);
             int second = is_second_field(&fields, pkt);
@@ -160,7 +176,6 @@ int index_scan(struct media_source *s, int video, int audio, struct media_index 
     }
     av_packet_free(&pkt);
     fields_close(&fields);
-    *ret_audio = a;
     if (r == -ENOMEM)
         return err_set(err, r, ERR_RESOURCE, "out of memory for the index");
     if (r == -E2BIG)

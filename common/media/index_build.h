@@ -14,9 +14,16 @@ struct index_audio {
     int64_t start, end, last; /* AV_NOPTS_VALUE: nothing seen */
 };
 
-/* Read every packet of both streams (-1: none) to the end. */
-int index_scan(struct media_source *s, int video, int audio, struct media_index *idx,
-               struct index_audio *ret_audio, struct err *err);
+/* A sound track whose times are wanted. */
+struct index_track {
+    int stream;
+    struct index_audio times; /* set by index_scan() */
+};
+
+/* Read every packet of the video stream (-1: none) and of these tracks to
+ * the end. */
+int index_scan(struct media_source *s, int video, struct index_track *tracks, size_t n_tracks,
+               struct media_index *idx, struct err *err);
 
 /* Whether a decoder may begin at this H.264 keyframe (keyframe.c). */
 int keyframe_is_safe(const AVCodecParameters *par, const uint8_t *p, size_t n);

@@ -49,9 +49,21 @@ struct video_info {
     int64_t bit_rate;    /* bit/s measured over the packets; 0 unknown */
 };
 
+/* What a sound track is for: bits of audio_info.roles. */
+enum audio_role {
+    AUDIO_DUB = 1,
+    AUDIO_ORIGINAL = 2,
+    AUDIO_COMMENTARY = 4,
+    AUDIO_DESCRIPTION = 8, /* tells what is seen, for who can't see it */
+};
+
+enum { AUDIO_TRACKS_MAX = 16 };
+
 struct audio_info {
     int stream; /* index in the container; -1: no audio */
     char codec[32], layout[64], language[16];
+    char title[128]; /* as the source calls the track */
+    unsigned roles;
     int sample_rate, channels;
     AVRational tb;
     int64_t start, end; /* pts in tb: first sample heard, end of the last one */
@@ -74,7 +86,11 @@ struct media_info {
     uint64_t size_bytes;
     int64_t duration_ms; /* of the longer of both, from the first frame or sample */
     struct video_info video;
-    struct audio_info audio; /* the default audio track */
+    struct audio_info audio; /* the default audio track: track 0 */
+    /* Tracks 1 and up: the source's other usable ones, in its order; owned.
+     * None in a task, whose `audio` is the track that the task is of. */
+    struct audio_info *more_audio;
+    size_t n_more_audio;     /* below AUDIO_TRACKS_MAX */
     struct text_info *texts; /* at most TEXT_TRACKS_MAX; owned */
     size_t n_texts;
     char **warnings; /* what was odd about the source, for people; owned */
@@ -83,6 +99,9 @@ struct media_info {
 
 void media_info_release(struct media_info *i);                              /* leaves it zeroed */
 int media_info_copy(const struct media_info *from, struct media_info *ret); /* 0 or -ENOMEM */
+
+/* Track 0 is the default one. NULL: there is none of that number. */
+const struct audio_info *media_audio(const struct media_info *i, size_t track);
 
 /* A new reference, or NULL when out of memory. */
 json_t *media_info_to_json(const struct media_info *i);

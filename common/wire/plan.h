@@ -64,7 +64,7 @@ struct plan {
     int64_t origin;               /* timeline 0, in info.video.tb (audio only: in info.audio.tb) */
     uint32_t timescale;           /* of every video rendition */
     int64_t duration;             /* of the timeline in 1/timescale: end of the longer of both */
-    struct rendition *renditions; /* video first, best first; then audio */
+    struct rendition *renditions; /* video first, best first; then audio, track by track from 0 */
     size_t n_renditions, n_video;
     struct rendition *extras; /* what the package is whole without: text, then pictures */
     size_t n_extras;
@@ -77,6 +77,9 @@ struct plan {
     size_t n_audio_cuts;
     double segment_seconds, gop_seconds; /* targets that it was made with */
 };
+
+/* How many of the source's sound tracks have renditions: those from 0 on. */
+size_t plan_tracks(const struct plan *p);
 
 void chunk_release(struct chunk *c);
 void plan_release(struct plan *p);

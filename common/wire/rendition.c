@@ -22,6 +22,7 @@ void rendition_release(struct rendition *r)
     free(r->name);
     free(r->codec);
     free(r->encoder);
+    free(r->rung);
     memset(r, 0, sizeof(*r));
 }
 
@@ -30,6 +31,11 @@ void rendition_list_free(struct rendition *r, size_t n)
     for (size_t i = 0; r && i < n; i++)
         rendition_release(&r[i]);
     free(r);
+}
+
+const char *rendition_rung(const struct rendition *r)
+{
+    return r->rung ? r->rung : r->name;
 }
 
 /* A copy of `s`; *bad is set when out of memory. */
@@ -50,6 +56,7 @@ int rendition_copy(const struct rendition *from, struct rendition *ret)
     r.name = copy_text(from->name, &bad);
     r.codec = copy_text(from->codec, &bad);
     r.encoder = copy_text(from->encoder, &bad);
+    r.rung = copy_text(from->rung, &bad);
     r.params = from->n_params ? calloc(from->n_params, sizeof(*r.params)) : NULL;
     if (!r.params) {
         bad |= from->n_params > 0;
@@ -104,14 +111,6 @@ static void video_to_json(const struct rendition *r, struct out *o)
         out_int(o, "look_ahead", r->look_ahead);
 }
 
-static void audio_to_json(const struct rendition *r, struct out *o)
-{
-    out_int(o, "sample_rate", r->sample_rate);
-    out_int(o, "channels", r->channels);
-    out_text(o, "layout", r->layout);
-    out_int(o, "bit_rate", r->bit_rate);
-}
-
 static json_t *shots_to_json(const struct rendition *r)
 {
     json_t *a = json_array();
@@ -147,6 +146,22 @@ static void pictures_to_json(const struct rendition *r, struct out *o)
     out_int(o, "every_ms", r->every_ms);
     out_int(o, "columns", r->columns);
     out_int(o, "rows", r->rows);
+}
+
+static void audio_to_json(const struct rendition *r, struct out *o)
+{
+    if (r->track)
+        out_int(o, "track", r->track);
+    if (r->rung)
+        out_text(o, "rung", r->rung);
+    out_int(o, "sample_rate", r->sample_rate);
+    out_int(o, "channels", r->channels);
+    out_text(o, "layout", r->layout);
+    out_int(o, "bit_rate", r->bit_rate);
+    if (r->loudness < 0) {
+        out_double(o, "loudness", r->loudness);
+        out_double(o, "true_peak", r->true_peak);
+    }
 }
 
 json_t *rendition_to_json(const struct rendition *r)
@@ -219,10 +234,18 @@ static void video_read(const struct in *v, struct rendition *r)
 
 static void audio_read(const struct in *v, struct rendition *r)
 {
+    if (in_field(v, "track").j)
+        r->track = (unsigned)in_int(v, "track", 0, AUDIO_TRACKS_MAX - 1);
+    if (in_field(v, "rung").j)
+        r->rung = in_text(v, "rung", NAME_LEN_MAX, CHARS_NAME);
     r->sample_rate = (int)in_int(v, "sample_rate", 1, SAMPLE_RATE_MAX);
     r->channels = (int)in_int(v, "channels", 1, CHANNELS_MAX);
     in_buf(v, "layout", r->layout, sizeof(r->layout), CHARS_TEXT);
     r->bit_rate = in_int(v, "bit_rate", 0, SIZE_LIMIT);
+    if (in_field(v, "loudness").j) {
+        r->loudness = in_double(v, "loudness", -70, 0);
+        r->true_peak = in_double(v, "true_peak", -20, 0);
+    }
 }
 
 /* [pts, [seek pts, seek dts], seek position] */

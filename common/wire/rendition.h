@@ -33,7 +33,11 @@ struct frame_grid {
     AVRational phase;  /* seconds */
 };
 
-enum { WARM_UP_MAX = 64, LOOK_AHEAD_MAX = 64 };
+enum {
+    WARM_UP_MAX = 64,
+    LOOK_AHEAD_MAX = 64,
+    RENDITIONS_MAX = 64, /* of a job */
+};
 
 /* A frame that is looked at, and the packet that decoding it begins at, as the
  * demuxer gives it (plan.h). */
@@ -81,9 +85,15 @@ struct rendition {
     int look_ahead; /* to LOOK_AHEAD_MAX */
 
     /* audio */
+    unsigned track; /* of the source: media_audio() */
+    /* The rung that it was made of, which renditions of several tracks have in
+     * common: players choose a rung and a track. NULL: `name`. */
+    char *rung;
     int sample_rate, channels;
     char layout[64];  /* as av_channel_layout_from_string() reads it */
     int64_t bit_rate; /* bit/s */
+    double loudness;  /* LUFS of the whole track that it is brought to; 0: as it is */
+    double true_peak; /* dB of full scale that it may not exceed for that */
 
     struct text_info text; /* text: the track that it is made of */
 
@@ -99,6 +109,9 @@ struct rendition {
     double cost;           /* predicted core-seconds for each second of source */
     uint64_t memory_bytes; /* predicted resident need of its encoder */
 };
+
+/* Never NULL. */
+const char *rendition_rung(const struct rendition *r);
 
 void rendition_release(struct rendition *r);
 void rendition_list_free(struct rendition *r, size_t n);

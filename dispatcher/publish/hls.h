@@ -21,16 +21,18 @@
 /* Of a growing package's master. */
 #define HLS_START_LINE "#EXT-X-START:TIME-OFFSET=0,PRECISE=YES\n"
 
-/* master.m3u8. One audio group for each audio rendition, and each video
- * rendition once with each group.
+/* master.m3u8. One audio group for each audio rung of the ladder, with each
+ * of the source's tracks once (track.h), and each video rendition once with
+ * each group. Of sound alone each group is a variant; where there is but one
+ * track, a variant without a group.
  *
  * Subtitles are one group, which every variant has.
  *
- * BANDWIDTH is the sum of the peak segment bit rates of video, audio and the
- * largest subtitles, AVERAGE-BANDWIDTH that of their average ones (RFC
- * 8216bis, 4.4.6.2), both measured. FRAME-RATE is the nominal one, or the average of a
- * variable-rate source where that is higher: for its largest, a single short
- * frame would lock players out.
+ * BANDWIDTH is the sum of the peak segment bit rates of video, audio and
+ * subtitles (that of a group's largest), AVERAGE-BANDWIDTH the sum of their
+ * average ones (RFC 8216bis, 4.4.6.2), both measured. FRAME-RATE is the nominal one, or the average
+ * of a variable-rate source where that is higher: for its largest, a single short frame would lock
+ * players out.
  *
  * A player starts with the variant that comes first: that is the one of the
  * most widely played codec whose average is nearest to 2 Mb/s (Apple's

@@ -17,6 +17,12 @@ struct clip_line {
     size_t len; /* 0: up to its NUL */
 };
 
+/* A sound track beside the first, the same sound. */
+struct clip_track {
+    const char *language, *title; /* NULL: none */
+    int disposition;              /* AV_DISPOSITION_* */
+};
+
 struct clip_spec {
     const char *format;  /* libavformat's muxer */
     const char *options; /* of the muxer, "movflags=faststart"; NULL: none */
@@ -31,6 +37,8 @@ struct clip_spec {
 
     const char *audio; /* encoder; NULL: no sound */
     double audio_seconds;
+    const struct clip_track *more; /* further tracks */
+    int n_more;
 
     const struct clip_line *lines; /* a subtitle stream, the last; NULL: none */
     size_t n_lines;

@@ -24,6 +24,8 @@ void farm_two_codecs(struct farm *f);
 
 /* With subtitles "sub-eng", of task "t-0"; before anything is planned. */
 void farm_add_text(struct farm *f);
+/* From here on there is a second track of sound, rendition "aac-128-eng". */
+void farm_two_tracks(struct farm *f);
 
 /* The result that answers `t`, sizes and digests included. Allocated. */
 struct task_result *farm_result(const struct farm *f, const struct task *t);

@@ -554,6 +554,76 @@ static void pictures_are_upright_and_not_enlarged(void **state)
     unmake(&k);
 }
 
+static void every_track_gets_every_rung_and_a_name_of_its_own(void **state)
+{
+    (void)state;
+    static const char yaml[] = "audio:\n- {name: a, codec: aac}\n- {name: a-6, codec: opus}\n";
+    static const char *const names[] = { "a",       "a-6",       "a-deu",   "a-6-deu",
+                                         "a-deu-2", "a-6-deu-2", "a-pt-br", "a-6-pt-br",
+                                         "a-5",     "a-6-5",     "a-6-2",   "a-6-6" };
+    struct audio_info more[] = {
+        {.stream = 2,           .sample_rate = 44100, .channels = 1,   .language = "deu"  },
+        { .stream = 3,          .sample_rate = 48000, .channels = 2,   .language = "deu"  },
+        { .stream = 4,          .sample_rate = 48000, .channels = 2,   .language = "pt-BR"},
+        { .stream = 5,          .sample_rate = 48000, .channels = 2  },
+        { .stream = 6, .sample_rate = 48000,        .channels = 2, .language = "-"                   },
+    };
+    struct media_info m = source(0, 0, 0, 1);
+    m.video.stream = -1;
+    m.more_audio = more;
+    m.n_more_audio = 5;
+    struct made k = make_from(yaml, &m);
+    assert_int_equal(k.n, 12);
+    for (size_t i = 0; i < k.n; i++) {
+        assert_string_equal(k.r[i].name, names[i]);
+        assert_string_equal(rendition_rung(&k.r[i]), i % 2 ? "a-6" : "a");
+        assert_int_equal(k.r[i].track, i / 2);
+    }
+    assert_int_equal(k.r[2].channels, 1);
+    assert_int_equal(k.r[2].sample_rate, 44100);
+    unmake(&k);
+
+    char one[sizeof(yaml) + 32];
+    (void)snprintf(one, sizeof(one), "audio_tracks: default\n%s", yaml);
+    k = make_from(one, &m);
+    assert_int_equal(k.n, 2);
+    unmake(&k);
+}
+
+static void loudness_is_the_ladders_or_not_touched(void **state)
+{
+    (void)state;
+    static const char yaml[] = "defaults:\n  aac: {loudness: -16}\naudio:\n"
+                               "- {name: a, codec: aac}\n- {name: b, codec: opus}\n"
+                               "- {name: c, codec: aac, loudness: -23.5, true_peak: -2}\n";
+    struct media_info m = source(0, 0, 0, 1);
+    m.video.stream = -1;
+    struct made k = make_from(yaml, &m);
+    assert_true(k.r[0].loudness == -16 && k.r[0].true_peak == -1);
+    assert_true(k.r[1].loudness == 0);
+    assert_true(k.r[2].loudness == -23.5 && k.r[2].true_peak == -2);
+    assert_true(k.r[0].cost > k.r[1].cost); /* the sound is read twice */
+    unmake(&k);
+}
+
+static void tracks_end_where_renditions_do(void **state)
+{
+    (void)state;
+    char yaml[1024] = "audio:\n";
+    struct audio_info more[AUDIO_TRACKS_MAX - 1];
+    struct media_info m = source(0, 0, 0, 1);
+    for (int i = 0; i < 10; i++)
+        (void)snprintf(yaml + strlen(yaml), 64, "- {name: a%d, codec: aac}\n", i);
+    m.video.stream = -1;
+    for (int i = 0; i < AUDIO_TRACKS_MAX - 1; i++)
+        more[i] = (struct audio_info){ .stream = i + 2, .sample_rate = 48000, .channels = 2 };
+    m.more_audio = more;
+    m.n_more_audio = AUDIO_TRACKS_MAX - 1;
+    struct made k = make_from(yaml, &m);
+    assert_int_equal(k.n, 60); /* no track by halves */
+    unmake(&k);
+}
+
 static void a_silent_source_makes_pictures_alone(void **state)
 {
     (void)state;
@@ -598,6 +668,9 @@ int main(void)
         cmocka_unit_test(surround_is_offered_where_the_source_has_it),
         cmocka_unit_test(text_tracks_get_names_that_tell_them_apart),
         cmocka_unit_test(pictures_are_upright_and_not_enlarged),
+        cmocka_unit_test(every_track_gets_every_rung_and_a_name_of_its_own),
+        cmocka_unit_test(loudness_is_the_ladders_or_not_touched),
+        cmocka_unit_test(tracks_end_where_renditions_do),
         cmocka_unit_test(a_silent_source_makes_pictures_alone),
         cmocka_unit_test(a_source_with_nothing_usable_is_refused),
     };
