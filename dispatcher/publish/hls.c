@@ -280,9 +280,9 @@ int hls_media(const struct package *p, const struct package_rendition *r, char *
 
     put_media_header(t.f, p, p->target_s, 0, r->rendition->kind == MEDIA_TEXT);
     for (size_t i = 0; i < r->n_segments; i++) {
-        const struct package_segment *s = &r->segments[i];
-        put_extinf(t.f, s->start, s->end, r->timescale);
-        fprintf(t.f, "%s\n", file_of(s->seg));
+        const struct span s = package_samples(r, i);
+        put_extinf(t.f, s.start, s.end, r->timescale);
+        fprintf(t.f, "%s\n", file_of(r->segments[i].seg));
     }
     put_end(t.f, p);
     return text_close(&t, ret, ret_len, err);

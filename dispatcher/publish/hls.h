@@ -5,7 +5,9 @@
  * NUL-terminated text that the caller frees, or -ENOMEM with ERR_RESOURCE.
  * Times are written in microseconds; each EXTINF is the difference of two
  * rounded times, so that they add up to the exact duration however many
- * there are.
+ * there are. The first EXTINF of sound includes the encoder's priming: what was
+ * before a segment by its playlist is then its tfdt. Players that know no edit list
+ * (shaka-player) move a segment by the difference, and would overlap sound at a joint.
  *
  * Of a growing package (package_build_early()) media playlists are of type
  * EVENT and without an end, and every later one of the same plan, the last

@@ -155,10 +155,11 @@ static void playlists_of_a_plain_package(void **state)
     expect_text(master_of(p), master_plain);
     expect_text(media_of(p, 0), media_plain);
     expect_text(iframes_of(p, 0), iframes_plain);
-    /* Less 1024 samples of priming; the differences are those of rounded times. */
-    expect_part(media_of(p, 2), "#EXTINF:5.994667,\nseg-00001.m4s\n"
+    /* The first one's 1024 samples of priming count: before each segment is its tfdt.
+     * The differences are those of rounded times. */
+    expect_part(media_of(p, 2), "#EXTINF:6.016000,\nseg-00001.m4s\n"
                                 "#EXTINF:6.016000,\nseg-00002.m4s\n"
-                                "#EXTINF:1.002666,\nseg-00003.m4s\n#EXT-X-ENDLIST\n");
+                                "#EXTINF:1.002667,\nseg-00003.m4s\n#EXT-X-ENDLIST\n");
     package_unbuild(p);
     fixture_release(&f);
 }
@@ -304,6 +305,28 @@ static void rounding_never_adds_up(void **state)
     expect_part(master_of(p), "FRAME-RATE=29.970,");
     expect_part(manifest_of(p), "frameRate=\"30000/1001\"");
     expect_part(manifest_of(p), "<S t=\"0\" d=\"29029\" r=\"9999\"/>\n        </SegmentTimeline>");
+    package_unbuild(p);
+    fixture_release(&f);
+}
+
+/* Video of 1.49 s rounds to 1; its sound has 71 packets, the one before 0 included. */
+static void a_target_duration_covers_the_priming(void **state)
+{
+    (void)state;
+    struct fixture f;
+    struct shape s = shape_plain;
+    s.tb.den = s.timescale = 100;
+    s.delta = 1;
+    s.rate = (AVRational){ 100, 1 };
+    s.n_frames = 149;
+    s.gop_frames = 149;
+    s.segment_gops = 1;
+    fixture_make(&f, &s);
+    struct package *p = fixture_package(&f);
+
+    expect_part(media_of(p, 0), "#EXTINF:1.490000,\nseg-00001.m4s\n");
+    expect_part(media_of(p, 2), "#EXTINF:1.514667,\nseg-00001.m4s\n");
+    expect_part(media_of(p, 0), "#EXT-X-TARGETDURATION:2\n");
     package_unbuild(p);
     fixture_release(&f);
 }
@@ -866,6 +889,7 @@ int main(void)
         cmocka_unit_test(sound_alone_makes_a_package),
         cmocka_unit_test(a_video_without_sound_names_no_audio),
         cmocka_unit_test(rounding_never_adds_up),
+        cmocka_unit_test(a_target_duration_covers_the_priming),
         cmocka_unit_test(a_single_frame_is_a_package),
         cmocka_unit_test(variable_frame_durations_stay_exact),
         cmocka_unit_test(video_that_starts_after_the_sound_keeps_its_place),
