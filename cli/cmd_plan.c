@@ -44,6 +44,11 @@ static void print_renditions(const struct plan *p)
         printf("%-20s %-6s %-12s %-11s %8s %12s %9.2fx\n", r->name, r->codec, r->encoder, size,
                rate, bits, r->cost);
     }
+    /* That a smaller one isn't the source goes without saying. */
+    for (size_t i = 0; i < p->n_video; i++)
+        if (p->renditions[i].not_copied && p->renditions[i].width == p->renditions[0].width &&
+            p->renditions[i].height == p->renditions[0].height)
+            printf("%s is encoded: %s\n", p->renditions[i].name, p->renditions[i].not_copied);
     puts("(COST: predicted core-seconds for each second of video)");
 }
 

@@ -19,6 +19,7 @@ enum field_type {
     T_FPS,
     T_WORD,
     T_RANGE,
+    T_COPY,
     T_PARAMS
 };
 
@@ -46,8 +47,9 @@ static const struct field video_fields[] = {
     { "profile",         T_WORD, AT(profile), 0, 0, "", 0 },
     { "bit_depth",         T_INT, AT(bit_depth), 8, 10, " bit", 0 },
     { "range",         T_RANGE, AT(range), 0, 0, "", 0 },
-    { "params",    T_PARAMS, 0, 0, 0, "", 0 },
-    { 0 },
+    { "copy",    T_COPY, AT(copy), 0, 0, "", 0 },
+    { "params",  T_PARAMS, 0, 0, 0, "", 0 },
+    { 0     },
 };
 
 static const struct field audio_fields[] = {
@@ -292,6 +294,17 @@ static int read_range(struct yaml_in *in, const yaml_node_t *n, enum rung_range 
     return yaml_in_fail(in, yaml_in_line(n), "range %.32s is not one of sdr, hdr, source", s);
 }
 
+static int read_copy(struct yaml_in *in, const yaml_node_t *n, int *ret)
+{
+    const char *s = yaml_in_scalar(in, n, "copy");
+    if (!s)
+        return -EINVAL;
+    *ret = strcmp(s, "when-compatible") == 0;
+    if (*ret || strcmp(s, "never") == 0)
+        return 0;
+    return yaml_in_fail(in, yaml_in_line(n), "copy %.32s is not one of never, when-compatible", s);
+}
+
 static int read_word(struct yaml_in *in, const yaml_node_t *n, const char *key, char ret[16])
 {
     const char *s = yaml_in_scalar(in, n, key);
@@ -374,6 +387,8 @@ static int read_field(struct yaml_in *in, const struct field *f, const yaml_node
         return read_word(in, n, f->key, at);
     case T_RANGE:
         return read_range(in, n, at);
+    case T_COPY:
+        return read_copy(in, n, at);
     case T_PARAMS:
         return read_params(in, n, g);
     }
@@ -483,6 +498,13 @@ static int check_crf(struct yaml_in *in, const yaml_node_t *map, const struct ru
     return 0;
 }
 
+static int check_copy(struct yaml_in *in, const yaml_node_t *map, const struct rung *g)
+{
+    if (!g->copy || g->codec == CODEC_H264 || g->codec == CODEC_HEVC)
+        return 0;
+    return yaml_in_fail(in, line_of(in, map, "copy"), "copy when-compatible is for h264 and hevc");
+}
+
 static int check_rates(struct yaml_in *in, const yaml_node_t *map, const struct rung *g)
 {
     if (g->maxrate == 0)
@@ -539,6 +561,8 @@ static int finish_video(struct yaml_in *in, const yaml_node_t *map, struct rung 
         r = check_crf(in, map, g);
     if (r == 0)
         r = check_rates(in, map, g);
+    if (r == 0)
+        r = check_copy(in, map, g);
     return r == 0 ? check_params(in, g) : r;
 }
 

@@ -37,6 +37,7 @@ int rung_resolve_video(const struct rung *g, const struct video_info *v, struct 
     picture_rate(v, g->max_fps, r);
     picture_color(v, p, g, r);
     r->maxrate = g->maxrate;
+    r->may_copy = g->copy;
     /* Above 1440p memory binds before cores do. */
     int large = (r->width < r->height ? r->width : r->height) > 1440;
     r->threads = large ? g->encoder->max_threads : 1;

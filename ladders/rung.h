@@ -45,6 +45,7 @@ struct rung {
     char preset[16];    /* "": the encoder's default */
     char profile[16];   /* "": by codec and bit depth */
     int bit_depth;      /* 0: 8 for SDR, 10 for HDR */
+    int copy;           /* 1: the source's own packets where they fit */
     enum rung_range range;
     int64_t bitrate; /* audio, bit/s */
     int channels;

@@ -1,5 +1,5 @@
 /* A chunk of video: seek, decode what the plan says, and hand each planned
- * frame to every rendition. */
+ * frame to every rendition that is encoded, each packet to one that is copied. */
 #include "../common/base/cleanup.h"
 #include "../common/base/clock.h"
 #include "../common/base/err.h"
@@ -8,6 +8,7 @@
 #include "encode.h"
 #include "lineup.h"
 #include "picture.h"
+#include "vcopy.h"
 #include "venc.h"
 
 #include <errno.h>
@@ -19,18 +20,19 @@ struct chunk_run {
     struct task_result *res;
     int64_t start_ns;
     struct media_source src;
-    AVCodecContext *dec;
+    AVCodecContext *dec; /* NULL: nothing is encoded */
     AVPacket *pkt;
     AVFrame *frame;
     struct lineup line;
     struct picture *pic;
-    struct venc **enc; /* one a rendition, NULL where it isn't made */
-    size_t *at;        /* of each rendition: number of the chunk's next frame */
-    size_t first;      /* rendition that is made */
-    int ahead, looked; /* frames behind the chunk: wanted, taken */
-    uint64_t fed;      /* packets since the seek packet */
-    int64_t near;      /* a time close to the next packet's, for those that wrap */
-    uint64_t damaged;  /* packets or frames that the decoder complained about */
+    struct venc **enc;   /* one a rendition, NULL where it isn't made, or copied */
+    struct vcopy **copy; /* one a rendition, NULL where it isn't copied */
+    size_t *at;          /* of each rendition: number of the chunk's next frame */
+    size_t first;        /* rendition that is encoded */
+    int ahead, looked;   /* frames behind the chunk: wanted, taken */
+    uint64_t fed;        /* packets since the seek packet */
+    int64_t near;        /* a time close to the next packet's, for those that wrap */
+    uint64_t damaged;    /* packets or frames that the decoder complained about */
 };
 
 /* ---- pictures to encoders ---- */
@@ -260,13 +262,36 @@ static int go_to_start(struct chunk_run *c, struct err *err)
     return r;
 }
 
+/* Packets of copied renditions, which take them as they are. */
+static int copy(struct chunk_run *c, struct err *err)
+{
+    for (size_t i = 0; i < c->t->n_renditions; i++) {
+        if (!c->copy[i])
+            continue;
+        int r = vcopy_push(c->copy[i], c->pkt, err);
+        if (r < 0)
+            return r;
+        note_first_frame(c);
+        if (!c->dec)
+            inside_progress(c->in, vcopy_done(c->copy[i]));
+    }
+    return 0;
+}
+
+static int take(struct chunk_run *c, struct err *err)
+{
+    int r = copy(c, err);
+
+    return r == 0 && c->dec ? feed(c, c->pkt, err) : r;
+}
+
 static int decode(struct chunk_run *c, struct err *err)
 {
     int r = go_to_start(c, err);
 
     while (r == 0) {
         c->fed++;
-        r = feed(c, c->pkt, err);
+        r = take(c, err);
         av_packet_unref(c->pkt);
         if (r < 0 || c->fed >= c->t->chunk.packets || !wants_more(c))
             break;
@@ -274,10 +299,29 @@ static int decode(struct chunk_run *c, struct err *err)
     }
     if (r < 0 && r != AVERROR_EOF)
         return r;
-    return feed(c, NULL, err);
+    return c->dec ? feed(c, NULL, err) : 0;
 }
 
 /* ---- the whole ---- */
+
+static int open_copies(struct chunk_run *c, struct err *err)
+{
+    const AVCodecParameters *par = c->src.fmt->streams[c->t->info.video.stream]->codecpar;
+    int r = 0;
+
+    c->copy = calloc(c->t->n_renditions, sizeof(struct vcopy *));
+    if (!c->copy)
+        return err_set(err, -ENOMEM, ERR_RESOURCE, "out of memory for copies");
+    for (size_t i = 0; r == 0 && i < c->t->n_renditions; i++)
+        if (c->t->renditions[i].copy && task_makes(c->t, i))
+            r = vcopy_new(c->in, c->t, &c->t->renditions[i], par, c->line.pts, &c->copy[i], err);
+    return r;
+}
+
+static int is_encoded(const struct task *t, size_t i)
+{
+    return task_makes(t, i) && !t->renditions[i].copy;
+}
 
 static int open_encoders(struct chunk_run *c, struct err *err)
 {
@@ -288,7 +332,7 @@ static int open_encoders(struct chunk_run *c, struct err *err)
     c->enc = calloc(n, sizeof(struct venc *));
     c->at = calloc(n, sizeof(*c->at));
     for (size_t i = n; wanted && i-- > 0;)
-        if ((wanted[i] = (char)task_makes(c->t, i)))
+        if ((wanted[i] = (char)is_encoded(c->t, i)))
             c->first = i;
     c->ahead = c->t->info.video.interlaced != 0;
     for (size_t i = 0; wanted && i < n; i++)
@@ -302,6 +346,14 @@ static int open_encoders(struct chunk_run *c, struct err *err)
         if (wanted[i])
             r = venc_new(c->in, c->t, &c->t->renditions[i], c->line.pts, &c->enc[i], err);
     return r;
+}
+
+static int encodes(const struct chunk_run *c)
+{
+    for (size_t i = 0; i < c->t->n_renditions; i++)
+        if (c->enc[i])
+            return 1;
+    return 0;
 }
 
 static int open_all(struct chunk_run *c, struct err *err)
@@ -321,31 +373,45 @@ static int open_all(struct chunk_run *c, struct err *err)
         r = err_set(err, -EINVAL, ERR_INPUT, "the source has no stream %d any more", stream);
     if (r == 0) {
         media_select(&c->src, stream);
-        r = media_decoder(&c->src, stream, &c->dec, err);
+        r = open_copies(c, err);
     }
-    return r < 0 ? r : open_encoders(c, err);
+    if (r == 0)
+        r = open_encoders(c, err);
+    return r == 0 && encodes(c) ? media_decoder(&c->src, stream, &c->dec, err) : r;
+}
+
+static int finish_pictures(struct chunk_run *c, struct err *err)
+{
+    int r = lineup_finish(&c->line, err);
+
+    return r == 0 ? picture_flush(c->pic, err) : r;
+}
+
+static int finish_one(struct chunk_run *c, size_t i, struct rendition_result *ret, struct err *err)
+{
+    if (c->copy[i])
+        return vcopy_finish(c->copy[i], ret, err);
+    if (c->at[i] != c->line.n)
+        return err_set(err, -EPROTO, ERR_INTERNAL,
+                       "rendition %s: %zu of %zu frames came out of the filter graph",
+                       c->t->renditions[i].name, c->at[i], c->line.n);
+    return venc_finish(c->enc[i], ret, err);
 }
 
 static int finish(struct chunk_run *c, struct err *err)
 {
     size_t n = c->t->n_renditions;
-    int r = lineup_finish(&c->line, err);
+    int r = c->dec ? finish_pictures(c, err) : 0;
 
-    if (r == 0)
-        r = picture_flush(c->pic, err);
     if (r < 0)
         return r;
     c->res->renditions = calloc(n, sizeof(*c->res->renditions));
     if (!c->res->renditions)
         return err_set(err, -ENOMEM, ERR_RESOURCE, "out of memory for a result");
     for (size_t i = 0; i < n; i++) {
-        if (!c->enc[i])
+        if (!c->enc[i] && !c->copy[i])
             continue;
-        if (c->at[i] != c->line.n)
-            return err_set(err, -EPROTO, ERR_INTERNAL,
-                           "rendition %s: %zu of %zu frames came out of the filter graph",
-                           c->t->renditions[i].name, c->at[i], c->line.n);
-        r = venc_finish(c->enc[i], &c->res->renditions[c->res->n_renditions], err);
+        r = finish_one(c, i, &c->res->renditions[c->res->n_renditions], err);
         if (r < 0)
             return r;
         c->res->n_renditions++;
@@ -358,7 +424,7 @@ static int report(struct chunk_run *c, struct err *err)
     int r = 0;
     unsigned k = c->t->chunk.index;
 
-    c->res->frames_in = c->line.decoded;
+    c->res->frames_in = c->dec ? c->line.decoded : c->line.n;
     c->res->frames_concealed = c->line.concealed;
     if (c->line.concealed > 0)
         r = encode_warn(c->res,
@@ -368,6 +434,10 @@ static int report(struct chunk_run *c, struct err *err)
     if (r == 0 && c->damaged > 0)
         r = encode_warn(c->res, "chunk %u: the decoder found damage %llu times", k,
                         (unsigned long long)c->damaged);
+    for (size_t i = 0; r == 0 && c->damaged > 0 && i < c->t->n_renditions; i++)
+        if (c->copy[i])
+            r = encode_warn(c->res, "chunk %u: %s is a copy of the source, with its damage", k,
+                            c->t->renditions[i].name);
     return r < 0 ? err_set(err, r, ERR_RESOURCE, "out of memory for a warning") : 0;
 }
 
@@ -375,7 +445,10 @@ static void release(struct chunk_run *c)
 {
     for (size_t i = 0; c->enc && i < c->t->n_renditions; i++)
         venc_free(c->enc[i]);
+    for (size_t i = 0; c->copy && i < c->t->n_renditions; i++)
+        vcopy_free(c->copy[i]);
     free(c->enc);
+    free(c->copy);
     free(c->at);
     picture_free(c->pic);
     lineup_release(&c->line);

@@ -142,12 +142,14 @@ static void check_moof(struct package *p, const struct rendition *r, const struc
     check_data(p, s, k, b);
 }
 
-/* Flags and pictures must agree, and only the first sample may be a key. */
+/* Flags and pictures must agree, and only the first sample may be a key; but
+ * for a copy, whose source may have shorter GOPs than the package. */
 static void check_sync(struct package *p, const struct rendition *r, const struct segment *s,
                        size_t k, const uint8_t *buf, const struct bmff_segment *b)
 {
     const struct bmff_moof *m = &b->moofs[k];
     enum codec codec = codec_of(&r->init);
+    int only_first = (codec == CODEC_H264 || codec == CODEC_HEVC) && !package_is_copy(p, r);
     for (size_t i = 0; i < m->n_samples; i++) {
         const struct bmff_sample *x = &b->samples[m->first_sample + i];
         struct err err = { 0 };
@@ -161,10 +163,10 @@ static void check_sync(struct package *p, const struct rendition *r, const struc
                         "%s: moof %zu starts with a sample that is %sa key picture and %sflagged "
                         "as sync",
                         s->path, k, key ? "" : "not ", sync ? "" : "not ");
-        else if (i && (codec == CODEC_H264 || codec == CODEC_HEVC) && (key || sync))
+        else if (i && only_first && (key || sync))
             report_fail(p->report, CHECK_SEG_SYNC, "%s: moof %zu: sample %zu is %s inside the GOP",
                         s->path, k, i, key ? "an IDR" : "flagged as sync");
-        else if (i && codec == CODEC_AV1 && key != sync)
+        else if (i && key != sync)
             report_fail(p->report, CHECK_SEG_SYNC,
                         "%s: moof %zu: sample %zu is %sa key frame and %sflagged as sync", s->path,
                         k, i, key ? "" : "not ", sync ? "" : "not ");

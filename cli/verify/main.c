@@ -118,7 +118,12 @@ static int check_against(struct package *p, struct source *s, const struct optio
     check_source_texts(p, s, m);
     if (o->no_decode)
         return 0;
-    int r = s->n_watched ? source_look(s, err) : 0;
+    int r = 0;
+    for (size_t i = 0; i < p->n_renditions && !s->sums; i++)
+        if (package_is_copy(p, &p->renditions[i]) && source_watch_sums(s) < 0)
+            return err_set(err, -ENOMEM, ERR_RESOURCE, "out of memory");
+    if (s->n_watched || s->sums)
+        r = source_look(s, err);
     if (r < 0)
         return r;
     check_decode(p, s, m, threads);

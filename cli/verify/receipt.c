@@ -139,6 +139,7 @@ static int read_rendition(const json_t *j, struct receipt_rendition *ret, struct
     ret->is_default = int_of(j, "default", -1);
     ret->rung = text_of(j, "rung");
     ret->language = text_of(j, "language");
+    ret->copied = json_is_true(json_object_get(j, "copied"));
     if (!ret->name || !json_is_array(segments))
         return bad(err, "a rendition's name or segments");
     if (read_interval(json_object_get(j, "frame_interval"), &ret->interval_s) < 0)

@@ -24,6 +24,7 @@ struct receipt_rendition {
     int64_t stream;            /* of sound: of the source; -1: not said */
     char *rung, *language;     /* of sound; NULL: not said */
     int64_t is_default;        /* likewise; -1 */
+    int copied;                /* 1: its packets are the source's own */
     double interval_s;         /* a frame-rate cap's: at most one frame in each; 0: no cap */
     struct receipt_object init;
     struct receipt_object *segments;

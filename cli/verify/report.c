@@ -33,7 +33,7 @@ static const struct rule {
     [CHECK_SEG_TIME] = { "seg.time",            "each tfdt is the end of the fragment before, in every "
                                      "segment"                                                     },
     [CHECK_SEG_SYNC] = { "seg.sync",            "each video fragment starts with a real IDR or key picture, "
-                                     "and holds no other"                                          },
+                                     "and holds no other, unless it is a copy"                     },
     [CHECK_SEG_ORDER] = { "seg.order",           "presentation times are unique, cover the fragment, and "
                                        "start at its tfdt"                                        },
     [CHECK_HLS_MEDIA] = { "hls.media",           "media playlists have all tags that a VOD needs, and name "
@@ -85,6 +85,8 @@ static const struct rule {
                                                "whichever comes first"                        },
     [CHECK_SOURCE_PICTURE] = { "source.picture",      "pictures show what the source shows at their "
                                                  "times"                                     },
+    [CHECK_SOURCE_COPY] = { "source.copy",
+                       "a copied rendition's pictures are the source's, to the bit"                                                   },
     [CHECK_SOURCE_AUDIO] = { "source.audio",        "sound is in step with the source within half an "
                                              "audio frame"                                     },
     [CHECK_SOURCE_TRACKS] = { "source.tracks",

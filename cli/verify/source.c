@@ -43,6 +43,8 @@ void source_free(struct source *s)
     free(s->watched);
     free(s->thumbs);
     free(s->seen);
+    free(s->sums);
+    free(s->summed);
     free(s);
 }
 
@@ -400,6 +402,18 @@ static size_t watched_at(const struct source *s, size_t frame)
     return at ? (size_t)(at - s->watched) : SIZE_MAX;
 }
 
+int source_watch_sums(struct source *s)
+{
+    s->sums = calloc(s->n + 1, sizeof(*s->sums));
+    s->summed = calloc(s->n + 1, 1);
+    return s->sums && s->summed ? 0 : -ENOMEM;
+}
+
+const struct sum *source_sum(const struct source *s, size_t frame)
+{
+    return s->sums && frame < s->n && s->summed[frame] ? &s->sums[frame] : NULL;
+}
+
 struct looking {
     struct source *s;
     struct SwsContext *sws;
@@ -409,10 +423,18 @@ static int look(void *arg, const AVFrame *f)
 {
     struct looking *l = arg;
     struct source *s = l->s;
+    s->looked_damage += f->decode_error_flags || f->flags & AV_FRAME_FLAG_CORRUPT;
     const int64_t *at = s->n && f->pts != AV_NOPTS_VALUE
                             ? bsearch(&f->pts, s->pts, s->n, sizeof(*s->pts), by_value)
                             : NULL;
-    size_t w = at ? watched_at(s, (size_t)(at - s->pts)) : SIZE_MAX;
+    size_t i = at ? (size_t)(at - s->pts) : 0;
+    if (at && s->sums && !s->summed[i]) {
+        int r = sum_make(f, &s->sums[i]);
+        s->summed[i] = r == 0;
+        if (r == -ENOMEM)
+            return r;
+    }
+    size_t w = at ? watched_at(s, i) : SIZE_MAX;
     if (w == SIZE_MAX || s->seen[w])
         return 0;
     int r = thumb_make(&l->sws, f, s->has_matrix ? s->matrix : NULL, &s->thumbs[w]);
@@ -423,7 +445,9 @@ static int look(void *arg, const AVFrame *f)
 int source_look(struct source *s, struct err *err)
 {
     struct looking l = { .s = s };
-    int r = source_decode(s, s->video, look, &l, err);
+    size_t refused = 0;
+    int r = decode(s, s->video, look, &l, &refused, err);
+    s->looked_damage += refused;
     thumb_releasep(&l.sws);
     return r;
 }

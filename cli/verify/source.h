@@ -8,6 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "sum.h"
 #include "thumb.h"
 
 struct AVFrame;
@@ -47,6 +48,10 @@ struct source {
     struct thumb *thumbs;
     uint8_t *seen; /* thumbs[i] is set */
     size_t n_watched;
+
+    size_t looked_damage; /* errors of source_look() */
+    struct sum *sums;     /* one for each of pts, or NULL: nobody asked */
+    uint8_t *summed;      /* sums[i] is set */
 };
 
 /* Opens INPUT and lists its frames. ERR_INPUT. */
@@ -59,9 +64,13 @@ int source_decode_times(struct source *s, struct err *err);
 
 /* Keep thumbs of these frames (any order, doubles allowed); copied. */
 int source_watch(struct source *s, const size_t *frames, size_t n);
-/* Decode and make the thumbs. Frames that don't decode stay unseen. */
+/* Sum up all frames as well. */
+int source_watch_sums(struct source *s);
+/* Decode and make the thumbs, and sums. Frames that don't decode stay unseen. */
 int source_look(struct source *s, struct err *err);
 const struct thumb *source_thumb(const struct source *s, size_t frame); /* NULL: not seen */
+
+const struct sum *source_sum(const struct source *s, size_t frame); /* NULL: not seen */
 
 /* The file opened once more, from its start. 0, or negative with ERR_INPUT. */
 struct AVFormatContext;

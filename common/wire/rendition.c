@@ -23,6 +23,7 @@ void rendition_release(struct rendition *r)
     free(r->codec);
     free(r->encoder);
     free(r->rung);
+    free(r->not_copied);
     memset(r, 0, sizeof(*r));
 }
 
@@ -57,6 +58,7 @@ int rendition_copy(const struct rendition *from, struct rendition *ret)
     r.codec = copy_text(from->codec, &bad);
     r.encoder = copy_text(from->encoder, &bad);
     r.rung = copy_text(from->rung, &bad);
+    r.not_copied = copy_text(from->not_copied, &bad);
     r.params = from->n_params ? calloc(from->n_params, sizeof(*r.params)) : NULL;
     if (!r.params) {
         bad |= from->n_params > 0;
@@ -109,6 +111,9 @@ static void video_to_json(const struct rendition *r, struct out *o)
         out_int(o, "warm_up", r->warm_up);
     if (r->look_ahead)
         out_int(o, "look_ahead", r->look_ahead);
+    if (r->copy)
+        out_int(o, "copy", 1);
+    out_text(o, "not_copied", r->not_copied);
 }
 
 static json_t *shots_to_json(const struct rendition *r)
@@ -226,6 +231,10 @@ static void video_read(const struct in *v, struct rendition *r)
         r->warm_up = (int)in_int(v, "warm_up", 0, WARM_UP_MAX);
     if (in_field(v, "look_ahead").j)
         r->look_ahead = (int)in_int(v, "look_ahead", 0, LOOK_AHEAD_MAX);
+    if (in_field(v, "copy").j)
+        r->copy = in_flag(v, "copy");
+    if (in_field(v, "not_copied").j)
+        r->not_copied = in_text(v, "not_copied", TEXT_LEN_MAX, CHARS_TEXT);
     if (r->width % 2 || r->height % 2) {
         struct in f = in_field(v, r->width % 2 ? "width" : "height");
         in_fail(&f, "must be even");

@@ -84,6 +84,13 @@ struct rendition {
      * from it, as far as it looks ahead, also past a keyframe. 0: none. */
     int look_ahead; /* to LOOK_AHEAD_MAX */
 
+    /* 1: nothing is encoded, the source's own packets become the segments.
+     * `encoder` is "copy" then, and params are empty. */
+    int copy;
+    int may_copy;     /* the ladder allows it and nobody has decided yet; not on the wire */
+    char *not_copied; /* the ladder allows it, but: why it is encoded all the same; NULL: there is
+                       * nothing to say */
+
     /* audio */
     unsigned track; /* of the source: media_audio() */
     /* The rung that it was made of, which renditions of several tracks have in

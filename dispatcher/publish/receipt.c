@@ -60,6 +60,13 @@ static json_t *segments_json(const struct package_rendition *r)
     return list;
 }
 
+/* Of a rendition that might have been a copy of the source. */
+static int set_copy(json_t *o, const struct rendition *r)
+{
+    return (r->copy ? json_object_set_new(o, "copied", json_true()) : 0) |
+           (r->not_copied ? json_object_set_new(o, "not_copied", json_string(r->not_copied)) : 0);
+}
+
 static int set_picture(json_t *o, const struct rendition *r)
 {
     return json_object_set_new(o, "width", json_integer(r->width)) |
@@ -69,7 +76,8 @@ static int set_picture(json_t *o, const struct rendition *r)
            (r->grid.period.num > 0
                 ? json_object_set_new(o, "frame_interval",
                                       json_pack("[i, i]", r->grid.period.num, r->grid.period.den))
-                : 0);
+                : 0) |
+           set_copy(o, r);
 }
 
 /* Which of the source's tracks it is. */

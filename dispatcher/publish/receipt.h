@@ -14,6 +14,8 @@
  *   renditions  [name kind ("video" "audio") codec codecs,
  *                video: width height sar frame_rate, as [num, den]; where a cap leaves
  *                frames out, frame_interval, its grid's period in seconds;
+ *                copied true where its packets are the source's own; not_copied, why
+ *                they aren't where the ladder allows it;
  *                audio: rung (of the ladder) stream (of the source) title
  *                language ("": not known) role (of DASH) default (0 or 1), as
  *                playlists have them; sample_rate channels layout priming (samples); loudness

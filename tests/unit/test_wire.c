@@ -38,7 +38,8 @@ static const char video_text[] =
     " 'params':[{'key':'crf','value':'21'},{'key':'x264-params','value':'a=1:b=2'}],"
     " 'width':1920,'height':1080,'sar':[1,1],'pix_fmt':'yuv420p','color':{'primaries':1,"
     " 'transfer':1,'matrix':1,'range':1,'chroma_location':1},'tonemap':0,'grid_period':[1,30],"
-    " 'grid_phase':[-1,60],'rate':[30,1],'maxrate':6000000,'threads':1,'gop_reset':1,'cost':0.5,"
+    " 'grid_phase':[-1,60],'rate':[30,1],'maxrate':6000000,'threads':1,'gop_reset':1,'copy':1,"
+    " 'not_copied':'the source is VP9','cost':0.5,"
     " 'memory_bytes':300000000}";
 
 static const char audio_text[] =
