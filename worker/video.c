@@ -103,6 +103,13 @@ static int wants_more(const struct chunk_run *c)
     return !lineup_complete(&c->line) || c->looked < c->ahead;
 }
 
+/* What lies behind the chunk is another one's to tell of. */
+static void note_damage(struct chunk_run *c)
+{
+    if (!lineup_complete(&c->line))
+        c->damaged++;
+}
+
 static int take_frame(struct chunk_run *c, struct err *err)
 {
     AVFrame *f = c->frame;
@@ -110,7 +117,7 @@ static int take_frame(struct chunk_run *c, struct err *err)
     int64_t pts = f->pts != AV_NOPTS_VALUE ? f->pts : f->best_effort_timestamp;
 
     if (f->decode_error_flags || f->flags & AV_FRAME_FLAG_CORRUPT)
-        c->damaged++;
+        note_damage(c);
     if (pts == AV_NOPTS_VALUE)
         return 0;
     f->pts = pts;
@@ -137,7 +144,7 @@ static int drain_decoder(struct chunk_run *c, struct err *err)
     if (n == AVERROR(ENOMEM))
         return err_set(err, -ENOMEM, ERR_RESOURCE, "out of memory while decoding");
     if (n != AVERROR(EAGAIN) && n != AVERROR_EOF)
-        c->damaged++;
+        note_damage(c);
     return 0;
 }
 
@@ -163,7 +170,7 @@ static int feed(struct chunk_run *c, const AVPacket *pkt, struct err *err)
     if (n == AVERROR(ENOMEM))
         return err_set(err, -ENOMEM, ERR_RESOURCE, "out of memory while decoding");
     if (n < 0 && n != AVERROR_EOF)
-        c->damaged++;
+        note_damage(c);
     return drain_decoder(c, err);
 }
 
