@@ -72,6 +72,11 @@ const struct thumb *source_thumb(const struct source *s, size_t frame); /* NULL:
 
 const struct sum *source_sum(const struct source *s, size_t frame); /* NULL: not seen */
 
+/* The file opened once more, from its start. 0, or negative with ERR_INPUT. */
+struct AVFormatContext;
+int source_format(const struct source *s, struct AVFormatContext **ret, struct err *err);
+void source_format_close(struct AVFormatContext **f); /* NULL in it is a no-op */
+
 /* Every decoded frame of the stream, in order. A non-zero return of `each`
  * ends it and is returned. */
 int source_decode(const struct source *s, int stream,
