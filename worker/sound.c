@@ -25,6 +25,7 @@ struct sound {
     SwrContext *swr;
     struct sound_format from; /* that swr was made for */
     int64_t pos;              /* input samples since 0, at `from.rate` */
+    int size, least, most;    /* of a frame: the last one's; of those that came twice in a row */
     int odd_frames;           /* how many in a row were off by more than jitter, all to one side */
     int64_t odd;              /* the least of them, input samples */
     double silence_s, dropped_s;
@@ -127,6 +128,9 @@ static int adapt(struct sound *s, const AVFrame *f, struct err *err)
     /* Compared to what the next frame says, not to what was made of it. */
     if (r >= 0)
         r = av_channel_layout_copy(&s->from.layout, &f->ch_layout);
+    if (r == AVERROR(EINVAL))
+        return err_set(err, -ENOTSUP, ERR_UNSUPPORTED, "sound of %d channels can't be mixed",
+                       f->ch_layout.nb_channels);
     return r < 0 ? failed(err, "this sound can't be resampled", r) : 0;
 }
 
@@ -163,13 +167,25 @@ static int add_frame(struct sound *s, const AVFrame *f, int skip, struct err *er
     return convert(s, planes, f->nb_samples - skip, err);
 }
 
+/* Frames of Vorbis are of two sizes, and there are files whose stamps are
+ * those of their ends: then a stamp is off by what two sizes differ. */
+static int64_t slack(struct sound *s, int n_samples)
+{
+    if (n_samples == s->size) {
+        s->least = s->least == 0 || n_samples < s->least ? n_samples : s->least;
+        s->most = n_samples > s->most ? n_samples : s->most;
+    }
+    s->size = n_samples;
+    return s->most - s->least;
+}
+
 /* How far a frame that should stand `off` samples further on is moved: not
  * at all where its timestamp merely jitters, at once where at least a frame
  * is missing. In between (phones that stamp by the clock are off by half a
  * frame, now and then) it has to last before it is believed. */
 static int64_t correction(struct sound *s, int64_t off, int n_samples)
 {
-    int64_t jitter = (int64_t)s->from.rate * JITTER_MS / 1000;
+    int64_t jitter = (int64_t)s->from.rate * JITTER_MS / 1000 + slack(s, n_samples);
     int64_t hole = (int64_t)s->from.rate * HOLE_MS / 1000;
     int64_t frame = (int64_t)n_samples * 9 / 10;
     int64_t size = off < 0 ? -off : off;
