@@ -310,6 +310,8 @@ static int open_all(struct audio_run *a, struct inside *in, struct err *err)
     if (t->info.audio.stream >= (int)a->src.fmt->nb_streams)
         return err_set(err, -EINVAL, ERR_INPUT, "the source has no stream %d any more",
                        t->info.audio.stream);
+    a->src.splices = t->info.splices;
+    a->src.n_splices = t->info.n_splices;
     media_select(&a->src, t->info.audio.stream);
     r = media_decoder(&a->src, t->info.audio.stream, &a->dec, err);
     a->pkt = av_packet_alloc();

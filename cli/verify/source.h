@@ -8,6 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "seams.h"
 #include "thumb.h"
 
 struct AVFrame;
@@ -19,6 +20,9 @@ struct source {
     AVRational video_tb, audio_tb;
     int32_t matrix[9];
     int has_matrix;
+    struct seams seams;
+    int begins_at_key;   /* packets before the first keyframe count for nothing … */
+    int64_t first_shown; /* … nor do frames before this; in video_tb */
 
     int64_t *pts; /* shown frames, ascending, without doubles; in video_tb */
     size_t n;
@@ -28,7 +32,7 @@ struct source {
     int has_sound;
     int64_t sound_start;  /* pts of the first sample heard, in audio_tb */
     int64_t sound_packet; /* pts of the first packet of sound, in audio_tb */
-    size_t damage;        /* errors of the last source_decode_times() */
+    size_t damage;        /* errors of the last source_decode_times() or source_look() */
 
     size_t *watched; /* indices into pts, ascending */
     struct thumb *thumbs;
@@ -49,6 +53,11 @@ int source_watch(struct source *s, const size_t *frames, size_t n);
 /* Decode and make the thumbs. Frames that don't decode stay unseen. */
 int source_look(struct source *s, struct err *err);
 const struct thumb *source_thumb(const struct source *s, size_t frame); /* NULL: not seen */
+
+/* As below, and counts what the decoder refused. */
+int source_decode_counting(const struct source *s, int stream,
+                           int (*each)(void *arg, const struct AVFrame *f), void *arg,
+                           size_t *damage, struct err *err);
 
 /* Every decoded frame of the stream, in order. A non-zero return of `each`
  * ends it and is returned. */

@@ -1,6 +1,7 @@
 /* Reading every packet's times once, and what they say about the stream. */
 #include "../base/cleanup.h"
 #include "../base/err.h"
+#include "clock.h"
 #include "index_build.h"
 #include "open.h"
 
@@ -92,49 +93,148 @@ static int64_t skipped(const AVStream *st, const AVPacket *pkt)
     return av_rescale_q(samples, (AVRational){ 1, st->codecpar->sample_rate }, st->time_base);
 }
 
-static void follow_audio(struct index_audio *a, const AVStream *st, AVPacket *pkt)
+static void follow_audio(struct index_audio *a, const struct index_packet *p, int64_t skip)
 {
-    if (pkt->pts == AV_NOPTS_VALUE || pkt->flags & AV_PKT_FLAG_DISCARD)
+    if (p->pts == INT64_MIN || p->flags & PACKET_HIDDEN)
         return;
-    int64_t pts = media_unwrap(pkt->pts, a->last, st->pts_wrap_bits);
-    a->last = pts;
     if (a->start == AV_NOPTS_VALUE)
-        a->start = pts + skipped(st, pkt);
-    else if (pts < a->start)
-        a->start = pts;
-    if (a->end == AV_NOPTS_VALUE || pts + pkt->duration > a->end)
-        a->end = pts + pkt->duration;
+        a->start = p->pts + skip;
+    else if (p->pts < a->start)
+        a->start = p->pts;
+    if (a->end == AV_NOPTS_VALUE || p->pts + p->duration > a->end)
+        a->end = p->pts + p->duration;
 }
 
-static void unwrap_packet(const AVStream *st, AVPacket *pkt, int64_t *last)
+void index_look(struct index_packet *p, const AVCodecParameters *par, const uint8_t *data, size_t n)
 {
-    pkt->dts = media_unwrap(pkt->dts, *last, st->pts_wrap_bits);
-    pkt->pts = media_unwrap(pkt->pts, pkt->dts != AV_NOPTS_VALUE ? pkt->dts : *last,
-                            st->pts_wrap_bits);
-    if (pkt->dts != AV_NOPTS_VALUE)
-        *last = pkt->dts;
-    else if (pkt->pts != AV_NOPTS_VALUE)
-        *last = pkt->pts;
+    switch (keyframe_kind(par, data, n)) {
+    case KEYFRAME_UNKNOWN:
+        break;
+    case KEYFRAME_NOT:
+        p->flags &= ~(uint32_t)PACKET_KEY;
+        break;
+    case KEYFRAME_UNSAFE:
+        /* Not every intra picture is a way in: only where somebody says so. */
+        if (p->flags & PACKET_KEY)
+            p->flags |= PACKET_SEEN | PACKET_UNSAFE;
+        break;
+    case KEYFRAME_SAFE:
+        p->flags |= PACKET_KEY | PACKET_SEEN;
+        break;
+    }
 }
 
-/* Where the packet's bytes are at hand, whether decoding may begin at it is
- * known at once, and needs no second look. */
-static void look(struct index_packet *p, const AVStream *st, const AVPacket *pkt)
+struct scan {
+    struct media_source *s;
+    int video, audio;
+    struct media_index *idx, sound;
+    size_t room, sound_room;
+    int64_t skip; /* priming of the first packet of sound */
+    struct fields fields;
+};
+
+static int add_video(struct scan *c, const AVPacket *pkt)
 {
-    if (!(p->flags & PACKET_KEY) || st->codecpar->codec_id != AV_CODEC_ID_H264)
+    const AVStream *st = c->s->fmt->streams[c->video];
+    int second = is_second_field(&c->fields, pkt);
+    int r = c->idx->n < PACKETS_MAX ? add_packet(c->idx, &c->room, pkt) : -E2BIG;
+
+    if (r < 0)
+        return r;
+    struct index_packet *p = &c->idx->packets[c->idx->n - 1];
+    if (second)
+        p->flags |= PACKET_SECOND | PACKET_HIDDEN;
+    /* The bytes are at hand: no second look is needed. */
+    if (!media_is_mov(c->s) && pkt->size > 0)
+        index_look(p, st->codecpar, pkt->data, (size_t)pkt->size);
+    return 0;
+}
+
+static int add_sound(struct scan *c, const AVPacket *pkt)
+{
+    if (c->sound.n == 0)
+        c->skip = skipped(c->s->fmt->streams[c->audio], pkt);
+    return c->sound.n < PACKETS_MAX ? add_packet(&c->sound, &c->sound_room, pkt) : -E2BIG;
+}
+
+static int read_all(struct scan *c, AVPacket *pkt, struct err *err)
+{
+    int r = 0;
+
+    while (r == 0 && (r = media_read(c->s, pkt, err)) == 0) {
+        if (pkt->stream_index == c->audio)
+            r = add_sound(c, pkt);
+        if (pkt->stream_index == c->video)
+            r = add_video(c, pkt);
+        av_packet_unref(pkt);
+    }
+    return r == AVERROR_EOF ? 0 : r;
+}
+
+/* One line for the times of both streams. Only clocks that all streams share
+ * start over: elsewhere, what jumps is meant. */
+static int put_on_line(struct scan *c, struct clock_line *line)
+{
+    int stream = c->video >= 0 ? c->video : c->audio;
+    const AVStream *st = c->s->fmt->streams[stream];
+    int r = 0;
+
+    line->bits = st->pts_wrap_bits;
+    line->ticks = media_has_one_clock(c->s) ? st->time_base.den / st->time_base.num : 0;
+    if (c->video >= 0)
+        r = clock_follow(line, c->idx);
+    if (r == 0 && c->audio >= 0 && c->video < 0)
+        return clock_follow(line, &c->sound);
+    if (r == 0 && c->audio >= 0) {
+        line->bits = c->s->fmt->streams[c->audio]->pts_wrap_bits;
+        clock_take_along(line, &c->sound);
+    }
+    return r;
+}
+
+/* With one picture of delay, as MPEG-1, 2 and 4 have it, a picture that others
+ * refer to is shown when the next such one is decoded. */
+static int64_t shown_at(const struct media_index *idx, size_t i, int64_t step)
+{
+    int64_t last = idx->packets[i].dts;
+
+    for (size_t k = i + 1; k < idx->n; k++) {
+        const struct index_packet *p = &idx->packets[k];
+        if (p->dts == INT64_MIN)
+            continue;
+        if (p->pts == INT64_MIN || p->pts > p->dts)
+            return p->dts;
+        last = p->dts;
+    }
+    return last + step;
+}
+
+/* AVI has no times of display, and MPEG-PS not for every picture. A decoder
+ * makes them of decode times, and so does this. */
+static void fill_times(struct media_index *idx, const AVStream *st)
+{
+    enum AVCodecID id = st->codecpar->codec_id;
+    int64_t step = 1;
+
+    if (id != AV_CODEC_ID_MPEG1VIDEO && id != AV_CODEC_ID_MPEG2VIDEO && id != AV_CODEC_ID_MPEG4)
         return;
-    p->flags |= PACKET_SEEN;
-    if (!keyframe_is_safe(st->codecpar, pkt->data, (size_t)pkt->size))
-        p->flags |= PACKET_UNSAFE;
+    for (size_t i = 0; i < idx->n; i++) {
+        struct index_packet *p = &idx->packets[i];
+        step = p->duration > 0 ? p->duration : step;
+        if (p->pts == INT64_MIN && p->dts != INT64_MIN)
+            p->pts = shown_at(idx, i, step);
+        /* It lies somewhere behind the one before. */
+        if (p->pos < 0 && i > 0)
+            p->pos = idx->packets[i - 1].pos;
+    }
 }
 
 int index_scan(struct media_source *s, int video, int audio, struct media_index *idx,
-               struct index_audio *ret_audio, struct err *err)
+               struct clock_line *ret_line, struct index_audio *ret_audio, struct err *err)
 {
-    struct index_audio a = { AV_NOPTS_VALUE, AV_NOPTS_VALUE, AV_NOPTS_VALUE };
-    struct fields fields = { 0 };
-    int64_t last = AV_NOPTS_VALUE;
-    size_t room = 0;
+    struct scan c = { .s = s, .video = video, .audio = audio, .idx = idx };
+    struct index_audio a = { AV_NOPTS_VALUE, AV_NOPTS_VALUE };
+    struct clock_line line = { 0 };
     AVPacket *pkt = av_packet_alloc();
     int r = pkt ? 0 : -ENOMEM;
 
@@ -143,29 +243,53 @@ int index_scan(struct media_source *s, int video, int audio, struct media_index 
             s->fmt->streams[i]->discard = AVDISCARD_ALL;
     /* The samples of MP4 are whole frames, and are not read here. */
     if (video >= 0 && !media_is_mov(s))
-        fields_open(&fields, s->fmt->streams[video]);
-    while (r == 0 && (r = media_read(s, pkt, err)) == 0) {
-        if (pkt->stream_index == audio)
-            follow_audio(&a, s->fmt->streams[audio], pkt);
-        if (pkt->stream_index == video) {
-            unwrap_packet(s->fmt->streams[video], pkt, &last);
-            int second = is_second_field(&fields, pkt);
-            r = idx->n < PACKETS_MAX ? add_packet(idx, &room, pkt) : -E2BIG;
-            if (r == 0 && second)
-                idx->packets[idx->n - 1].flags |= PACKET_SECOND | PACKET_HIDDEN;
-            if (r == 0 && !media_is_mov(s))
-                look(&idx->packets[idx->n - 1], s->fmt->streams[video], pkt);
-        }
-        av_packet_unref(pkt);
-    }
+        fields_open(&c.fields, s->fmt->streams[video]);
+    if (r == 0)
+        r = read_all(&c, pkt, err);
+    if (r == 0)
+        r = put_on_line(&c, &line);
+    if (r == 0 && video >= 0)
+        fill_times(idx, s->fmt->streams[video]);
+    for (size_t i = 0; r == 0 && i < c.sound.n; i++)
+        follow_audio(&a, &c.sound.packets[i], c.skip);
     av_packet_free(&pkt);
-    fields_close(&fields);
-    *ret_audio = a;
+    fields_close(&c.fields);
+    media_index_release(&c.sound);
+    if (r == 0) {
+        *ret_audio = a;
+        *ret_line = line;
+        return 0;
+    }
+    free(line.splices);
     if (r == -ENOMEM)
         return err_set(err, r, ERR_RESOURCE, "out of memory for the index");
     if (r == -E2BIG)
-        return err_set(err, r, ERR_INPUT, "the source has more than %d video frames", PACKETS_MAX);
-    return r == AVERROR_EOF ? 0 : r;
+        return err_set(err, r, ERR_INPUT, "the source has more than %d packets", PACKETS_MAX);
+    return r;
+}
+
+/* Without a keyframe before them, the first packets show nothing that is right. */
+uint64_t index_begin_at_key(struct media_index *idx)
+{
+    size_t key = 0, n = 0;
+    uint64_t shown = 0;
+
+    while (key < idx->n && !(idx->packets[key].flags & PACKET_KEY))
+        key++;
+    if (key == 0 || key == idx->n)
+        return 0;
+    int64_t from = idx->packets[key].pts;
+    for (size_t i = 0; i < idx->n; i++) {
+        struct index_packet *p = &idx->packets[i];
+        int early = i < key || (p->pts != INT64_MIN && p->pts < from);
+        shown += early && !(p->flags & PACKET_HIDDEN);
+        if (i >= key && early)
+            p->flags |= PACKET_HIDDEN;
+        if (i >= key)
+            idx->packets[n++] = *p;
+    }
+    idx->n = n;
+    return shown;
 }
 
 /* ---- what the times say ---- */

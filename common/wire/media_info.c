@@ -8,6 +8,7 @@
 void media_info_release(struct media_info *i)
 {
     texts_free(i->warnings, i->n_warnings);
+    free(i->splices);
     memset(i, 0, sizeof(*i));
 }
 
@@ -17,8 +18,13 @@ int media_info_copy(const struct media_info *from, struct media_info *ret)
 
     i.n_warnings = 0;
     i.warnings = calloc(from->n_warnings + 1, sizeof(*i.warnings));
-    if (!i.warnings)
+    i.splices = calloc(from->n_splices + 1, sizeof(*i.splices));
+    if (!i.warnings || !i.splices) {
+        media_info_release(&i);
         return -ENOMEM;
+    }
+    if (from->n_splices > 0)
+        memcpy(i.splices, from->splices, from->n_splices * sizeof(*i.splices));
     for (; i.n_warnings < from->n_warnings; i.n_warnings++) {
         i.warnings[i.n_warnings] = strdup(from->warnings[i.n_warnings]);
         if (!i.warnings[i.n_warnings]) {
@@ -154,6 +160,37 @@ static void audio_read(const struct in *o, struct audio_info *a)
     a->bit_rate = in_int(&f, "bit_rate", 0, SIZE_LIMIT);
 }
 
+static json_t *splice_to_json(const void *s)
+{
+    const struct splice *p = s;
+    struct out o = out_new();
+
+    out_int(&o, "pos", p->pos);
+    out_int(&o, "offset", p->offset);
+    return out_done(&o);
+}
+
+/* Plans that were made before there were any have none. */
+static struct splice *splices_read(const struct in *o, size_t *ret_n)
+{
+    struct in f = in_field(o, "splices");
+    size_t n = 0;
+
+    *ret_n = 0;
+    if (!f.j)
+        return NULL;
+    struct in v = in_array(o, "splices", SPLICES_MAX, &n);
+    struct splice *list = in_calloc(&v, n, sizeof(*list));
+    for (size_t i = 0; list && i < n; i++) {
+        struct in e = in_at(&v, i);
+        in_is_object(&e);
+        list[i].pos = in_int(&e, "pos", i > 0 ? list[i - 1].pos : 0, SIZE_LIMIT);
+        list[i].offset = in_int(&e, "offset", -TIME_LIMIT, TIME_LIMIT);
+    }
+    *ret_n = list ? n : 0;
+    return list;
+}
+
 json_t *media_info_to_json(const struct media_info *i)
 {
     struct out o = out_new();
@@ -165,6 +202,8 @@ json_t *media_info_to_json(const struct media_info *i)
         out_put(&o, "video", video_to_json(&i->video));
     if (i->audio.stream >= 0)
         out_put(&o, "audio", audio_to_json(&i->audio));
+    if (i->n_splices > 0)
+        out_list(&o, "splices", i->splices, i->n_splices, sizeof(*i->splices), splice_to_json);
     out_texts(&o, "warnings", i->warnings, i->n_warnings);
     return out_done(&o);
 }
@@ -178,6 +217,7 @@ void media_info_read(const struct in *v, struct media_info *ret)
     ret->duration_ms = in_int(v, "duration_ms", 0, TIME_LIMIT);
     video_read(v, &ret->video);
     audio_read(v, &ret->audio);
+    ret->splices = splices_read(v, &ret->n_splices);
     ret->warnings = in_texts(v, "warnings", &ret->n_warnings);
 }
 

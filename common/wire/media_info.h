@@ -48,13 +48,23 @@ struct audio_info {
     int64_t bit_rate;
 };
 
+/* From byte `pos` of the source on, `offset` is added to what its timestamps
+ * say: recordings joined end to end, whose clocks start over or jump. Ticks of
+ * both streams: only formats with one clock for all (MPEG-TS, PS) have these. */
+struct splice {
+    int64_t pos, offset;
+};
+enum { SPLICES_MAX = 4096 };
+
 struct media_info {
     char container[64]; /* libavformat's short name: "mov,mp4,m4a,3gp,3g2,mj2" */
     uint64_t size_bytes;
     int64_t duration_ms; /* of the longer of both, from the first frame or sample */
     struct video_info video;
     struct audio_info audio; /* the default audio track */
-    char **warnings;         /* what was odd about the source, for people; owned */
+    struct splice *splices;  /* by rising pos; owned */
+    size_t n_splices;
+    char **warnings; /* what was odd about the source, for people; owned */
     size_t n_warnings;
 };
 
