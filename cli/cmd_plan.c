@@ -13,7 +13,7 @@ DEFINE_CLEANUP(struct store_env *, stores_free);
 
 struct plan_args {
     const char *input, *ladder;
-    unsigned slots;
+    unsigned slots, chunks;
     double chunk_seconds;
     int as_json;
 };
@@ -44,6 +44,11 @@ static void print_renditions(const struct plan *p)
         printf("%-20s %-6s %-12s %-11s %8s %12s %9.2fx\n", r->name, r->codec, r->encoder, size,
                rate, bits, r->cost);
     }
+    /* That a smaller one isn't the source goes without saying. */
+    for (size_t i = 0; i < p->n_video; i++)
+        if (p->renditions[i].not_copied && p->renditions[i].width == p->renditions[0].width &&
+            p->renditions[i].height == p->renditions[0].height)
+            printf("%s is encoded: %s\n", p->renditions[i].name, p->renditions[i].not_copied);
     puts("(COST: predicted core-seconds for each second of video)");
 }
 
@@ -102,7 +107,8 @@ static char *make_request(const struct plan_args *a, const struct ladder *l)
     _cleanup_(json_decrefp) json_t *j = json_pack(
         "{s:i, s:s, s:s, s:{s:f, s:f, s:f, s:I, s:i}}", "v", 1, "ladder", ladder_text(l),
         "ladder_name", ladder_name(l), "options", "segment_seconds", 0.0, "gop_seconds", 0.0,
-        "chunk_seconds", a->chunk_seconds, "slots", (json_int_t)a->slots, "chunk_count", 0);
+        "chunk_seconds", a->chunk_seconds, "slots", (json_int_t)a->slots, "chunk_count",
+        (int)a->chunks);
 
     return j ? json_dumps(j, JSON_COMPACT) : NULL;
 }
@@ -150,6 +156,8 @@ static int take_option(int o, struct plan_args *a, struct err *err)
         return cli_parse_uint("--slots", optarg, 1, 100000, &a->slots, err);
     case OPT_CHUNK_SECONDS:
         return cli_parse_seconds("--chunk-seconds", optarg, 0.5, 3600, &a->chunk_seconds, err);
+    case OPT_CHUNKS: /* for tests, as that of run */
+        return cli_parse_uint("--chunks", optarg, 1, 100000, &a->chunks, err);
     default:
         a->as_json = 1;
         return 0;
@@ -163,8 +171,9 @@ static int run(const struct cli_command *self, int argc, char **argv)
         { "ladder",              required_argument, NULL, OPT_LADDER },
         { "slots",                 required_argument, NULL, OPT_SLOTS },
         { "chunk-seconds",required_argument, NULL, OPT_CHUNK_SECONDS },
-        { "json",        no_argument, NULL, OPT_JSON },
-        { 0          },
+        { "chunks",        required_argument, NULL, OPT_CHUNKS },
+        { "json",           no_argument, NULL, OPT_JSON },
+        { 0             },
     };
     struct plan_args a = { .ladder = "web-h264", .slots = cli_cpus() };
     struct err err = { 0 };

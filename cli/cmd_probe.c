@@ -22,11 +22,15 @@ static void print_colour(const struct video_info *v)
     for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++)
         if (parts[i].code != 2)
             printf(" %s %s,", parts[i].what, parts[i].name ? parts[i].name : "unknown");
-    printf(" %s range%s\n",
-           v->color.range == 2   ? "full"
-           : v->color.range == 1 ? "limited"
-                                 : "unspecified",
-           v->has_hdr_meta ? ", HDR metadata" : "");
+    printf(" %s range\n", v->color.range == 2   ? "full"
+                          : v->color.range == 1 ? "limited"
+                                                : "unspecified");
+    if (v->hdr.has_mastering)
+        printf("          graded:   on a display of %g to %g cd/m2\n",
+               v->hdr.min_luminance / 10000.0, v->hdr.max_luminance / 10000.0);
+    if (v->hdr.max_cll)
+        printf("          light:    up to %u cd/m2, %u on average of a frame\n", v->hdr.max_cll,
+               v->hdr.max_fall);
 }
 
 static void print_video(const struct video_info *v)
@@ -56,17 +60,35 @@ static void print_video(const struct video_info *v)
     print_colour(v);
 }
 
+static void print_purpose(const struct audio_info *a)
+{
+    static const struct {
+        enum audio_role role;
+        const char *name;
+    } rows[] = {
+        {AUDIO_DUB,          "dubbed"               },
+        { AUDIO_ORIGINAL,    "original language"    },
+        { AUDIO_COMMENTARY,  "commentary"           },
+        { AUDIO_DESCRIPTION, "describes the picture"},
+    };
+
+    if (!a->title[0] && !a->roles)
+        return;
+    printf("          %s%s%s", a->title[0] ? "\"" : "", a->title, a->title[0] ? "\"" : "");
+    for (size_t i = 0, n = a->title[0] != 0; i < sizeof(rows) / sizeof(*rows); i++)
+        if (a->roles & rows[i].role)
+            printf("%s%s", n++ ? ", " : "", rows[i].name);
+    puts("");
+}
+
 static void print_audio(const struct audio_info *a)
 {
     char bits[FMT_MAX];
 
-    if (a->stream < 0) {
-        puts("  audio   none");
-        return;
-    }
     printf("  audio   #%d %s, %s, %d Hz, %s%s%s\n", a->stream, a->codec,
            a->layout[0] ? a->layout : "unknown layout", a->sample_rate,
            fmt_bit_rate(bits, (double)a->bit_rate), a->language[0] ? ", " : "", a->language);
+    print_purpose(a);
     printf("          from %.3f s to %.3f s\n", (double)a->start * av_q2d(a->tb),
            (double)a->end * av_q2d(a->tb));
 }
@@ -78,7 +100,10 @@ static void print_info(const char *input, const struct media_info *i)
     printf("%s: %s, %s, %s\n", input, i->container, fmt_bytes(bytes, i->size_bytes),
            fmt_seconds(length, (double)i->duration_ms / 1000));
     print_video(&i->video);
-    print_audio(&i->audio);
+    if (!media_audio(i, 0))
+        puts("  audio   none");
+    for (size_t t = 0; media_audio(i, t); t++)
+        print_audio(media_audio(i, t));
     for (size_t n = 0; n < i->n_warnings; n++)
         printf("  odd     %s\n", i->warnings[n]);
 }
@@ -134,8 +159,9 @@ const struct cli_command cmd_probe = {
     .name = "probe",
     .help = "Usage: gopmill probe INPUT [--json]\n"
             "\n"
-            "Tells what INPUT holds, as the planner sees it: the video and the audio\n"
-            "stream that a package is made of, their times, and what is odd about them.\n"
+            "Tells what INPUT holds, as the planner sees it: the video stream and the sound\n"
+            "tracks that a package is made of, the default one first, their times, and what\n"
+            "is odd about them.\n"
             "\n"
             "  --json   one JSON object, the `info` of docs/protocol.md\n",
     .run = run,

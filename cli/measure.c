@@ -60,7 +60,8 @@ void measure_task(struct measure *m, const struct task_status *t, uint64_t runni
     m->cost_done += t->cost * part;
     if (t->audio) {
         for (size_t i = p->n_video; i < p->n_renditions; i++)
-            add_rendition(m, i, units / 1000, part);
+            if (p->renditions[i].track == t->group)
+                add_rendition(m, i, units / 1000, part);
         return;
     }
     const struct task_group *g = &p->groups[t->group];

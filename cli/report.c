@@ -122,6 +122,20 @@ static int is_time(const struct report *r, double part, int64_t now_ns)
     }
 }
 
+/* What is copied; or of the best rendition why it isn't. */
+static void tell_copy(const struct plan *plan)
+{
+    const struct rendition *best = plan->renditions;
+
+    for (size_t i = 0; i < plan->n_video; i++)
+        if (plan->renditions[i].copy) {
+            (void)fprintf(stderr, "note: %s is copied from the source\n", plan->renditions[i].name);
+            return;
+        }
+    if (plan->n_video > 0 && best->not_copied)
+        (void)fprintf(stderr, "note: %s is encoded: %s\n", best->name, best->not_copied);
+}
+
 void report_planned(struct report *r, const struct plan *plan, const struct job_status *st)
 {
     char length[FMT_MAX];
@@ -140,6 +154,7 @@ void report_planned(struct report *r, const struct plan *plan, const struct job_
                   plan->n_renditions, st->tasks, r->mode == REPORT_LIVE ? CLEAR_LINE : "");
     if (st->tasks_reused)
         (void)fprintf(stderr, "%zu of %zu tasks were done already\n", st->tasks_reused, st->tasks);
+    tell_copy(plan);
     for (size_t i = 0; i < plan->info.n_warnings; i++)
         (void)fprintf(stderr, "note: %s\n", plan->info.warnings[i]);
 }

@@ -147,6 +147,24 @@ static void print_rendition(const json_t *r)
            fmt_bit_rate(peak, number(r, "peak_bit_rate")));
 }
 
+/* What normalising did, for each rendition that has a target. */
+static void print_loudness(const json_t *receipt)
+{
+    const json_t *r;
+    size_t i;
+
+    json_array_foreach (json_object_get(receipt, "renditions"), i, r) {
+        const json_t *l = json_object_get(r, "loudness");
+        double is = number(l, "measured"), gain = number(l, "gain");
+
+        if (l && is <= -70)
+            printf("%s: silence, left as it is\n", text(r, "name"));
+        else if (l)
+            printf("%s: %.1f LUFS by %+.1f dB to %.1f (target %.1f)\n", text(r, "name"), is, gain,
+                   is + gain, number(l, "target"));
+    }
+}
+
 static void print_savings(const json_t *receipt)
 {
     for (size_t i = 0; i < sizeof(rivals) / sizeof(rivals[0]); i++) {
@@ -200,6 +218,7 @@ void summary_print(const char *dir, const json_t *receipt, const struct summary_
            "PEAK");
     json_array_foreach (json_object_get(receipt, "renditions"), i, r)
         print_rendition(r);
+    print_loudness(receipt);
     print_savings(receipt);
     print_costs(receipt, run);
     print_troubles(receipt, run);
@@ -225,8 +244,8 @@ static json_t *savings_json(const json_t *receipt)
 static json_t *renditions_json(const json_t *receipt)
 {
     static const char *const kept[] = {
-        "name",   "kind",       "codec", "codecs",           "width",        "height", "layout",
-        "frames", "frame_rate", "bytes", "average_bit_rate", "peak_bit_rate"
+        "name",   "kind",       "codec", "codecs",           "width",         "height",  "layout",
+        "frames", "frame_rate", "bytes", "average_bit_rate", "peak_bit_rate", "loudness"
     };
     json_t *list = json_array(), *r;
     size_t i;

@@ -141,16 +141,19 @@ static uint64_t best_frames(const struct plan *plan, const struct task_result *r
  * reading its message back from the database would cost more than the rest. */
 static int as_planned(const struct plan *p, const struct live_task *t, struct task *ret)
 {
-    size_t n_audio = p->n_renditions - p->n_video;
     const struct task_group *g = t->audio || t->group >= p->n_groups ? NULL : &p->groups[t->group];
 
     *ret = (struct task){ .id = (char *)t->id, .kind = t->audio ? TASK_AUDIO : TASK_VIDEO };
     ret->chunk.index = t->chunk;
-    ret->n_renditions = t->audio ? n_audio : g ? g->n_renditions : 0;
-    ret->renditions = calloc(ret->n_renditions + 1, sizeof(*ret->renditions));
-    for (size_t i = 0; ret->renditions && i < ret->n_renditions; i++)
-        ret->renditions[i] = p->renditions[t->audio ? p->n_video + i : g->renditions[i]];
-    return ret->renditions ? 0 : -ENOMEM;
+    ret->renditions = calloc(p->n_renditions + 1, sizeof(*ret->renditions));
+    if (!ret->renditions)
+        return -ENOMEM;
+    for (size_t i = 0; g && i < g->n_renditions; i++)
+        ret->renditions[ret->n_renditions++] = p->renditions[g->renditions[i]];
+    for (size_t i = p->n_video; t->audio && i < p->n_renditions; i++)
+        if (p->renditions[i].track == t->group)
+            ret->renditions[ret->n_renditions++] = p->renditions[i];
+    return 0;
 }
 
 /* Compare with the plan what the worker says that it made. */

@@ -179,6 +179,9 @@ static int plan_in_child(struct planner *p)
 
 static const char *encoder_of(const struct task *t)
 {
+    for (size_t i = 0; i < t->n_renditions; i++)
+        if (!t->renditions[i].copy)
+            return t->renditions[i].encoder;
     return t->n_renditions > 0 ? t->renditions[0].encoder : "";
 }
 

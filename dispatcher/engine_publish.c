@@ -186,14 +186,15 @@ static int ask(struct dispatcher *d, struct live_job *j, enum publish_what what,
     return 0;
 }
 
-/* Tasks that early playlists can be made of: sound, and of each group those
+/* Tasks that early playlists can be made of: all sound, and of each group those
  * before which none is missing. What is enough, package_build_early() says. */
 static size_t early_tasks(const struct live_job *j)
 {
     size_t n = 0;
 
-    if (j->n_tasks == 0 || (j->tasks[0].audio && j->tasks[0].state != TASK_DONE))
-        return 0;
+    for (size_t i = 0; i < j->n_audio; i++)
+        if (j->tasks[i].state != TASK_DONE)
+            return 0;
     for (size_t g = 0; g < j->n_groups; g++)
         n += j->open[g];
     return n;

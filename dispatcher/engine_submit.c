@@ -242,7 +242,7 @@ int dispatcher_submit(struct dispatcher *d, const struct job_request *req, struc
 /* What of a planned job is to be made again; numbers below 0: any. */
 struct choice {
     int chunk;
-    int group, audio; /* of the rendition */
+    int group, audio; /* of the rendition; group: of sound, the track */
     const char *part; /* the rendition, where its tasks make others as well */
 };
 
@@ -250,9 +250,7 @@ static int chosen(const struct choice *c, const struct live_task *t)
 {
     if (c->chunk >= 0 && (t->audio || t->chunk != (unsigned)c->chunk))
         return 0;
-    if (c->audio)
-        return t->audio;
-    return c->group < 0 || (!t->audio && t->group == (unsigned)c->group);
+    return c->group < 0 || (t->audio == c->audio && t->group == (unsigned)c->group);
 }
 
 static int find_rendition(struct dispatcher *d, struct live_job *j, const char *name,
@@ -264,8 +262,12 @@ static int find_rendition(struct dispatcher *d, struct live_job *j, const char *
     for (size_t i = 0; r == 0 && i < p->n_renditions; i++) {
         if (strcmp(p->renditions[i].name, name) != 0)
             continue;
-        size_t mates = p->n_renditions - p->n_video;
+        size_t mates = 0;
         c->audio = i >= p->n_video;
+        for (size_t k = p->n_video; k < p->n_renditions && c->audio; k++)
+            mates += p->renditions[k].track == p->renditions[i].track;
+        if (c->audio)
+            c->group = (int)p->renditions[i].track;
         for (size_t g = 0; g < p->n_groups && !c->audio; g++)
             for (size_t k = 0; k < p->groups[g].n_renditions; k++)
                 if (p->groups[g].renditions[k] == i) {

@@ -48,7 +48,7 @@ struct live_task {
     uint8_t encoder; /* index into dispatcher.encoders */
     uint8_t sent;    /* released, and the queue has confirmed it */
     uint8_t twice;   /* released a second time */
-    uint16_t group;
+    uint16_t group;  /* audio: the track */
     uint32_t chunk;
     uint32_t attempt, failures; /* as in jobdb.h */
     uint32_t released_at;       /* index into dispatcher.released, or NOT_RELEASED */
@@ -89,9 +89,9 @@ struct live_job {
     uint64_t frames;
 
     int loaded;              /* tasks below are here */
-    struct live_task *tasks; /* in plan order */
+    struct live_task *tasks; /* in plan order: first n_audio of sound */
     uint32_t *by_id;         /* indices into tasks, sorted by id */
-    size_t n_tasks;          /* 0 where they are not here */
+    size_t n_tasks, n_audio; /* 0 where they are not here */
 
     /* Sums, which stay when the tasks go. */
     size_t n[TASK_STATE_MAX];

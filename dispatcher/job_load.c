@@ -66,7 +66,7 @@ static int compare_ids(const void *a, const void *b, void *arg)
 /* After sound, tasks are in the order of chunks, each with all groups. */
 static int is_done(const struct live_job *j, size_t group, uint32_t chunk)
 {
-    size_t i = j->tasks[0].audio + (size_t)chunk * j->n_groups + group;
+    size_t i = j->n_audio + (size_t)chunk * j->n_groups + group;
 
     return i < j->n_tasks && j->tasks[i].chunk == chunk && j->tasks[i].group == group &&
            j->tasks[i].state == TASK_DONE;
@@ -80,6 +80,8 @@ void job_advance_open(struct live_job *j, size_t group)
 
 static int index_groups(struct live_job *j)
 {
+    while (j->n_audio < j->n_tasks && j->tasks[j->n_audio].audio)
+        j->n_audio++;
     for (size_t i = 0; i < j->n_tasks; i++)
         if (!j->tasks[i].audio && j->tasks[i].group >= j->n_groups)
             j->n_groups = (size_t)j->tasks[i].group + 1;
@@ -119,7 +121,7 @@ void job_unload(struct dispatcher *d, struct live_job *j)
     j->tasks = NULL;
     j->by_id = NULL;
     j->open = NULL;
-    j->n_tasks = j->n_groups = j->n_costs = 0;
+    j->n_tasks = j->n_audio = j->n_groups = j->n_costs = 0;
     j->loaded = 0;
 }
 

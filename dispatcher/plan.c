@@ -78,22 +78,37 @@ static uint32_t timescale_of(const struct timeline *t)
     return (uint32_t)scale;
 }
 
-/* Where the sound ends, in ticks; refuses times that can't be one timeline's. */
-static int audio_end(const struct plan *p, int64_t *ret, struct err *err)
+/* Where a track ends, in ticks; refuses times that can't be one timeline's. */
+static int track_end(const struct plan *p, const struct audio_info *a, int64_t *ret,
+                     struct err *err)
 {
-    const struct audio_info *a = &p->info.audio;
-    AVRational tb = p->n_video > 0 ? p->info.video.tb : a->tb;
+    AVRational tb = p->n_video > 0 ? p->info.video.tb : p->info.audio.tb;
     double seconds = (double)a->end * av_q2d(a->tb) - (double)p->origin * av_q2d(tb);
 
     if (!(fabs(seconds) <= TIMELINE_MAX))
         return err_set(err, -EINVAL, ERR_INPUT,
                        "the timestamps of sound span %.0f hours, at most %.0f are allowed",
                        seconds / 3600, TIMELINE_MAX / 3600);
-    if (p->n_video == 0)
+    if (p->n_video == 0 && a == &p->info.audio)
         *ret = plan_ticks(a->end, p->origin, a->tb, p->timescale);
     else
         *ret = plan_ticks(a->end, 0, a->tb, p->timescale) -
                plan_ticks(p->origin, 0, tb, p->timescale);
+    return 0;
+}
+
+/* Where the last of the tracks ends. */
+static int audio_end(const struct plan *p, int64_t *ret, struct err *err)
+{
+    int64_t last = INT64_MIN, end = 0;
+
+    for (size_t t = 0; t < plan_tracks(p); t++) {
+        int r = track_end(p, media_audio(&p->info, t), &end, err);
+        if (r < 0)
+            return r;
+        last = end > last ? end : last;
+    }
+    *ret = last;
     return 0;
 }
 
@@ -106,6 +121,17 @@ static double video_cost(const struct plan *p)
     return sum;
 }
 
+/* Deinterlacing looks at a frame on either side, encoders look ahead. */
+static struct margin margin_of(const struct plan *p)
+{
+    struct margin m = { p->info.video.interlaced != 0, p->info.video.interlaced != 0 };
+
+    for (size_t i = 0; i < p->n_video; i++)
+        if ((size_t)p->renditions[i].look_ahead > m.after)
+            m.after = (size_t)p->renditions[i].look_ahead;
+    return m;
+}
+
 static int chunks_make(const struct timeline *t, const struct targets *want, const size_t *cuts,
                        size_t n, struct plan *p, struct err *err)
 {
@@ -116,8 +142,8 @@ static int chunks_make(const struct timeline *t, const struct targets *want, con
         return -ENOMEM;
     for (size_t i = 0; i < n; i++) {
         struct chunk *c = &p->chunks[i];
-        int r = chunk_fill(t, want, cuts[i], i + 1 < n ? cuts[i + 1] : t->n_cuts,
-                           p->info.video.interlaced != 0, i ? c - 1 : NULL, c, err);
+        int r = chunk_fill(t, want, cuts[i], i + 1 < n ? cuts[i + 1] : t->n_cuts, margin_of(p),
+                           i ? c - 1 : NULL, c, err);
         if (r < 0)
             return r;
         p->n_chunks++;
@@ -142,7 +168,8 @@ static double decode_cost(const struct video_info *v)
 static int video_cut(const struct timeline *t, const struct targets *want, struct plan *p,
                      struct err *err)
 {
-    double costs[64] = { 0 }, scale = video_cost(p) > 0 ? 1 : 0, length;
+    double costs[64] = { 0 }, audio[AUDIO_TRACKS_MAX] = { 0 }, scale = video_cost(p) > 0 ? 1 : 0,
+           length;
     struct load load = { .group_cost = costs, .decode_cost = decode_cost(&p->info.video) };
     size_t *cuts = NULL, n = 0;
     int r;
@@ -152,7 +179,9 @@ static int video_cut(const struct timeline *t, const struct targets *want, struc
         for (size_t i = 0; i < p->groups[g].n_renditions; i++)
             costs[g] += scale > 0 ? p->renditions[p->groups[g].renditions[i]].cost : 1;
     for (size_t i = p->n_video; i < p->n_renditions; i++)
-        load.audio_cost += p->renditions[i].cost * length;
+        audio[p->renditions[i].track] += p->renditions[i].cost * length;
+    load.audio_cost = audio;
+    load.n_audio = plan_tracks(p);
     r = chunk_cuts(t, want, &load, &cuts, &n);
     if (r == 0)
         r = chunks_make(t, want, cuts, n, p, err);
@@ -160,14 +189,19 @@ static int video_cut(const struct timeline *t, const struct targets *want, struc
     return r;
 }
 
-static int64_t audio_start_in(const struct audio_info *a, AVRational tb)
+/* Where the first of the tracks begins, in ticks of `tb`. */
+static int64_t audio_start_in(const struct plan *p, AVRational tb)
 {
-    int64_t start;
+    int64_t first = INT64_MAX;
 
     if (tb.num <= 0 || tb.den <= 0)
         return INT64_MAX; /* refused below */
-    start = av_rescale_q_rnd(a->start, a->tb, tb, AV_ROUND_DOWN);
-    return start > -PTS_LIMIT ? start : -PTS_LIMIT;
+    for (size_t t = 0; t < plan_tracks(p); t++) {
+        const struct audio_info *a = media_audio(&p->info, t);
+        int64_t start = av_rescale_q_rnd(a->start, a->tb, tb, AV_ROUND_DOWN);
+        first = start < first ? start : first;
+    }
+    return first > -PTS_LIMIT ? first : -PTS_LIMIT;
 }
 
 static int video_plan(const struct media_index *idx, const struct targets *want, struct plan *p,
@@ -178,7 +212,7 @@ static int video_plan(const struct media_index *idx, const struct targets *want,
     int r;
 
     if (p->n_video < p->n_renditions)
-        audio_start = audio_start_in(&p->info.audio, p->info.video.tb);
+        audio_start = audio_start_in(p, p->info.video.tb);
     r = timeline_make(&p->info, idx, p->renditions, p->n_video, audio_start, &t, err);
     if (r < 0)
         return r;
@@ -201,7 +235,7 @@ static int plan_fill(const struct media_index *idx, const struct targets *want, 
     if (p->n_video > 0) {
         r = video_plan(idx, want, p, &video_end, err);
     } else {
-        p->origin = p->info.audio.start;
+        p->origin = audio_start_in(p, p->info.audio.tb);
         p->timescale = (uint32_t)p->info.audio.sample_rate;
     }
     if (r < 0)
@@ -214,6 +248,33 @@ static int plan_fill(const struct media_index *idx, const struct targets *want, 
         return r;
     p->duration = end > video_end ? end : video_end;
     return audio_cuts_make(p, video_end, err);
+}
+
+static int has_times(const struct audio_info *a)
+{
+    return a->tb.num > 0 && a->tb.den > 0 && a->sample_rate > 0 && a->start <= a->end &&
+           a->start >= -PTS_LIMIT && a->end <= PTS_LIMIT;
+}
+
+/* Tracks come one by one, each with times. */
+static int tracks_check(const struct media_info *info, const struct rendition *r, size_t n,
+                        struct err *err)
+{
+    unsigned next = 0;
+
+    for (size_t i = 0; i < n; i++) {
+        if (r[i].kind != MEDIA_AUDIO)
+            continue;
+        const struct audio_info *a = media_audio(info, r[i].track);
+        if (!a || (r[i].track != next && r[i].track + 1 != next))
+            return err_set(err, -EINVAL, ERR_INTERNAL, "rendition %s: of track %u", r[i].name,
+                           r[i].track);
+        if (!has_times(a))
+            return err_set(err, -EINVAL, ERR_INPUT, "audio stream %d has no usable times",
+                           a->stream);
+        next = r[i].track + 1;
+    }
+    return 0;
 }
 
 static int inputs_check(const struct media_info *info, const struct rendition *r, size_t n,
@@ -229,13 +290,10 @@ static int inputs_check(const struct media_info *info, const struct rendition *r
             return err_set(err, -EINVAL, ERR_INPUT, "rendition %s: the source has no %s", r[i].name,
                            r[i].kind == MEDIA_VIDEO ? "video" : "audio");
     }
-    if (video < n && (info->audio.tb.num <= 0 || info->audio.tb.den <= 0 ||
-                      info->audio.sample_rate <= 0 || info->audio.start > info->audio.end ||
-                      info->audio.start < -PTS_LIMIT || info->audio.end > PTS_LIMIT))
-        return err_set(err, -EINVAL, ERR_INPUT, "the audio stream has no usable times");
-    if (n == 0 || n > 64)
-        return err_set(err, -EINVAL, ERR_INPUT, "%zu renditions to make, 1 to 64 are allowed", n);
-    return 0;
+    if (n == 0 || n > RENDITIONS_MAX)
+        return err_set(err, -EINVAL, ERR_INPUT, "%zu renditions to make, 1 to %d are allowed", n,
+                       RENDITIONS_MAX);
+    return tracks_check(info, r, n, err);
 }
 
 int plan_make(const struct media_info *info, const struct media_index *idx,

@@ -28,10 +28,10 @@ int plan_make(const struct media_info *info, const struct media_index *idx,
               const struct rendition *renditions, size_t n_renditions,
               const struct plan_options *opts, struct plan *ret, struct err *err);
 
-/* The tasks of a plan, audio first ("a-0", all audio renditions), then by
- * chunk and group ("v-0003-1"). `base` gives job, source, etag, output and,
- * where set, attempt and video_codec_hint; each task owns its copies. Free
- * each with task_release(), then the array with free().
+/* The tasks of a plan, audio first ("a-0": all renditions of sound track 0; a task's `group`
+ * is its track, its info.audio that track), then by chunk and group ("v-0003-1"). `base` gives job,
+ * source, etag, output and, where set, attempt and video_codec_hint; each task owns its copies.
+ * Free each with task_release(), then the array with free().
  *
  * memory_bytes is what the encoders need and 150 MiB. deadline_ms is 20 times
  * the predicted cost, and 50 ms for each packet that is decoded for nothing,

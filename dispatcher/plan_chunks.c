@@ -208,8 +208,9 @@ static double play(const struct timeline *t, const struct load *load, const stru
     size_t at = 0;
 
     memset(slots, 0, n_slots * sizeof(*slots));
-    if (load->audio_cost > 0)
-        slot_load(slots, n_slots, load->audio_cost + TASK_START);
+    for (size_t a = 0; a < load->n_audio; a++)
+        if (load->audio_cost[a] > 0)
+            slot_load(slots, n_slots, load->audio_cost[a] + TASK_START);
     for (size_t i = 0; i < c->n; i++) {
         size_t hi = i + 1 < c->n ? c->cuts[i + 1] : t->n_cuts;
         double from = cut_time(t, c->cuts[i]), to = cut_time(t, hi);

@@ -193,7 +193,7 @@ static void decode_fill(const struct timeline *t, size_t first, size_t end,
 }
 
 int chunk_fill(const struct timeline *t, const struct targets *want, size_t lo, size_t hi,
-               int interlaced, const struct chunk *prev, struct chunk *ret, struct err *err)
+               struct margin margin, const struct chunk *prev, struct chunk *ret, struct err *err)
 {
     size_t first = t->cuts[lo], end = hi < t->n_cuts ? t->cuts[hi] : t->n_frames;
     struct chunk c = { .start = cut_pts(t, lo), .end = cut_pts(t, hi) };
@@ -207,10 +207,8 @@ int chunk_fill(const struct timeline *t, const struct targets *want, size_t lo, 
         chunk_release(&c);
         return r;
     }
-    if (interlaced) {
-        first -= first > 0;
-        end += end < t->n_frames;
-    }
+    first -= margin.before < first ? margin.before : first;
+    end += margin.after < t->n_frames - end ? margin.after : t->n_frames - end;
     decode_fill(t, first, end, prev, &c);
     *ret = c;
     return 0;

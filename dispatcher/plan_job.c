@@ -5,6 +5,7 @@
 #include "../common/media/probe.h"
 #include "../ladders/ladder.h"
 #include "plan.h"
+#include "plan_copy.h"
 
 #include <errno.h>
 #include <string.h>
@@ -111,6 +112,131 @@ static int plan_safely(struct inside *in, const struct media_info *info, struct 
     return r < 0 ? r : plan_make(info, idx, list, n, opts, ret, err);
 }
 
+/* Sound tracks that there was no room for. */
+static int warn_of_tracks(const struct ladder *l, const struct rendition *list, size_t n,
+                          struct media_info *info, struct err *err)
+{
+    size_t all = 0, used = 0;
+
+    while (media_audio(info, all))
+        all++;
+    for (size_t i = 0; i < n; i++)
+        if (list[i].kind == MEDIA_AUDIO)
+            used = (size_t)list[i].track + 1;
+    if (used == 0 || used == all || ladder_default_track(l))
+        return 0;
+    int r = probe_warn(info, "%zu audio track(s) left out: a package has at most %d renditions",
+                       all - used, RENDITIONS_MAX);
+    return r < 0 ? err_set(err, r, ERR_RESOURCE, "out of memory for a plan") : 0;
+}
+
+struct planning {
+    struct inside *in;
+    const struct media_info *info;
+    struct media_index *idx;
+    struct rendition *list;
+    size_t n;
+    const struct plan_options *opts;
+};
+
+/* Which rendition is to be a copy: its number, or n. The source's packets are
+ * read only where nothing else speaks against it. */
+static int choose_copy(const struct planning *p, size_t *ret, struct err *err)
+{
+    struct copy_facts facts;
+    int r = copy_sift(p->info, p->idx, p->list, p->n, p->opts, ret);
+
+    if (r == 0 && *ret < p->n) {
+        r = media_copy_look(p->in, p->info, p->idx, &facts, err);
+        if (r < 0)
+            return r;
+        r = copy_fits(&facts, p->info, p->idx, p->opts, &p->list[*ret]);
+        if (r == 0)
+            *ret = p->n;
+    }
+    return r < 0 ? err_set(err, r, ERR_RESOURCE, "out of memory for a plan") : 0;
+}
+
+/* What a rendition and all grids were before a copy was tried. */
+struct before {
+    struct rendition encoded;
+    struct frame_grid grids[RENDITIONS_MAX];
+};
+
+static int remember(const struct planning *p, size_t which, struct before *ret)
+{
+    for (size_t i = 0; i < p->n && i < RENDITIONS_MAX; i++)
+        ret->grids[i] = p->list[i].grid;
+    return rendition_copy(&p->list[which], &ret->encoded);
+}
+
+/* Takes over what `b` holds. */
+static int restore(const struct planning *p, size_t which, struct before *b, const char *why)
+{
+    rendition_release(&p->list[which]);
+    p->list[which] = b->encoded;
+    for (size_t i = 0; i < p->n && i < RENDITIONS_MAX; i++)
+        p->list[i].grid = b->grids[i];
+    return copy_refuse(&p->list[which], "%s", why);
+}
+
+static int plan_with(const struct planning *p, struct plan *ret, struct err *err)
+{
+    return plan_safely(p->in, p->info, p->idx, p->list, p->n, p->opts, ret, err);
+}
+
+/* 1: the source's GOPs, as all renditions can follow them, are short enough;
+ * else 0, and no plan. */
+static int try_copy(const struct planning *p, struct plan *ret, char why[COPY_WHY_MAX],
+                    struct err *err)
+{
+    int r = plan_with(p, ret, err);
+
+    if (r < 0 || copy_gops_fit(ret, why))
+        return r < 0 ? r : 1;
+    copy_shift_grids(ret, p->list, p->n);
+    plan_release(ret);
+    r = plan_with(p, ret, err);
+    if (r < 0 || copy_gops_fit(ret, why))
+        return r < 0 ? r : 1;
+    plan_release(ret);
+    return 0;
+}
+
+static int plan_copying(const struct planning *p, size_t which, struct plan *ret, struct err *err)
+{
+    char why[COPY_WHY_MAX];
+    struct before before;
+    int r = remember(p, which, &before);
+
+    if (r < 0)
+        return err_set(err, r, ERR_RESOURCE, "out of memory for a plan");
+    r = copy_make(&p->list[which]);
+    if (r < 0)
+        (void)err_set(err, r, ERR_RESOURCE, "out of memory for a plan");
+    else
+        r = try_copy(p, ret, why, err);
+    if (r != 0) {
+        rendition_release(&before.encoded);
+        return r < 0 ? r : 0;
+    }
+    if (restore(p, which, &before, why) < 0)
+        return err_set(err, -ENOMEM, ERR_RESOURCE, "out of memory for a plan");
+    return plan_with(p, ret, err);
+}
+
+static int plan_all(const struct planning *p, struct plan *ret, struct err *err)
+{
+    size_t which;
+    int r = choose_copy(p, &which, err);
+
+    if (r < 0)
+        return r;
+    if (which < p->n)
+        return plan_copying(p, which, ret, err);
+    return plan_with(p, ret, err);
+}
+
 int plan_job(struct inside *in, const char *request, char **ret_result, struct err *err)
 {
     struct request rq = { 0 };
@@ -126,7 +252,9 @@ int plan_job(struct inside *in, const char *request, char **ret_result, struct e
     if (r == 0)
         r = ladder_resolve(rq.ladder, &info, &list, &n, err);
     if (r == 0)
-        r = plan_safely(in, &info, &idx, list, n, &rq.opts, &plan, err);
+        r = warn_of_tracks(rq.ladder, list, n, &info, err);
+    if (r == 0)
+        r = plan_all(&(struct planning){ in, &info, &idx, list, n, &rq.opts }, &plan, err);
     if (r == 0)
         r = dump(plan_to_json(&plan), ret_result, err);
     plan_release(&plan);

@@ -50,7 +50,8 @@ struct targets {
 struct load {
     const double *group_cost; /* of each task group; borrowed */
     size_t n_groups;
-    double audio_cost;  /* of the whole audio task, core-seconds */
+    const double *audio_cost; /* of each audio task, core-seconds; borrowed */
+    size_t n_audio;
     double decode_cost; /* of decoding alone */
 };
 
@@ -82,9 +83,13 @@ int cuts_divide(const struct timeline *t, size_t lo, size_t hi, double target_s,
                 struct cut_list *list);
 
 /* Fill all of a chunk but its numbers and cost: frames, GOPs, segments, and
- * what to decode for it. `interlaced`: a frame more on either side. */
+ * what to decode for it: its frames, and as many as `margin` says around
+ * them, where there are any. */
+struct margin {
+    size_t before, after;
+};
 int chunk_fill(const struct timeline *t, const struct targets *want, size_t lo, size_t hi,
-               int interlaced, const struct chunk *prev, struct chunk *ret, struct err *err);
+               struct margin margin, const struct chunk *prev, struct chunk *ret, struct err *err);
 
 /* Group plan->renditions by codec and memory. 0 or -ENOMEM. */
 int groups_make(struct plan *p);

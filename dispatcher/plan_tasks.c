@@ -3,6 +3,7 @@
 #include "../common/wire/task.h"
 #include "plan_parts.h"
 #include <errno.h>
+#include <libavutil/mathematics.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -60,6 +61,7 @@ static int task_base(const struct plan *p, const struct task *base, struct task 
 {
     int bad = media_info_copy(&p->info, &t->info) < 0;
 
+    t->info.n_more_audio = 0; /* a task is of one track at most */
     t->job = copy_text(base->job, &bad);
     t->source = copy_text(base->source, &bad);
     t->etag = copy_text(base->etag, &bad);
@@ -136,20 +138,36 @@ static int video_task(const struct plan *p, const struct chunk *c, size_t group,
     return 0;
 }
 
-static int audio_task(const struct plan *p, struct task *t)
+/* What a worker is told of the source: the one track, as if there were no
+ * other. Without video the origin is in that track's time base. */
+static void task_track(const struct plan *p, size_t track, struct task *t)
+{
+    if (track > 0)
+        t->info.audio = *media_audio(&p->info, track);
+    if (p->n_video == 0) /* nobody's time base is the video's */
+        t->info.video.stream = -1;
+    if (track > 0 && p->n_video == 0)
+        t->origin = av_rescale_q(p->origin, p->info.audio.tb, t->info.audio.tb);
+}
+
+static int audio_task(const struct plan *p, size_t track, struct task *t)
 {
     double seconds = (double)p->duration / p->timescale;
+    char id[32];
     int bad = 0;
 
-    t->id = copy_text("a-0", &bad);
+    snprintf(id, sizeof(id), "a-%zu", track);
+    t->id = copy_text(id, &bad);
     t->kind = TASK_AUDIO;
+    t->group = (unsigned)track;
+    task_track(p, track, t);
     t->renditions = calloc(p->n_renditions - p->n_video, sizeof(*t->renditions));
     t->audio_cuts = calloc(p->n_audio_cuts + 1, sizeof(*t->audio_cuts));
     t->memory_bytes = TASK_MEMORY;
     if (bad || !t->renditions || !t->audio_cuts)
         return -ENOMEM;
     for (size_t i = p->n_video; i < p->n_renditions; i++)
-        if (task_add(p, i, seconds, t) < 0)
+        if (p->renditions[i].track == track && task_add(p, i, seconds, t) < 0)
             return -ENOMEM;
     memcpy(t->audio_cuts, p->audio_cuts, p->n_audio_cuts * sizeof(*t->audio_cuts));
     t->n_audio_cuts = p->n_audio_cuts;
@@ -169,7 +187,7 @@ static void tasks_free(struct task *t, size_t n)
 int plan_tasks(const struct plan *p, const struct task *base, struct task **ret, size_t *ret_n,
                struct err *err)
 {
-    size_t n_audio = p->n_renditions > p->n_video, n = n_audio + p->n_chunks * p->n_groups;
+    size_t n_audio = plan_tracks(p), n = n_audio + p->n_chunks * p->n_groups;
     struct task *tasks = calloc(n + 1, sizeof(*tasks));
     int r = tasks ? 0 : -ENOMEM;
 
@@ -177,7 +195,7 @@ int plan_tasks(const struct plan *p, const struct task *base, struct task **ret,
         size_t video = i - n_audio;
         r = task_base(p, base, &tasks[i]);
         if (r == 0 && i < n_audio)
-            r = audio_task(p, &tasks[i]);
+            r = audio_task(p, i, &tasks[i]);
         else if (r == 0)
             r = video_task(p, &p->chunks[video / p->n_groups], video % p->n_groups, &tasks[i]);
     }

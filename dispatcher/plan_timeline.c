@@ -1,6 +1,7 @@
 /* From packets in decode order to frames in display order, and where they
  * may be cut. */
 #include "../common/base/err.h"
+#include "plan_copy.h"
 #include "plan_parts.h"
 #include <errno.h>
 #include <libavutil/mathematics.h>
@@ -137,6 +138,18 @@ static int grid_known(const struct rendition *v, size_t i)
     return 0;
 }
 
+/* Where a rendition is copied, GOPs begin where the source's do. */
+static int drop_all_but_starts(const struct timeline *t, char *dropped)
+{
+    char *starts = calloc(t->idx->n + 1, 1);
+    int r = starts ? copy_starts(t->idx, PACKET_IDR, starts) : -ENOMEM;
+
+    for (size_t i = 1; r == 0 && i < t->n_frames; i++)
+        dropped[i] |= (char)!starts[t->frames[i].packet];
+    free(starts);
+    return r;
+}
+
 static int cuts_find(struct timeline *t, const struct rendition *v, size_t n)
 {
     char *dropped = calloc(t->n_frames, 1);
@@ -148,6 +161,10 @@ static int cuts_find(struct timeline *t, const struct rendition *v, size_t n)
     }
     for (size_t r = 0; r < n; r++) {
         int64_t cell, prev = 0;
+        if (v[r].copy && drop_all_but_starts(t, dropped) < 0) {
+            free(dropped);
+            return -ENOMEM;
+        }
         if (v[r].grid.period.num == 0 || grid_known(v, r))
             continue;
         for (size_t i = 0; i < t->n_frames; i++, prev = cell) {

@@ -14,10 +14,12 @@ enum field_type {
     T_ENCODER,
     T_INT,
     T_NUM,
+    T_LEVEL, /* a number that may be below 0 */
     T_RATE,
     T_FPS,
     T_WORD,
     T_RANGE,
+    T_COPY,
     T_PARAMS
 };
 
@@ -45,8 +47,9 @@ static const struct field video_fields[] = {
     { "profile",         T_WORD, AT(profile), 0, 0, "", 0 },
     { "bit_depth",         T_INT, AT(bit_depth), 8, 10, " bit", 0 },
     { "range",         T_RANGE, AT(range), 0, 0, "", 0 },
-    { "params",    T_PARAMS, 0, 0, 0, "", 0 },
-    { 0 },
+    { "copy",    T_COPY, AT(copy), 0, 0, "", 0 },
+    { "params",  T_PARAMS, 0, 0, 0, "", 0 },
+    { 0     },
 };
 
 static const struct field audio_fields[] = {
@@ -55,6 +58,8 @@ static const struct field audio_fields[] = {
     { "bitrate",       T_RATE, AT(bitrate), 16e3, 640e3, "", 0 },
     { "channels",       T_INT, AT(channels), 1, 8, "", 0 },
     { "sample_rate", T_INT, AT(sample_rate), 16000, 48000, " Hz", 0 },
+    { "loudness",       T_LEVEL, AT(loudness), -31, -8, " LUFS", 0 },
+    { "true_peak",       T_LEVEL, AT(true_peak), -9, 0, " dB", 0 },
     { 0      },
 };
 
@@ -134,6 +139,23 @@ int field_number(struct yaml_in *in, const yaml_node_t *n, const char *key, doub
     if (field_decimal(s, &v) < 0)
         return yaml_in_fail(in, yaml_in_line(n), "%s %.32s is not a number like 6 or 2.5", key, s);
     int r = check_range(in, n, key, s, v, least, most, unit);
+    if (r == 0)
+        *ret = v;
+    return r;
+}
+
+static int read_level(struct yaml_in *in, const yaml_node_t *n, const struct field *f, double *ret)
+{
+    const char *s = yaml_in_scalar(in, n, f->key);
+    double v;
+    if (!s)
+        return -EINVAL;
+    if (field_decimal(*s == '-' ? s + 1 : s, &v) < 0)
+        return yaml_in_fail(in, yaml_in_line(n), "%s %.32s is not a level like -16 or -1.5", f->key,
+                            s);
+    if (*s == '-')
+        v = -v;
+    int r = check_range(in, n, f->key, s, v, f->least, f->most, f->unit);
     if (r == 0)
         *ret = v;
     return r;
@@ -272,6 +294,17 @@ static int read_range(struct yaml_in *in, const yaml_node_t *n, enum rung_range 
     return yaml_in_fail(in, yaml_in_line(n), "range %.32s is not one of sdr, hdr, source", s);
 }
 
+static int read_copy(struct yaml_in *in, const yaml_node_t *n, int *ret)
+{
+    const char *s = yaml_in_scalar(in, n, "copy");
+    if (!s)
+        return -EINVAL;
+    *ret = strcmp(s, "when-compatible") == 0;
+    if (*ret || strcmp(s, "never") == 0)
+        return 0;
+    return yaml_in_fail(in, yaml_in_line(n), "copy %.32s is not one of never, when-compatible", s);
+}
+
 static int read_word(struct yaml_in *in, const yaml_node_t *n, const char *key, char ret[16])
 {
     const char *s = yaml_in_scalar(in, n, key);
@@ -344,6 +377,8 @@ static int read_field(struct yaml_in *in, const struct field *f, const yaml_node
         return read_int(in, n, f, at);
     case T_NUM:
         return field_number(in, n, f->key, f->least, f->most, f->unit, at);
+    case T_LEVEL:
+        return read_level(in, n, f, at);
     case T_RATE:
         return read_rate(in, n, f, at);
     case T_FPS:
@@ -352,6 +387,8 @@ static int read_field(struct yaml_in *in, const struct field *f, const yaml_node
         return read_word(in, n, f->key, at);
     case T_RANGE:
         return read_range(in, n, at);
+    case T_COPY:
+        return read_copy(in, n, at);
     case T_PARAMS:
         return read_params(in, n, g);
     }
@@ -461,6 +498,13 @@ static int check_crf(struct yaml_in *in, const yaml_node_t *map, const struct ru
     return 0;
 }
 
+static int check_copy(struct yaml_in *in, const yaml_node_t *map, const struct rung *g)
+{
+    if (!g->copy || g->codec == CODEC_H264 || g->codec == CODEC_HEVC)
+        return 0;
+    return yaml_in_fail(in, line_of(in, map, "copy"), "copy when-compatible is for h264 and hevc");
+}
+
 static int check_rates(struct yaml_in *in, const yaml_node_t *map, const struct rung *g)
 {
     if (g->maxrate == 0)
@@ -517,6 +561,8 @@ static int finish_video(struct yaml_in *in, const yaml_node_t *map, struct rung 
         r = check_crf(in, map, g);
     if (r == 0)
         r = check_rates(in, map, g);
+    if (r == 0)
+        r = check_copy(in, map, g);
     return r == 0 ? check_params(in, g) : r;
 }
 
@@ -536,6 +582,9 @@ static int finish_audio(struct yaml_in *in, const yaml_node_t *map, struct rung 
         return yaml_in_fail(in, line_of(in, map, "sample_rate"),
                             "sample_rate %d is not one of 16000, 22050, 24000, 32000, 44100, 48000",
                             hz);
+    if (g->true_peak <= 0 && g->loudness == 0)
+        return yaml_in_fail(in, line_of(in, map, "true_peak"),
+                            "true_peak says nothing without loudness");
     int64_t most = g->channels * INT64_C(256000);
     if (g->bitrate > most)
         return yaml_in_fail(in, line_of(in, map, "bitrate"),

@@ -36,9 +36,14 @@ const char *ladder_digest(const struct ladder *l);
 
 double ladder_segment_seconds(const struct ladder *l); /* target, default 6 */
 double ladder_gop_seconds(const struct ladder *l);     /* target, default 2 */
+int ladder_default_track(const struct ladder *l);      /* 1: of the default sound track only */
 
 /* The renditions for a source: never upscaled, short side first for
- * portrait, frame rate capped on a grid, video best first, then audio.
+ * portrait, frame rate capped on a grid, video best first, then audio: of
+ * each of the source's tracks (as far as RENDITIONS_MAX goes, or of the
+ * default one alone, if the ladder says so) all audio rungs. A rendition of
+ * another track than the default one has its rung's name with the track's
+ * language behind it, or its number ("aac-128k-deu", "aac-128k-2").
  * Where the source is smaller than the smallest rung, that rung is encoded
  * at the source's size. *ret_n may count audio only (audio-only input).
  * -EINVAL with ERR_INPUT where the source has neither usable video nor

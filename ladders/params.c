@@ -2,6 +2,7 @@
  * chunks encoded with them anywhere join, and the encoder makes no keyframe
  * that wasn't asked for. docs/ladders.md lists what comes out. */
 #include <errno.h>
+#include <libavutil/pixfmt.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,6 +12,9 @@
 
 /* A P picture or two: see rendition.warm_up. */
 enum { WARM_UP_FRAMES = 5 };
+/* Half of what x264 looks ahead: a third of the difference that a cut makes is left. x265 shows
+ * none. See rendition.look_ahead. */
+enum { LOOK_AHEAD_FRAMES = 20 };
 
 int rendition_param_add(struct rendition *r, const char *key, const char *fmt, ...)
 {
@@ -85,6 +89,7 @@ static int add_private(const struct rung *g, struct rendition *r, const char *ow
 int encoder_params_x264(const struct rung *g, struct rendition *r, int64_t bufsize)
 {
     r->warm_up = WARM_UP_FRAMES;
+    r->look_ahead = LOOK_AHEAD_FRAMES;
     int e = rendition_param_add(r, "preset", "%s", preset_of(g));
     if (e == 0)
         e = rendition_param_add(r, "profile", "%s", x264_profile(g, r));
@@ -99,9 +104,28 @@ int encoder_params_x264(const struct rung *g, struct rendition *r, int64_t bufsi
     return e;
 }
 
+/* x265's own: ":hdr10=1:master-display=…:max-cll=…". What a display does with PQ depends on them;
+ * HLG has them where a source of it had. */
+static void x265_hdr(const struct rendition *r, char *ret, size_t size)
+{
+    const struct hdr_info *h = &r->hdr;
+    int n = snprintf(ret, size, "%s",
+                     r->color.transfer == AVCOL_TRC_SMPTE2084 ? ":hdr10-opt=1" : "");
+
+    if (h->has_mastering || h->max_cll)
+        n += snprintf(ret + n, size - (size_t)n, ":hdr10=1");
+    if (h->has_mastering)
+        n += snprintf(ret + n, size - (size_t)n,
+                      ":master-display=G(%u,%u)B(%u,%u)R(%u,%u)WP(%u,%u)L(%u,%u)", h->green[0],
+                      h->green[1], h->blue[0], h->blue[1], h->red[0], h->red[1], h->white[0],
+                      h->white[1], h->max_luminance, h->min_luminance);
+    if (h->max_cll)
+        (void)snprintf(ret + n, size - (size_t)n, ":max-cll=%u,%u", h->max_cll, h->max_fall);
+}
+
 int encoder_params_x265(const struct rung *g, struct rendition *r, int64_t bufsize)
 {
-    char own[256];
+    char own[512], hdr[256];
     r->warm_up = WARM_UP_FRAMES;
     int e = rendition_param_add(r, "preset", "%s", preset_of(g));
     int ten = strstr(r->pix_fmt, "10") != NULL;
@@ -116,11 +140,11 @@ int encoder_params_x265(const struct rung *g, struct rendition *r, int64_t bufsi
         e = add_caps(g, r, bufsize);
     if (e == 0)
         e = rendition_param_add(r, "forced-idr", "1");
+    x265_hdr(r, hdr, sizeof(hdr));
     (void)snprintf(own, sizeof(own),
                    "keyint=-1:min-keyint=1000000:open-gop=0:%s:frame-threads=1:repeat-headers=0:"
                    "info=0:log-level=error%s",
-                   r->threads > 1 ? "pools=2:wpp=1" : "pools=none:wpp=0",
-                   r->color.transfer == 16 ? ":hdr10-opt=1" : "");
+                   r->threads > 1 ? "pools=2:wpp=1" : "pools=none:wpp=0", hdr);
     return e < 0 ? e : add_private(g, r, own);
 }
 
@@ -148,9 +172,27 @@ int encoder_params_aom(const struct rung *g, struct rendition *r, int64_t bufsiz
     return e < 0 ? e : add_private(g, r, "");
 }
 
+/* SVT-AV1's own: ":mastering-display=…:content-light=…", in cd/m2 and parts of one. */
+static void svt_hdr(const struct rendition *r, char *ret, size_t size)
+{
+    const struct hdr_info *h = &r->hdr;
+    int n = 0;
+
+    *ret = '\0';
+    if (h->has_mastering)
+        n = snprintf(ret, size,
+                     ":mastering-display=G(%.5f,%.5f)B(%.5f,%.5f)R(%.5f,%.5f)WP(%.5f,%.5f)"
+                     "L(%.4f,%.4f)",
+                     h->green[0] / 5e4, h->green[1] / 5e4, h->blue[0] / 5e4, h->blue[1] / 5e4,
+                     h->red[0] / 5e4, h->red[1] / 5e4, h->white[0] / 5e4, h->white[1] / 5e4,
+                     h->max_luminance / 1e4, h->min_luminance / 1e4);
+    if (h->max_cll)
+        (void)snprintf(ret + n, size - (size_t)n, ":content-light=%u,%u", h->max_cll, h->max_fall);
+}
+
 int encoder_params_svt(const struct rung *g, struct rendition *r, int64_t bufsize)
 {
-    char own[128];
+    char own[512], hdr[256];
     int e = rendition_param_add(r, "preset", "%s", preset_of(g));
     if (e == 0)
         e = rendition_param_add(r, "crf", "%g", crf_of(g));
@@ -158,6 +200,7 @@ int encoder_params_svt(const struct rung *g, struct rendition *r, int64_t bufsiz
         e = add_caps(g, r, bufsize);
     if (e == 0)
         e = rendition_param_add(r, "g", "9999");
-    (void)snprintf(own, sizeof(own), "lp=%d:scd=0:enable-force-key-frames=1", r->threads);
+    svt_hdr(r, hdr, sizeof(hdr));
+    (void)snprintf(own, sizeof(own), "lp=%d:scd=0:enable-force-key-frames=1%s", r->threads, hdr);
     return e < 0 ? e : add_private(g, r, own);
 }

@@ -11,8 +11,9 @@
 #include "ladder.h"
 #include "yaml_in.h"
 
-static const char *const top_keys[] = { "name",     "description", "segment_seconds", "gop_seconds",
-                                        "defaults", "video",       "audio",           NULL };
+static const char *const top_keys[] = { "name",         "description", "segment_seconds",
+                                        "gop_seconds",  "defaults",    "video",
+                                        "audio_tracks", "audio",       NULL };
 
 struct parse {
     struct yaml_in in;
@@ -44,6 +45,21 @@ static int read_seconds(struct parse *p, const yaml_node_t *root, const char *ke
     return n ? field_number(&p->in, n, key, least, most, " s", ret) : 0;
 }
 
+static int read_tracks(struct parse *p, const yaml_node_t *root, int *ret_default)
+{
+    const yaml_node_t *n = yaml_in_get(&p->in, root, "audio_tracks");
+    if (!n)
+        return 0;
+    const char *s = yaml_in_scalar(&p->in, n, "audio_tracks");
+    if (!s)
+        return -EINVAL;
+    if (strcmp(s, "all") != 0 && strcmp(s, "default") != 0)
+        return yaml_in_fail(&p->in, yaml_in_line(n),
+                            "audio_tracks %.32s is not one of all, default", s);
+    *ret_default = strcmp(s, "default") == 0;
+    return 0;
+}
+
 static int parse_top(struct parse *p, const yaml_node_t *root)
 {
     struct ladder *l = p->l;
@@ -56,6 +72,8 @@ static int parse_top(struct parse *p, const yaml_node_t *root)
         r = read_seconds(p, root, "segment_seconds", 1, 30, &l->segment_seconds);
     if (r == 0)
         r = read_seconds(p, root, "gop_seconds", 0.5, 10, &l->gop_seconds);
+    if (r == 0)
+        r = read_tracks(p, root, &l->default_track);
     if (r < 0)
         return r;
     if (l->gop_seconds > l->segment_seconds) {
@@ -78,7 +96,8 @@ static void rung_init(struct rung *g, enum codec_id c)
         .crf = -1,
         .range = RUNG_SDR,
         .bitrate = 128000,
-        .channels = 2
+        .channels = 2,
+        .true_peak = 1
     };
 }
 
@@ -343,4 +362,9 @@ double ladder_segment_seconds(const struct ladder *l)
 double ladder_gop_seconds(const struct ladder *l)
 {
     return l->gop_seconds;
+}
+
+int ladder_default_track(const struct ladder *l)
+{
+    return l->default_track;
 }

@@ -179,6 +179,8 @@ void picture_color(const struct video_info *v, struct picture p, const struct ru
     else
         r->color = sdr_color(v, p);
     r->tonemap = hdr && !keep;
+    if (keep)
+        r->hdr = v->hdr;
     r->color.range = AVCOL_RANGE_MPEG;
     if (r->color.chroma_location == AVCHROMA_LOC_UNSPECIFIED)
         r->color.chroma_location = AVCHROMA_LOC_LEFT;

@@ -37,6 +37,7 @@ int rung_resolve_video(const struct rung *g, const struct video_info *v, struct 
     picture_rate(v, g->max_fps, r);
     picture_color(v, p, g, r);
     r->maxrate = g->maxrate;
+    r->may_copy = g->copy;
     /* Above 1440p memory binds before cores do. */
     int large = (r->width < r->height ? r->width : r->height) > 1440;
     r->threads = large ? g->encoder->max_threads : 1;
@@ -107,71 +108,6 @@ static int resolve_video(const struct ladder *l, const struct video_info *v, str
     return 0;
 }
 
-/* ---- audio ---- */
-
-/* The largest layout that is offered, not larger than the source's. */
-static int channels_for(int asked, int source)
-{
-    static const int offered[] = { 8, 6, 2, 1 };
-    int most = source > 0 && source < asked ? source : asked;
-    for (size_t i = 0; i < 4; i++)
-        if (offered[i] <= most)
-            return offered[i];
-    return 1;
-}
-
-/* 44.1 kHz and its halves stay in their family: no resampling, no drift. */
-static int sample_rate_for(const struct rung *g, int source)
-{
-    if (g->sample_rate)
-        return g->sample_rate;
-    return g->codec == CODEC_AAC && source > 0 && source % 11025 == 0 ? 44100 : 48000;
-}
-
-int rung_resolve_audio(const struct rung *g, const struct audio_info *a, struct rendition *r)
-{
-    r->kind = MEDIA_AUDIO;
-    r->channels = channels_for(g->channels, a->channels);
-    r->sample_rate = sample_rate_for(g, a->sample_rate);
-    /* Fewer channels than asked for need fewer bits. */
-    r->bit_rate = g->bitrate * r->channels / g->channels;
-    if (r->bit_rate < 16000)
-        r->bit_rate = 16000;
-    (void)snprintf(r->layout, sizeof(r->layout), "%s",
-                   r->channels == 8   ? "7.1"
-                   : r->channels == 6 ? "5.1"
-                   : r->channels == 2 ? "stereo"
-                                      : "mono");
-    r->grid = (struct frame_grid){
-        {0,  1},
-        { 0, 1}
-    };
-    r->sar = (AVRational){ 1, 1 };
-    r->rate = (AVRational){ 0, 1 };
-    r->threads = 1;
-    r->cost = AUDIO_COST_A_CHANNEL * r->channels;
-    r->memory_bytes = AUDIO_MEMORY_BYTES;
-    r->name = strdup(g->name);
-    r->codec = strdup(codec_name(g->codec));
-    r->encoder = strdup(g->encoder->name);
-    if (r->name && r->codec && r->encoder)
-        return 0;
-    rendition_release(r);
-    return -ENOMEM;
-}
-
-static int resolve_audio(const struct ladder *l, const struct audio_info *a, struct rendition *out,
-                         size_t *n)
-{
-    for (size_t i = l->n_video; i < l->n_rungs; i++) {
-        int r = rung_resolve_audio(&l->rungs[i], a, &out[*n]);
-        if (r < 0)
-            return r;
-        ++*n;
-    }
-    return 0;
-}
-
 /* ---- both ---- */
 
 static int has_picture(const struct media_info *m)
@@ -200,14 +136,14 @@ static int nothing_left(const struct ladder *l, const struct media_info *src, st
 int ladder_resolve(const struct ladder *l, const struct media_info *src, struct rendition **ret,
                    size_t *ret_n, struct err *err)
 {
-    struct rendition *out = calloc(l->n_rungs, sizeof(*out));
+    struct rendition *out = calloc(RENDITIONS_MAX, sizeof(*out));
     size_t n = 0;
     int r = out ? 0 : -ENOMEM;
     if (r == 0 && has_picture(src))
         r = resolve_video(l, &src->video, out, &n);
     int no_video = has_picture(src) && l->n_video > 0 && n == 0;
     if (r == 0 && has_sound(src) && !no_video)
-        r = resolve_audio(l, &src->audio, out, &n);
+        r = resolve_audio(l, src, out, &n);
     if (r == 0 && n > 0) {
         *ret = out;
         *ret_n = n;

@@ -45,10 +45,13 @@ struct rung {
     char preset[16];    /* "": the encoder's default */
     char profile[16];   /* "": by codec and bit depth */
     int bit_depth;      /* 0: 8 for SDR, 10 for HDR */
+    int copy;           /* 1: the source's own packets where they fit */
     enum rung_range range;
     int64_t bitrate; /* audio, bit/s */
     int channels;
-    int sample_rate; /* 0: 44100 for its family, else 48000 */
+    int sample_rate;  /* 0: 44100 for its family, else 48000 */
+    double loudness;  /* LUFS; 0: as it is */
+    double true_peak; /* dB of full scale; above 0: not said */
     struct param *params;
     int *param_lines;
     size_t n_params;
@@ -65,6 +68,7 @@ struct ladder {
     char digest[65];
     char *name, *description;
     double segment_seconds, gop_seconds;
+    int default_track;  /* audio_tracks: default, the others are left out */
     struct rung *rungs; /* video in the file's order, then audio */
     size_t n_rungs, n_video;
 };

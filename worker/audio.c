@@ -3,9 +3,10 @@
 #include "../common/base/clock.h"
 #include "../common/base/err.h"
 #include "../common/child/inside.h"
-#include "../common/media/open.h"
 #include "encode.h"
 #include "encoder.h"
+#include "listen.h"
+#include "loudness.h"
 #include "segmenter.h"
 #include "sound.h"
 
@@ -21,6 +22,7 @@ struct track {
     struct inside *in;
     const struct task *t;
     const struct rendition *r;
+    const struct loudness *loudness; /* what was measured, if it was */
     AVCodecContext *enc;
     struct segmenter *seg;
     struct sound *sound;
@@ -28,6 +30,7 @@ struct track {
     AVFrame *frame;
     AVPacket *pkt;
     int64_t samples; /* given to the encoder */
+    int64_t last;    /* of them, without what fills up the last frame; INT64_MAX: not known yet */
     AVPacket **pkts; /* of the segment under way */
     size_t n_pkts, room_pkts;
     size_t cut;         /* the next of t->audio_cuts that ends a segment */
@@ -92,6 +95,8 @@ static int take_packet(struct track *k, struct err *err)
     int64_t cut = next_cut(k);
     int r = 0;
 
+    if (p->pts >= k->last) /* an encoder's delay lets out packets with nothing in them */
+        return 0;
     p->duration = k->enc->frame_size;
     p->time_base = (AVRational){ 1, k->r->sample_rate };
     p->dts = p->pts;
@@ -134,9 +139,11 @@ static int encode_samples(struct track *k, int n, struct err *err)
         return failed(err, k, "a frame of sound", r);
     av_audio_fifo_read(k->fifo, (void **)f->extended_data, n);
     /* The last frame is filled up: a shorter one would end the line early. */
-    if (n < f->nb_samples)
+    if (n < f->nb_samples) {
         av_samples_set_silence(f->extended_data, n, f->nb_samples - n, f->ch_layout.nb_channels,
                                f->format);
+        k->last = k->samples + n;
+    }
     f->pts = k->samples;
     k->samples += f->nb_samples;
     r = encode(k, f, err);
@@ -153,7 +160,7 @@ static int on_samples(void *arg, uint8_t **data, int n, struct err *err)
         return failed(err, k, "samples", AVERROR(ENOMEM));
     while (r == 0 && av_audio_fifo_size(k->fifo) >= k->enc->frame_size)
         r = encode_samples(k, k->enc->frame_size, err);
-    inside_progress(k->in, (uint64_t)av_rescale(k->samples, 1000, k->r->sample_rate));
+    inside_progress(k->in, loudness_progress(k->t, 1, k->samples, k->r->sample_rate));
     return r;
 }
 
@@ -178,11 +185,15 @@ static int track_open(struct track *k, struct err *err)
     const struct sound_format to = { k->r->sample_rate, k->enc->sample_fmt, k->enc->ch_layout };
     r = segmenter_new(&cfg, &k->seg, err);
     k->sound = sound_new(&to, on_samples, k);
+    if (k->sound && k->loudness->known)
+        sound_set_level(k->sound, loudness_factor(k->loudness->gain),
+                        loudness_factor(k->r->true_peak));
     k->fifo = av_audio_fifo_alloc(k->enc->sample_fmt, k->enc->ch_layout.nb_channels,
                                   k->enc->frame_size * 4);
     k->frame = av_frame_alloc();
     k->pkt = av_packet_alloc();
     k->priming = k->enc->initial_padding;
+    k->last = INT64_MAX;
     k->cut = 1;
     if (r == 0 && (!k->sound || !k->fifo || !k->frame || !k->pkt))
         r = failed(err, k, "a track", AVERROR(ENOMEM));
@@ -210,14 +221,18 @@ static int track_finish(struct track *k, struct rendition_result *ret, struct er
 
     if (r == 0 && rest > 0)
         r = encode_samples(k, rest, err);
+    else
+        k->last = k->samples;
     if (r == 0)
         r = encode(k, NULL, err);
     if (r == 0 && k->n_pkts > 0)
         r = close_segment(k, err);
     if (r == 0)
         r = segmenter_result(k->seg, ret, err);
-    if (r == 0)
+    if (r == 0) {
         ret->priming = k->priming;
+        ret->loudness = *k->loudness;
+    }
     return r;
 }
 
@@ -225,114 +240,57 @@ static int track_finish(struct track *k, struct rendition_result *ret, struct er
 
 struct audio_run {
     const struct task *t;
-    struct media_source src;
-    AVCodecContext *dec;
-    AVPacket *pkt;
-    AVFrame *frame;
-    struct track *tracks; /* of the renditions that are made */
+    struct listener from;
+    struct loudness *loudness; /* of t->renditions */
+    struct track *tracks;      /* of the renditions that are made */
+    struct sound **sounds;     /* of the tracks; theirs */
     size_t n_tracks;
-    int64_t near; /* of the last packet, for timestamps that wrap */
-    uint64_t damaged;
 };
-
-/* (pts * tb of the sound) - (origin * tb of the timeline), as num/den
- * seconds. A stamp years off, which a damaged file may have, saturates. */
-static int64_t on_timeline(const struct audio_run *a, int64_t pts, int64_t *ret_den)
-{
-    const struct media_info *i = &a->t->info;
-    AVRational tb = a->src.fmt->streams[i->audio.stream]->time_base;
-    AVRational otb = i->video.stream >= 0 ? i->video.tb : i->audio.tb;
-    int64_t den = INT64_C(1000000000);
-
-    *ret_den = den;
-    return av_sat_sub64(av_rescale_q(pts, tb, (AVRational){ 1, (int)den }),
-                        av_rescale_q(a->t->origin, otb, (AVRational){ 1, (int)den }));
-}
-
-static int take_frame(struct audio_run *a, struct err *err)
-{
-    AVFrame *f = a->frame;
-    int64_t pts = f->pts != AV_NOPTS_VALUE ? f->pts : f->best_effort_timestamp;
-    int64_t den, num;
-    int r = 0;
-
-    if (pts == AV_NOPTS_VALUE || f->nb_samples <= 0)
-        return 0;
-    num = on_timeline(a, pts, &den);
-    for (size_t i = 0; r == 0 && i < a->n_tracks; i++)
-        r = sound_push(a->tracks[i].sound, f, num, den, err);
-    return r;
-}
-
-static int feed(struct audio_run *a, const AVPacket *pkt, struct err *err)
-{
-    int n = avcodec_send_packet(a->dec, pkt);
-
-    if (n < 0 && n != AVERROR_EOF)
-        a->damaged++;
-    while ((n = avcodec_receive_frame(a->dec, a->frame)) >= 0) {
-        int r = take_frame(a, err);
-        av_frame_unref(a->frame);
-        if (r < 0)
-            return r;
-    }
-    return n == AVERROR(ENOMEM) ? err_set(err, -ENOMEM, ERR_RESOURCE, "out of memory for sound")
-                                : 0;
-}
-
-static int decode(struct audio_run *a, struct err *err)
-{
-    int stream = a->t->info.audio.stream, r = 0;
-    int bits = a->src.fmt->streams[stream]->pts_wrap_bits;
-
-    while (r == 0 && (r = media_read(&a->src, a->pkt, err)) == 0) {
-        if (a->pkt->stream_index == stream) {
-            a->pkt->pts = media_unwrap(a->pkt->pts, a->near, bits);
-            a->pkt->dts = media_unwrap(a->pkt->dts, a->near, bits);
-            if (a->pkt->pts != AV_NOPTS_VALUE)
-                a->near = a->pkt->pts;
-            r = feed(a, a->pkt, err);
-        }
-        av_packet_unref(a->pkt);
-    }
-    if (r < 0 && r != AVERROR_EOF)
-        return r;
-    return feed(a, NULL, err);
-}
 
 static int open_all(struct audio_run *a, struct inside *in, struct err *err)
 {
     const struct task *t = a->t;
-    int r = media_open(in, 0, &a->src, err);
+    int r = listener_open(&a->from, in, t, err);
 
-    if (r < 0)
-        return r;
-    if (t->info.audio.stream >= (int)a->src.fmt->nb_streams)
-        return err_set(err, -EINVAL, ERR_INPUT, "the source has no stream %d any more",
-                       t->info.audio.stream);
-    a->src.splices = t->info.splices;
-    a->src.n_splices = t->info.n_splices;
-    media_select(&a->src, t->info.audio.stream);
-    r = media_decoder(&a->src, t->info.audio.stream, &a->dec, err);
-    a->pkt = av_packet_alloc();
-    a->frame = av_frame_alloc();
     a->tracks = calloc(t->n_renditions, sizeof(*a->tracks));
-    if (r == 0 && (!a->pkt || !a->frame || !a->tracks))
+    a->sounds = calloc(t->n_renditions, sizeof(struct sound *));
+    if (r == 0 && (!a->tracks || !a->sounds))
         r = err_set(err, -ENOMEM, ERR_RESOURCE, "out of memory for sound");
     for (size_t i = 0; r == 0 && i < t->n_renditions; i++) {
         if (!task_makes(t, i))
             continue;
-        struct track *k = &a->tracks[a->n_tracks++];
-        *k = (struct track){ .in = in, .t = t, .r = &t->renditions[i] };
+        struct track *k = &a->tracks[a->n_tracks];
+        *k =
+            (struct track){ .in = in, .t = t, .r = &t->renditions[i], .loudness = &a->loudness[i] };
         r = track_open(k, err);
+        a->sounds[a->n_tracks++] = k->sound;
     }
+    return r;
+}
+
+/* A second track that can't be heard doesn't take the others along. */
+static int stand_in(struct audio_run *a, struct task_result *res, struct err *err)
+{
+    int r = 0;
+
+    if (a->tracks[0].r->track == 0 || !sound_is_empty(a->tracks[0].sound))
+        return 0;
+    for (size_t i = 0; r == 0 && i < a->n_tracks; i++)
+        r = sound_be_silent(a->tracks[i].sound, err);
+    if (r == 0 && encode_warn(res, "sound: nothing of stream %d can be decoded; silence stands in",
+                              a->t->info.audio.stream) < 0)
+        r = err_set(err, -ENOMEM, ERR_RESOURCE, "out of memory for a warning");
     return r;
 }
 
 static int finish(struct audio_run *a, struct task_result *res, struct err *err)
 {
+    char what[40] = "sound";
     double silence, dropped;
-    int r = 0;
+    int r = stand_in(a, res, err);
+
+    if (r < 0)
+        return r;
 
     res->renditions = calloc(a->n_tracks, sizeof(*res->renditions));
     if (!res->renditions)
@@ -341,18 +299,22 @@ static int finish(struct audio_run *a, struct task_result *res, struct err *err)
         r = track_finish(&a->tracks[i], &res->renditions[i], err);
         if (r == 0)
             res->n_renditions++;
+        if (r == 0 && loudness_tell(a->tracks[i].r, a->tracks[i].loudness, res) < 0)
+            r = err_set(err, -ENOMEM, ERR_RESOURCE, "out of memory for a warning");
     }
     if (r < 0)
         return r;
+    if (a->tracks[0].r->track > 0)
+        (void)snprintf(what, sizeof(what), "sound of stream %d", a->t->info.audio.stream);
     sound_mended(a->tracks[0].sound, &silence, &dropped);
     if (silence > 0.05)
-        r = encode_warn(res, "sound: %.3f s of silence fill what the source lacks", silence);
+        r = encode_warn(res, "%s: %.3f s of silence fill what the source lacks", what, silence);
     if (r == 0 && dropped > 0.05)
-        r = encode_warn(res, "sound: %.3f s overlap what was there before and are left out",
+        r = encode_warn(res, "%s: %.3f s overlap what was there before and are left out", what,
                         dropped);
-    if (r == 0 && a->damaged > 0)
-        r = encode_warn(res, "sound: the decoder found damage %llu times",
-                        (unsigned long long)a->damaged);
+    if (r == 0 && a->from.damaged > 0)
+        r = encode_warn(res, "%s: the decoder found damage %llu times", what,
+                        (unsigned long long)a->from.damaged);
     return r < 0 ? err_set(err, r, ERR_RESOURCE, "out of memory for a warning") : 0;
 }
 
@@ -361,23 +323,24 @@ static void release(struct audio_run *a)
     for (size_t i = 0; i < a->n_tracks; i++)
         track_close(&a->tracks[i]);
     free(a->tracks);
-    avcodec_free_context(&a->dec);
-    av_packet_free(&a->pkt);
-    av_frame_free(&a->frame);
-    media_close(&a->src);
+    free(a->sounds);
+    free(a->loudness);
+    listener_close(&a->from);
 }
 
 int encode_audio(struct inside *in, const struct task *t, int64_t start_ns, struct task_result *res,
                  struct err *err)
 {
-    struct audio_run a = { .t = t, .near = AV_NOPTS_VALUE };
-    int r = open_all(&a, in, err);
+    struct audio_run a = { .t = t };
+    int r = loudness_measure(in, t, &a.loudness, err);
 
+    if (r == 0)
+        r = open_all(&a, in, err);
     if (r == 0)
         res->first_frame_s = (double)(clock_system.mono_ns(&clock_system) - start_ns) /
                              (double)NS_PER_S;
     if (r == 0)
-        r = decode(&a, err);
+        r = listener_run(&a.from, a.sounds, a.n_tracks, err);
     if (r == 0)
         r = finish(&a, res, err);
     release(&a);

@@ -4,6 +4,7 @@
 #include "gopmill-config.h"
 
 #include <aom/aom_codec.h>
+#include <ebur128.h>
 #include <errno.h>
 #include <libavfilter/avfilter.h>
 #include <libavformat/avformat.h>
@@ -30,11 +31,20 @@ static void set_video(AVCodecContext *c, const struct rendition *r)
     c->flags |= AV_CODEC_FLAG_CLOSED_GOP;
 }
 
+/* Samples that may exceed full scale, packed or planar, as the encoder likes. */
+static enum AVSampleFormat float_format(const AVCodec *codec)
+{
+    for (const enum AVSampleFormat *f = codec->sample_fmts; f && *f >= 0; f++)
+        if (*f == AV_SAMPLE_FMT_FLTP || *f == AV_SAMPLE_FMT_FLT)
+            return *f;
+    return AV_SAMPLE_FMT_FLTP;
+}
+
 static int set_audio(AVCodecContext *c, const struct rendition *r)
 {
     c->sample_rate = r->sample_rate;
     c->bit_rate = r->bit_rate;
-    c->sample_fmt = c->codec->sample_fmts ? c->codec->sample_fmts[0] : AV_SAMPLE_FMT_FLTP;
+    c->sample_fmt = float_format(c->codec);
     return av_channel_layout_from_string(&c->ch_layout, r->layout);
 }
 
@@ -105,16 +115,18 @@ int encoder_open(const struct rendition *r, AVRational time_base, int gop_frames
 char *encoder_fingerprint(void)
 {
     char *text = NULL;
+    int major, minor, patch;
     unsigned c = avcodec_version(), f = avformat_version(), g = avfilter_version(),
              s = swscale_version(), w = swresample_version();
 
+    ebur128_get_version(&major, &minor, &patch);
     if (asprintf(&text,
                  "gopmill %s; lavc %u.%u.%u lavf %u.%u.%u lavfi %u.%u.%u sws %u.%u.%u swr "
-                 "%u.%u.%u; x264 %s; x265 %s; aom %s",
+                 "%u.%u.%u; x264 %s; x265 %s; aom %s; ebur128 %d.%d.%d",
                  GOPMILL_VERSION, c >> 16, c >> 8 & 255, c & 255, f >> 16, f >> 8 & 255, f & 255,
                  g >> 16, g >> 8 & 255, g & 255, s >> 16, s >> 8 & 255, s & 255, w >> 16,
-                 w >> 8 & 255, w & 255, X264_POINTVER, x265_version_str,
-                 aom_codec_version_str()) < 0)
+                 w >> 8 & 255, w & 255, X264_POINTVER, x265_version_str, aom_codec_version_str(),
+                 major, minor, patch) < 0)
         return NULL;
     return text;
 }

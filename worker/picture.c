@@ -11,7 +11,14 @@
 #include <libavutil/pixdesc.h>
 #include <string.h>
 
-enum { OUTPUTS_MAX = 64, TRANSFER_PQ = 16, TRANSFER_HLG = 18, CASCADE_MIN = 14 /* tenths */ };
+enum {
+    OUTPUTS_MAX = 64,
+    CASCADE_MIN = 14, /* tenths */
+    /* in 100 cd/m2 */
+    NOMINAL_PEAK = 10,
+    PEAK_MIN = 2,
+    PEAK_MAX = 40,
+};
 
 struct picture {
     const struct media_info *src;
@@ -161,17 +168,38 @@ static const char *matrix_name(int matrix)
     }
 }
 
+/* The brightest that tone-mapping makes room for, in 100 cd/m2: as the source says, which may be
+ * silent, or name the display's reach where no picture goes. */
+static double peak_of(const struct hdr_info *h)
+{
+    double peak = h->has_mastering ? h->max_luminance / 1e6 : NOMINAL_PEAK;
+
+    if (h->max_cll > 0 && (h->max_cll / 100.0 < peak || !h->has_mastering))
+        peak = h->max_cll / 100.0;
+    return peak < PEAK_MIN ? PEAK_MIN : peak > PEAK_MAX ? PEAK_MAX : peak;
+}
+
+/* A code point of ISO/IEC 23091-2, as zimg's options are too. */
+static int code_or(int code, int unspecified)
+{
+    return code == AVCOL_PRI_UNSPECIFIED || code == AVCOL_PRI_RESERVED0 ? unspecified : code;
+}
+
 /* HDR to SDR: to linear light at a nominal peak of 100 cd/m2, to BT.709
- * primaries, rolled off, back to BT.709. */
+ * primaries, rolled off, back to BT.709. The peak is told, or the filter
+ * would take it from each frame's metadata. */
 static void write_tonemap(FILE *f, const struct video_info *v)
 {
-    const char *trc = v->color.transfer == TRANSFER_HLG ? "arib-std-b67" : "smpte2084";
+    int rgb = v->color.matrix == AVCOL_SPC_RGB;
 
+    fprintf(f, "zscale=tin=%d:pin=%d:min=%d:rin=%s:t=linear:npl=100,format=gbrpf32le,",
+            v->color.transfer, code_or(v->color.primaries, AVCOL_PRI_BT2020),
+            rgb ? AVCOL_SPC_RGB : code_or(v->color.matrix, AVCOL_SPC_BT2020_NCL),
+            v->color.range == AVCOL_RANGE_JPEG ? "full" : "limited");
     fprintf(f,
-            "zscale=tin=%s:pin=2020:min=2020_ncl:rin=%s:t=linear:npl=100,format=gbrpf32le,"
-            "zscale=p=bt709,tonemap=tonemap=hable:desat=0,"
+            "zscale=p=bt709,tonemap=tonemap=hable:desat=0:peak=%.4f,"
             "zscale=t=bt709:m=bt709:r=tv:dither=none,",
-            trc, v->color.range == AVCOL_RANGE_JPEG ? "full" : "limited");
+            peak_of(&v->hdr));
 }
 
 /* A source that doesn't say is what the ladder took it for: an untagged

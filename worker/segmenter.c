@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <libavformat/avformat.h>
 #include <libavutil/intreadwrite.h>
+#include <libavutil/mastering_display_metadata.h>
 #include <string.h>
 
 enum { AVIO_BYTES = 64 << 10 };
@@ -64,6 +65,36 @@ static int lib_error(struct err *err, const struct segmenter *s, const char *wha
                    s->cfg.r->name, what, av_err2str(r));
 }
 
+/* For the boxes mdcv and clli (ISO/IEC 14496-12, 12.1.5): what the encoder's own bits may say,
+ * players look for here. */
+static int add_hdr(AVStream *st, const struct hdr_info *h)
+{
+    AVMasteringDisplayMetadata *m;
+    AVContentLightMetadata *l;
+
+    if (h->has_mastering) {
+        m = (void *)av_stream_new_side_data(st, AV_PKT_DATA_MASTERING_DISPLAY_METADATA, sizeof(*m));
+        if (!m)
+            return AVERROR(ENOMEM);
+        *m = (AVMasteringDisplayMetadata){ .has_primaries = 1, .has_luminance = 1 };
+        for (int i = 0; i < 2; i++) {
+            m->display_primaries[0][i] = (AVRational){ h->red[i], 50000 };
+            m->display_primaries[1][i] = (AVRational){ h->green[i], 50000 };
+            m->display_primaries[2][i] = (AVRational){ h->blue[i], 50000 };
+            m->white_point[i] = (AVRational){ h->white[i], 50000 };
+        }
+        m->max_luminance = av_make_q((int)h->max_luminance, 10000);
+        m->min_luminance = av_make_q((int)h->min_luminance, 10000);
+    }
+    if (h->max_cll) {
+        l = (void *)av_stream_new_side_data(st, AV_PKT_DATA_CONTENT_LIGHT_LEVEL, sizeof(*l));
+        if (!l)
+            return AVERROR(ENOMEM);
+        *l = (AVContentLightMetadata){ h->max_cll, h->max_fall };
+    }
+    return 0;
+}
+
 static int add_stream(struct segmenter *s)
 {
     const AVCodecContext *enc = s->cfg.enc;
@@ -88,7 +119,7 @@ static int add_stream(struct segmenter *s)
     st->sample_aspect_ratio = enc->sample_aspect_ratio;
     if (enc->codec_type == AVMEDIA_TYPE_VIDEO)
         st->avg_frame_rate = enc->framerate;
-    return 0;
+    return add_hdr(st, &s->cfg.r->hdr);
 }
 
 static AVDictionary *mux_options(const struct segmenter *s)

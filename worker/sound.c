@@ -1,14 +1,17 @@
 #include "sound.h"
 
 #include "../common/base/err.h"
+#include "limiter.h"
 
 #include <errno.h>
 #include <libavutil/channel_layout.h>
 #include <libavutil/common.h>
 #include <libavutil/mathematics.h>
+#include <libavutil/opt.h>
 #include <libavutil/samplefmt.h>
 #include <libswresample/swresample.h>
 #include <stdlib.h>
+#include <string.h>
 
 enum {
     JITTER_MS = 8,      /* timestamps that are off by less are believed to be contiguous */
@@ -16,18 +19,27 @@ enum {
     PATIENCE = 16,      /* frames */
     CHUNK = 4096,       /* samples at a time */
     HOLE_MAX_S = 86400, /* a longer one is a broken timestamp, not a hole */
+    DISCRETE_MAX = 8,   /* more channels of unknown places are not a layout */
 };
+
+#define MIX_CEILING 0.794 /* -2 dB of full scale: room for what coding adds */
 
 struct sound {
     struct sound_format to;
     sound_emit emit;
     void *arg;
     SwrContext *swr;
-    struct sound_format from; /* that swr was made for */
-    int64_t pos;              /* input samples since 0, at `from.rate` */
-    int size, least, most;    /* of a frame: the last one's; of those that came twice in a row */
-    int odd_frames;           /* how many in a row were off by more than jitter, all to one side */
-    int64_t odd;              /* the least of them, input samples */
+    struct sound_format from; /* of the frames that swr was made for */
+    int used;                 /* of their channels, the first ones */
+    uint8_t *picked;          /* these, where frames are packed and have more */
+    size_t picked_room;
+    double gain, ceiling;
+    struct limiter *limiter; /* NULL: nothing was mixed so far */
+    int mixes;               /* fewer channels come out than go in */
+    int64_t pos;             /* input samples since 0, at `from.rate` */
+    int size, least, most;   /* of a frame: the last one's; of those that came twice in a row */
+    int odd_frames;          /* how many in a row were off by more than jitter, all to one side */
+    int64_t odd;             /* the least of them, input samples */
     double silence_s, dropped_s;
     uint8_t **out;
     int out_room;
@@ -42,7 +54,14 @@ struct sound *sound_new(const struct sound_format *to, sound_emit emit, void *ar
     s->to = *to;
     s->emit = emit;
     s->arg = arg;
+    sound_set_level(s, 1, MIX_CEILING);
     return s;
+}
+
+void sound_set_level(struct sound *s, double gain, double ceiling)
+{
+    s->gain = gain;
+    s->ceiling = ceiling;
 }
 
 static void free_planes(uint8_t ***p)
@@ -58,6 +77,8 @@ void sound_free(struct sound *s)
         return;
     swr_free(&s->swr);
     free_planes(&s->out);
+    limiter_free(s->limiter);
+    free(s->picked);
     av_channel_layout_uninit(&s->from.layout);
     free(s);
 }
@@ -82,6 +103,17 @@ static int make_room(struct sound *s, int n)
     return r < 0 ? r : 0;
 }
 
+static void amplify(const struct sound *s, int n)
+{
+    int planar = av_sample_fmt_is_planar(s->to.fmt), channels = s->to.layout.nb_channels;
+
+    for (int p = 0; p < (planar ? channels : 1) && s->gain != 1; p++) {
+        float *f = (float *)(void *)s->out[p];
+        for (int i = 0; i < n * (planar ? 1 : channels); i++)
+            f[i] = (float)(f[i] * s->gain);
+    }
+}
+
 /* `in` NULL: let out what the resampler holds. */
 static int convert(struct sound *s, const uint8_t **in, int n, struct err *err)
 {
@@ -93,6 +125,9 @@ static int convert(struct sound *s, const uint8_t **in, int n, struct err *err)
     r = swr_convert(s->swr, s->out, s->out_room, in, n);
     if (r < 0)
         return failed(err, "the resampler failed", r);
+    amplify(s, r);
+    if (s->limiter)
+        r = limiter_run(s->limiter, s->out, r, s->mixes);
     return r > 0 ? s->emit(s->arg, s->out, r, err) : 0;
 }
 
@@ -100,6 +135,50 @@ static int same_format(const struct sound_format *a, const AVFrame *f)
 {
     return a->rate == f->sample_rate && a->fmt == f->format &&
            av_channel_layout_compare(&a->layout, &f->ch_layout) == 0;
+}
+
+/* What a frame's channels are taken for, and how many of them. One is the
+ * centre and two are left and right, whatever they are called. Of those whose
+ * places nobody knows the usual layout is believed, with a centre for three;
+ * of a whole studio's the first two, of a sound field the part without direction. */
+static void layout_of(const AVFrame *f, AVChannelLayout *ret)
+{
+    const AVChannelLayout *in = &f->ch_layout;
+    int n = in->nb_channels;
+
+    if (in->order == AV_CHANNEL_ORDER_AMBISONIC)
+        n = 1;
+    else if (in->order != AV_CHANNEL_ORDER_NATIVE && n > DISCRETE_MAX)
+        n = 2;
+    av_channel_layout_uninit(ret);
+    if (in->order == AV_CHANNEL_ORDER_NATIVE && n > 2)
+        av_channel_layout_from_mask(ret, in->u.mask);
+    else if (n == 3)
+        *ret = (AVChannelLayout)AV_CHANNEL_LAYOUT_SURROUND;
+    else
+        av_channel_layout_default(ret, n);
+}
+
+static int open_resampler(struct sound *s, AVChannelLayout *in)
+{
+    int r = swr_alloc_set_opts2(&s->swr, &s->to.layout, s->to.fmt, s->to.rate, in, s->from.fmt,
+                                s->from.rate, 0, NULL);
+    /* A picture's sound that is the same on both sides stays as loud. */
+    if (r >= 0 && in->nb_channels == 2 && s->to.layout.nb_channels == 1)
+        r = av_opt_set_double(s->swr, "rematrix_maxval", 1, 0);
+    return r < 0 ? r : swr_init(s->swr);
+}
+
+/* Mixes are limited; once there is a limiter all goes through it, for it
+ * holds some back. */
+static int open_limiter(struct sound *s, int channels)
+{
+    s->mixes = channels > s->to.layout.nb_channels && s->ceiling > 0;
+    if (!s->mixes || s->limiter)
+        return 0;
+    s->limiter = limiter_new(s->to.layout.nb_channels, av_sample_fmt_is_planar(s->to.fmt),
+                             s->to.rate, s->ceiling);
+    return s->limiter ? 0 : AVERROR(ENOMEM);
 }
 
 /* Streams may change their rate or channels; the line goes on. */
@@ -117,27 +196,29 @@ static int adapt(struct sound *s, const AVFrame *f, struct err *err)
     s->from.rate = f->sample_rate;
     s->from.fmt = f->format;
     av_channel_layout_uninit(&s->from.layout);
+    AVChannelLayout in = { 0 };
+    /* Compared to what the next frame says, not to what is made of it. */
     int r = av_channel_layout_copy(&s->from.layout, &f->ch_layout);
-    if (r == 0 && s->from.layout.order == AV_CHANNEL_ORDER_UNSPEC)
-        av_channel_layout_default(&s->from.layout, f->ch_layout.nb_channels);
+    layout_of(f, &in);
+    s->used = in.nb_channels;
     if (r >= 0)
-        r = swr_alloc_set_opts2(&s->swr, &s->to.layout, s->to.fmt, s->to.rate, &s->from.layout,
-                                s->from.fmt, s->from.rate, 0, NULL);
+        r = open_resampler(s, &in);
+    if (r < 0) { /* a layout that can't be mixed: by its number */
+        swr_free(&s->swr);
+        av_channel_layout_uninit(&in);
+        av_channel_layout_default(&in, s->used);
+        r = open_resampler(s, &in);
+    }
+    av_channel_layout_uninit(&in);
     if (r >= 0)
-        r = swr_init(s->swr);
-    /* Compared to what the next frame says, not to what was made of it. */
-    if (r >= 0)
-        r = av_channel_layout_copy(&s->from.layout, &f->ch_layout);
-    if (r == AVERROR(EINVAL))
-        return err_set(err, -ENOTSUP, ERR_UNSUPPORTED, "sound of %d channels can't be mixed",
-                       f->ch_layout.nb_channels);
+        r = open_limiter(s, s->used);
     return r < 0 ? failed(err, "this sound can't be resampled", r) : 0;
 }
 
 static int add_silence(struct sound *s, int64_t n, struct err *err)
 {
     uint8_t **zero = NULL;
-    int channels = s->from.layout.nb_channels;
+    int channels = s->used;
     int r = av_samples_alloc_array_and_samples(&zero, NULL, channels, CHUNK, s->from.fmt, 0);
 
     if (r < 0)
@@ -150,12 +231,30 @@ static int add_silence(struct sound *s, int64_t n, struct err *err)
     return r;
 }
 
+/* The first channels of packed samples that have more. */
+static int pick(struct sound *s, const uint8_t *from, int n, int step, const uint8_t **ret)
+{
+    size_t size = (size_t)av_get_bytes_per_sample(s->from.fmt) * (size_t)s->used;
+
+    if (s->picked_room < size * (size_t)n) {
+        uint8_t *grown = realloc(s->picked, size * (size_t)n);
+        if (!grown)
+            return -ENOMEM;
+        s->picked = grown;
+        s->picked_room = size * (size_t)n;
+    }
+    for (int i = 0; i < n; i++)
+        memcpy(s->picked + size * (size_t)i, from + (ptrdiff_t)i * step, size);
+    *ret = s->picked;
+    return 0;
+}
+
 /* The frame without its first `skip` samples. */
 static int add_frame(struct sound *s, const AVFrame *f, int skip, struct err *err)
 {
     const uint8_t *planes[AV_NUM_DATA_POINTERS * 8];
     int planar = av_sample_fmt_is_planar(f->format);
-    int n_planes = planar ? f->ch_layout.nb_channels : 1;
+    int n_planes = planar ? s->used : 1;
     int step = av_get_bytes_per_sample(f->format) * (planar ? 1 : f->ch_layout.nb_channels);
 
     if (n_planes > (int)(sizeof(planes) / sizeof(*planes)))
@@ -163,6 +262,9 @@ static int add_frame(struct sound *s, const AVFrame *f, int skip, struct err *er
                        n_planes);
     for (int i = 0; i < n_planes; i++)
         planes[i] = f->extended_data[i] + (ptrdiff_t)skip * step;
+    if (!planar && s->used < f->ch_layout.nb_channels &&
+        pick(s, planes[0], f->nb_samples - skip, step, &planes[0]) < 0)
+        return failed(err, "no room for sound", AVERROR(ENOMEM));
     s->pos += f->nb_samples - skip;
     return convert(s, planes, f->nb_samples - skip, err);
 }
@@ -238,6 +340,27 @@ int sound_push(struct sound *s, const AVFrame *f, int64_t num, int64_t den, stru
     return add_frame(s, f, skip, err);
 }
 
+int sound_is_empty(const struct sound *s)
+{
+    return !s->swr;
+}
+
+int sound_be_silent(struct sound *s, struct err *err)
+{
+    AVFrame *f = av_frame_alloc();
+    int r = f ? av_channel_layout_copy(&f->ch_layout, &s->to.layout) : AVERROR(ENOMEM);
+
+    if (r >= 0) {
+        f->sample_rate = s->to.rate;
+        f->format = s->to.fmt;
+        r = adapt(s, f, err);
+    } else {
+        r = failed(err, "no room for silence", r);
+    }
+    av_frame_free(&f);
+    return r;
+}
+
 int sound_finish(struct sound *s, int64_t num, int64_t den, struct err *err)
 {
     if (!s->swr)
@@ -245,7 +368,15 @@ int sound_finish(struct sound *s, int64_t num, int64_t den, struct err *err)
     int64_t end = av_rescale(num, s->from.rate, den);
     int r = end > s->pos ? add_silence(s, end - s->pos, err) : 0;
 
-    return r < 0 ? r : convert(s, NULL, 0, err);
+    if (r == 0)
+        r = convert(s, NULL, 0, err);
+    if (r < 0 || !s->limiter)
+        return r;
+    r = make_room(s, limiter_delay(s->limiter));
+    if (r < 0)
+        return failed(err, "no room for sound", r);
+    r = limiter_flush(s->limiter, s->out);
+    return r > 0 ? s->emit(s->arg, s->out, r, err) : 0;
 }
 
 void sound_mended(const struct sound *s, double *ret_silence, double *ret_dropped)

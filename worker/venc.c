@@ -30,6 +30,9 @@ struct venc {
     size_t n_held;
 
     size_t sent, gop, next_segment; /* kept frames sent; GOP being gathered; segment after it */
+    size_t taken;                   /* pictures of kept frames that came back */
+    int ahead;                      /* frames looked at behind the chunk */
+    int64_t prev_pts;               /* of the source's frame before the next of those */
     AVPacket **gop_pkts;
     size_t n_pkts, room_pkts;
 };
@@ -308,6 +311,8 @@ static int take_packet(struct venc *v, struct err *err)
 
     if (r < 0 || is_warm_up(v, v->pkt->pts))
         return r;
+    if (i == v->n_kept && v->ahead > 0) /* before the chunk's last: the check of its GOP says so */
+        return 0;
     if (i == v->n_kept)
         return err_set(err, -EPROTO, ERR_INTERNAL, "rendition %s: %s made a picture nobody sent",
                        v->r->name, v->r->encoder);
@@ -320,20 +325,30 @@ static int take_packet(struct venc *v, struct err *err)
         return r;
     v->pkt->pts = v->ticks[i];
     v->pkt->time_base = (AVRational){ 1, (int)v->t->timescale };
+    v->taken++;
     return keep_packet(v, err);
+}
+
+/* What an encoder has looked at behind the chunk stays where it is. */
+static int is_done(const struct venc *v)
+{
+    return v->ahead > 0 && v->taken == v->n_kept;
 }
 
 static int drain(struct venc *v, struct err *err)
 {
-    int n;
+    int n = 0;
 
-    while ((n = avcodec_receive_packet(v->enc, v->pkt)) >= 0) {
+    while (!is_done(v)) {
+        n = avcodec_receive_packet(v->enc, v->pkt);
+        if (n < 0)
+            break;
         int r = take_packet(v, err);
         av_packet_unref(v->pkt);
         if (r < 0)
             return r;
     }
-    return n == AVERROR(EAGAIN) || n == AVERROR_EOF
+    return n >= 0 || n == AVERROR(EAGAIN) || n == AVERROR_EOF
                ? 0
                : err_set(err, n == AVERROR(ENOMEM) ? -ENOMEM : -EIO,
                          n == AVERROR(ENOMEM) ? ERR_RESOURCE : ERR_INTERNAL,
@@ -458,6 +473,24 @@ int venc_push(struct venc *v, size_t i, AVFrame *f, struct err *err)
             return r;
     }
     return v->held ? hold(v, f, err) : push_kept(v, f, err);
+}
+
+/* The first begins the next chunk with a keyframe. */
+int venc_look_ahead(struct venc *v, AVFrame *f, struct err *err)
+{
+    const struct task *t = v->t;
+    int64_t pts = f->pts, prev = v->ahead > 0 ? v->prev_pts : v->pts[t->chunk.pts.n_frames - 1];
+
+    if (v->sent != v->n_kept || v->ahead >= v->r->look_ahead || is_done(v))
+        return 0;
+    v->prev_pts = pts;
+    if (!frame_grid_keeps(&v->r->grid, pts, prev, t->origin, t->info.video.tb))
+        return 0;
+    tag(v, f);
+    f->pts = v->in_ticks ? to_ticks(v, pts) : (int64_t)v->n_kept + v->ahead;
+    f->pict_type = v->ahead == 0 ? AV_PICTURE_TYPE_I : AV_PICTURE_TYPE_NONE;
+    v->ahead++;
+    return send(v, f, err);
 }
 
 int venc_finish(struct venc *v, struct rendition_result *ret, struct err *err)

@@ -27,6 +27,11 @@ void venc_free(struct venc *v);
  * that one rendition's may be at work before the next one's is opened. */
 int venc_push(struct venc *v, size_t i, AVFrame *f, struct err *err);
 
+/* A frame behind the chunk, with its pts in source ticks; in order, after all of the chunk's. It
+ * shows the encoder what comes, and is never encoded. `f` as above. 0, too, where it isn't wanted.
+ */
+int venc_look_ahead(struct venc *v, AVFrame *f, struct err *err);
+
 /* No more frames: the last segments, then what was made. */
 int venc_finish(struct venc *v, struct rendition_result *ret, struct err *err);
 

@@ -1,5 +1,5 @@
 /* A chunk of video: seek, decode what the plan says, and hand each planned
- * frame to every rendition. */
+ * frame to every rendition that is encoded, each packet to one that is copied. */
 #include "../common/base/cleanup.h"
 #include "../common/base/clock.h"
 #include "../common/base/err.h"
@@ -8,6 +8,7 @@
 #include "encode.h"
 #include "lineup.h"
 #include "picture.h"
+#include "vcopy.h"
 #include "venc.h"
 
 #include <errno.h>
@@ -24,14 +25,16 @@ struct chunk_run {
     struct task_result *res;
     int64_t start_ns;
     struct media_source src;
-    AVCodecContext *dec;
+    AVCodecContext *dec; /* NULL: nothing is encoded */
     AVPacket *pkt;
     AVFrame *frame;
     struct lineup line;
     struct picture *pic;
-    struct venc **enc;   /* one a rendition, NULL where it isn't made */
+    struct venc **enc;   /* one a rendition, NULL where it isn't made, or copied */
+    struct vcopy **copy; /* one a rendition, NULL where it isn't copied */
     size_t *at;          /* of each rendition: number of the chunk's next frame */
-    size_t first;        /* rendition that is made */
+    size_t first;        /* rendition that is encoded */
+    int ahead, looked;   /* frames behind the chunk: wanted, taken */
     uint64_t fed;        /* packets since the seek packet */
     int64_t shown, step; /* time of the last frame decoded, and from the one before to it */
     int64_t near;        /* a time close to the next packet's, for those that wrap */
@@ -57,9 +60,16 @@ static int on_picture(void *arg, unsigned out, AVFrame *f, struct err *err)
             continue;
         int64_t pts = f->pts;
         size_t at = c->at[i];
-        /* Frames around the chunk were only there for filters with memory. */
-        if (pts < c->t->chunk.start || pts >= c->t->chunk.end)
+        /* A frame before the chunk was only there for filters with memory. */
+        if (pts < c->t->chunk.start)
             continue;
+        if (pts >= c->t->chunk.end) {
+            int r = venc_look_ahead(c->enc[i], f, err);
+            f->pts = pts;
+            if (r < 0)
+                return r;
+            continue;
+        }
         if (at >= c->line.n || c->line.pts[at] != pts)
             return err_set(err, -EPROTO, ERR_INTERNAL,
                            "the filter graph moved frame %zu of a chunk", at);
@@ -86,12 +96,17 @@ static int on_frame(void *arg, size_t i, AVFrame *f, struct err *err)
 /* ---- decoding ---- */
 
 /* Deinterlacing looks at the frame on each side of the one it makes. */
-static int is_neighbour(const struct chunk_run *c, int64_t pts)
+static int is_before(const struct chunk_run *c, int64_t pts)
 {
     const struct chunk *k = &c->t->chunk;
 
-    return c->t->info.video.interlaced &&
-           ((k->prev_pts != INT64_MIN && pts == k->prev_pts) || pts == k->end);
+    return c->t->info.video.interlaced && k->prev_pts != INT64_MIN && pts == k->prev_pts;
+}
+
+/* The chunk's own frames, or some that lie behind. */
+static int wants_more(const struct chunk_run *c)
+{
+    return !lineup_complete(&c->line) || c->looked < c->ahead;
 }
 
 /* Where packets have decode times only (MPEG in AVI and PS), the last frames
@@ -120,11 +135,14 @@ static int take_frame(struct chunk_run *c, struct err *err)
     if (pts == AV_NOPTS_VALUE)
         return 0;
     f->pts = pts;
-    if (is_neighbour(c, pts) && (pts < k->start || lineup_complete(&c->line)))
-        return picture_push(c->pic, f, err);
     if (pts < k->start)
+        return is_before(c, pts) ? picture_push(c->pic, f, err) : 0;
+    if (!lineup_complete(&c->line) || pts < k->end)
+        return lineup_push(&c->line, f, err);
+    if (c->looked >= c->ahead)
         return 0;
-    return lineup_push(&c->line, f, err);
+    c->looked++;
+    return picture_push(c->pic, f, err);
 }
 
 static int drain_decoder(struct chunk_run *c, struct err *err)
@@ -286,24 +304,66 @@ static int go_to_start(struct chunk_run *c, struct err *err)
     return r;
 }
 
+/* Packets of copied renditions, which take them as they are. */
+static int copy(struct chunk_run *c, struct err *err)
+{
+    for (size_t i = 0; i < c->t->n_renditions; i++) {
+        if (!c->copy[i])
+            continue;
+        int r = vcopy_push(c->copy[i], c->pkt, err);
+        if (r < 0)
+            return r;
+        note_first_frame(c);
+        if (!c->dec)
+            inside_progress(c->in, vcopy_done(c->copy[i]));
+    }
+    return 0;
+}
+
+static int take(struct chunk_run *c, struct err *err)
+{
+    int r = copy(c, err);
+
+    return r == 0 && c->dec ? feed(c, c->pkt, err) : r;
+}
+
 static int decode(struct chunk_run *c, struct err *err)
 {
     int r = go_to_start(c, err);
 
     while (r == 0) {
         c->fed++;
-        r = feed(c, c->pkt, err);
+        r = take(c, err);
         av_packet_unref(c->pkt);
-        if (r < 0 || c->fed >= c->t->chunk.packets)
+        if (r < 0 || c->fed >= c->t->chunk.packets || !wants_more(c))
             break;
         r = read_packet(c, err);
     }
     if (r < 0 && r != AVERROR_EOF)
         return r;
-    return feed(c, NULL, err);
+    return c->dec ? feed(c, NULL, err) : 0;
 }
 
 /* ---- the whole ---- */
+
+static int open_copies(struct chunk_run *c, struct err *err)
+{
+    const AVCodecParameters *par = c->src.fmt->streams[c->t->info.video.stream]->codecpar;
+    int r = 0;
+
+    c->copy = calloc(c->t->n_renditions, sizeof(struct vcopy *));
+    if (!c->copy)
+        return err_set(err, -ENOMEM, ERR_RESOURCE, "out of memory for copies");
+    for (size_t i = 0; r == 0 && i < c->t->n_renditions; i++)
+        if (c->t->renditions[i].copy && task_makes(c->t, i))
+            r = vcopy_new(c->in, c->t, &c->t->renditions[i], par, c->line.pts, &c->copy[i], err);
+    return r;
+}
+
+static int is_encoded(const struct task *t, size_t i)
+{
+    return task_makes(t, i) && !t->renditions[i].copy;
+}
 
 static int open_encoders(struct chunk_run *c, struct err *err)
 {
@@ -314,8 +374,12 @@ static int open_encoders(struct chunk_run *c, struct err *err)
     c->enc = calloc(n, sizeof(struct venc *));
     c->at = calloc(n, sizeof(*c->at));
     for (size_t i = n; wanted && i-- > 0;)
-        if ((wanted[i] = (char)task_makes(c->t, i)))
+        if ((wanted[i] = (char)is_encoded(c->t, i)))
             c->first = i;
+    c->ahead = c->t->info.video.interlaced != 0;
+    for (size_t i = 0; wanted && i < n; i++)
+        if (wanted[i] && c->t->renditions[i].look_ahead > c->ahead)
+            c->ahead = c->t->renditions[i].look_ahead;
     if (wanted)
         c->pic = picture_new(&c->t->info, c->t->renditions, n, wanted, on_picture, c);
     if (!c->enc || !c->at || !c->pic)
@@ -324,6 +388,14 @@ static int open_encoders(struct chunk_run *c, struct err *err)
         if (wanted[i])
             r = venc_new(c->in, c->t, &c->t->renditions[i], c->line.pts, &c->enc[i], err);
     return r;
+}
+
+static int encodes(const struct chunk_run *c)
+{
+    for (size_t i = 0; i < c->t->n_renditions; i++)
+        if (c->enc[i])
+            return 1;
+    return 0;
 }
 
 static int open_all(struct chunk_run *c, struct err *err)
@@ -339,8 +411,10 @@ static int open_all(struct chunk_run *c, struct err *err)
     if (r == 0)
         r = open_source(c, err);
     if (r == 0)
-        r = media_decoder(&c->src, c->t->info.video.stream, &c->dec, err);
-    return r < 0 ? r : open_encoders(c, err);
+        r = open_copies(c, err);
+    if (r == 0)
+        r = open_encoders(c, err);
+    return r == 0 && encodes(c) ? media_decoder(&c->src, c->t->info.video.stream, &c->dec, err) : r;
 }
 
 /* Of a chunk in the middle that is lost as a whole, black is shown: what comes
@@ -367,29 +441,40 @@ static int lend_black(struct chunk_run *c, struct err *err)
     return r;
 }
 
-static int finish(struct chunk_run *c, struct err *err)
+static int finish_pictures(struct chunk_run *c, struct err *err)
 {
-    size_t n = c->t->n_renditions;
     int r = lend_black(c, err);
 
     if (r == 0)
         r = lineup_finish(&c->line, err);
+    return r == 0 ? picture_flush(c->pic, err) : r;
+}
 
-    if (r == 0)
-        r = picture_flush(c->pic, err);
+static int finish_one(struct chunk_run *c, size_t i, struct rendition_result *ret, struct err *err)
+{
+    if (c->copy[i])
+        return vcopy_finish(c->copy[i], ret, err);
+    if (c->at[i] != c->line.n)
+        return err_set(err, -EPROTO, ERR_INTERNAL,
+                       "rendition %s: %zu of %zu frames came out of the filter graph",
+                       c->t->renditions[i].name, c->at[i], c->line.n);
+    return venc_finish(c->enc[i], ret, err);
+}
+
+static int finish(struct chunk_run *c, struct err *err)
+{
+    size_t n = c->t->n_renditions;
+    int r = c->dec ? finish_pictures(c, err) : 0;
+
     if (r < 0)
         return r;
     c->res->renditions = calloc(n, sizeof(*c->res->renditions));
     if (!c->res->renditions)
         return err_set(err, -ENOMEM, ERR_RESOURCE, "out of memory for a result");
     for (size_t i = 0; i < n; i++) {
-        if (!c->enc[i])
+        if (!c->enc[i] && !c->copy[i])
             continue;
-        if (c->at[i] != c->line.n)
-            return err_set(err, -EPROTO, ERR_INTERNAL,
-                           "rendition %s: %zu of %zu frames came out of the filter graph",
-                           c->t->renditions[i].name, c->at[i], c->line.n);
-        r = venc_finish(c->enc[i], &c->res->renditions[c->res->n_renditions], err);
+        r = finish_one(c, i, &c->res->renditions[c->res->n_renditions], err);
         if (r < 0)
             return r;
         c->res->n_renditions++;
@@ -402,7 +487,7 @@ static int report(struct chunk_run *c, struct err *err)
     int r = 0;
     unsigned k = c->t->chunk.index;
 
-    c->res->frames_in = c->line.decoded;
+    c->res->frames_in = c->dec ? c->line.decoded : c->line.n;
     c->res->frames_concealed = c->line.concealed;
     if (c->line.concealed == c->line.n)
         r = encode_warn(c->res, "chunk %u: none of its %zu frames can be decoded; it is black", k,
@@ -415,6 +500,10 @@ static int report(struct chunk_run *c, struct err *err)
     if (r == 0 && c->damaged > 0)
         r = encode_warn(c->res, "chunk %u: the decoder found damage %llu times", k,
                         (unsigned long long)c->damaged);
+    for (size_t i = 0; r == 0 && c->damaged > 0 && i < c->t->n_renditions; i++)
+        if (c->copy[i])
+            r = encode_warn(c->res, "chunk %u: %s is a copy of the source, with its damage", k,
+                            c->t->renditions[i].name);
     return r < 0 ? err_set(err, r, ERR_RESOURCE, "out of memory for a warning") : 0;
 }
 
@@ -422,7 +511,10 @@ static void release(struct chunk_run *c)
 {
     for (size_t i = 0; c->enc && i < c->t->n_renditions; i++)
         venc_free(c->enc[i]);
+    for (size_t i = 0; c->copy && i < c->t->n_renditions; i++)
+        vcopy_free(c->copy[i]);
     free(c->enc);
+    free(c->copy);
     free(c->at);
     picture_free(c->pic);
     lineup_release(&c->line);

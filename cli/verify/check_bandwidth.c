@@ -114,6 +114,8 @@ static void check_entry(struct package *p, const struct m3u8_entry *e)
         return;
     if ((e->what == M3U8_IFRAMES ? iframe_rates(v, &r) : rendition_rates(v, &r)) < 0)
         return;
+    if (v->kind == KIND_AUDIO && group) /* it is one of them */
+        r = (struct rates){ 0 };
     if (e->what == M3U8_VARIANT && group && !add_group(p, group, &r))
         return;
     compare(p, e, path, &r);

@@ -15,10 +15,33 @@ static int has_brand(const struct bmff_init *i, const char *brand)
     return 0;
 }
 
+/* Opus tells its delay twice (dOps and the edit list), runs at 48 kHz
+ * whatever its source did, and needs a mapping for more than two channels (RFC 7845, 5.1.1). */
+static void check_opus(struct package *p, const struct rendition *r)
+{
+    const struct bmff_init *i = &r->init;
+    const uint8_t *c = i->config;
+    if (codec_of(i) != CODEC_OPUS || i->config_len < 11)
+        return;
+    unsigned skip = (unsigned)c[2] << 8 | c[3], family = c[10];
+    if (i->timescale != 48000)
+        report_fail(p->report, CHECK_INIT_EDITS, "%s: Opus in 1/%u s, expected 1/48000",
+                    r->init_path, i->timescale);
+    if ((int64_t)skip != (i->n_edits ? i->edit_media_time : 0))
+        report_fail(p->report, CHECK_INIT_EDITS,
+                    "%s: dOps says that %u samples are skipped, the edit list %lld", r->init_path,
+                    skip, (long long)(i->n_edits ? i->edit_media_time : 0));
+    if (c[0] != 0 || c[1] == 0 || (c[1] > 2) != (family != 0))
+        report_fail(p->report, CHECK_INIT_EDITS,
+                    "%s: dOps version %u with %u channels of mapping family %u", r->init_path, c[0],
+                    c[1], family);
+}
+
 static void check_edits(struct package *p, const struct rendition *r)
 {
     const struct bmff_init *i = &r->init;
     report_ran(p->report, CHECK_INIT_EDITS);
+    check_opus(p, r);
     if (!i->n_edits)
         return;
     if (r->kind == KIND_VIDEO)
@@ -119,12 +142,14 @@ static void check_moof(struct package *p, const struct rendition *r, const struc
     check_data(p, s, k, b);
 }
 
-/* Flags and pictures must agree, and only the first sample may be a key. */
+/* Flags and pictures must agree, and only the first sample may be a key; but
+ * for a copy, whose source may have shorter GOPs than the package. */
 static void check_sync(struct package *p, const struct rendition *r, const struct segment *s,
                        size_t k, const uint8_t *buf, const struct bmff_segment *b)
 {
     const struct bmff_moof *m = &b->moofs[k];
     enum codec codec = codec_of(&r->init);
+    int only_first = (codec == CODEC_H264 || codec == CODEC_HEVC) && !package_is_copy(p, r);
     for (size_t i = 0; i < m->n_samples; i++) {
         const struct bmff_sample *x = &b->samples[m->first_sample + i];
         struct err err = { 0 };
@@ -138,10 +163,10 @@ static void check_sync(struct package *p, const struct rendition *r, const struc
                         "%s: moof %zu starts with a sample that is %sa key picture and %sflagged "
                         "as sync",
                         s->path, k, key ? "" : "not ", sync ? "" : "not ");
-        else if (i && (codec == CODEC_H264 || codec == CODEC_HEVC) && (key || sync))
+        else if (i && only_first && (key || sync))
             report_fail(p->report, CHECK_SEG_SYNC, "%s: moof %zu: sample %zu is %s inside the GOP",
                         s->path, k, i, key ? "an IDR" : "flagged as sync");
-        else if (i && codec == CODEC_AV1 && key != sync)
+        else if (i && key != sync)
             report_fail(p->report, CHECK_SEG_SYNC,
                         "%s: moof %zu: sample %zu is %sa key frame and %sflagged as sync", s->path,
                         k, i, key ? "" : "not ", sync ? "" : "not ");

@@ -178,7 +178,8 @@ static void check_variant(struct package *p, const struct m3u8_entry *e)
                     e->line, group);
     if (!r || !r->has_init)
         return;
-    check_codecs(p, e, r, a);
+    /* A variant of sound alone is one of its own group. */
+    check_codecs(p, e, r, r->kind == KIND_AUDIO ? NULL : a);
     if (r->kind == KIND_AUDIO)
         return;
     if (!group && e->what == M3U8_VARIANT && has_audio(p))

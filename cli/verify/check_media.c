@@ -92,7 +92,7 @@ static void check_extinf(struct package *p, const struct rendition *r)
         const struct segment *s = &r->segments[i];
         if (!s->readable)
             continue;
-        int64_t ticks = s->until - s->shown;
+        int64_t ticks = s->end - s->start; /* with the priming, so that they add up to tfdt */
         double exact = seconds(ticks, r->init.timescale);
         if (!says(s->extinf, ticks, r->init.timescale))
             report_fail(p->report, CHECK_HLS_EXTINF,

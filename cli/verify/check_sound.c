@@ -47,7 +47,7 @@ static int windows_init(struct windows *x, double start, double end, size_t reac
 
 struct listening {
     struct sound sound;
-    const struct source *s;
+    AVRational tb;
     double origin_s;
 };
 
@@ -56,7 +56,7 @@ static int hear(void *arg, const AVFrame *f)
     struct listening *l = arg;
     if (f->pts == AV_NOPTS_VALUE)
         return 0;
-    int r = sound_add(&l->sound, f, (double)f->pts * av_q2d(l->s->audio_tb) - l->origin_s);
+    int r = sound_add(&l->sound, f, (double)f->pts * av_q2d(l->tb) - l->origin_s);
     return r == -ENOMEM ? r : 0;
 }
 
@@ -127,15 +127,16 @@ static void compare_window(struct package *p, const struct rendition *r, double 
 }
 
 static void compare(struct package *p, const struct rendition *r, const struct source *s,
-                    double origin_s, struct windows *out, struct windows *src)
+                    const struct source_sound *x, double origin_s, struct windows *out,
+                    struct windows *src)
 {
     struct listening l = {
         .sound = {.windows = src->w, .n_windows = WINDOWS},
-          .s = s, .origin_s = origin_s
+          .tb = x->tb, .origin_s = origin_s
     };
     struct err err = { 0 };
     struct outcome o = { 0 };
-    if (source_decode_counting(s, s->audio, hear, &l, &o.damage, &err) < 0 ||
+    if (source_decode_counting(s, x->stream, hear, &l, &o.damage, &err) < 0 ||
         play_rendition(p, r, out, &err) < 0) {
         report_fail(p->report, CHECK_SOURCE_AUDIO, "%s: %s", r->folder, err.text);
         sound_release(&l.sound);
@@ -158,8 +159,9 @@ void check_sound(struct package *p, const struct source *s, const struct match *
         _cleanup_(windows_releasep) struct windows out = { 0 }, src = { 0 };
         if (r->kind != KIND_AUDIO)
             continue;
+        const struct source_sound *x = sound_of(p, s, r);
         renditions++;
-        if (!r->whole || !r->n_frames || !m->has_origin || s->audio < 0)
+        if (!r->whole || !r->n_frames || !m->has_origin || !x)
             continue;
         double start = seconds(r->segments[0].shown, r->init.timescale);
         double end = seconds(r->segments[r->n_segments - 1].until, r->init.timescale);
@@ -167,7 +169,7 @@ void check_sound(struct package *p, const struct source *s, const struct match *
             windows_init(&src, start, end, REACH_SAMPLES) < 0)
             report_fail(p->report, CHECK_SOURCE_AUDIO, "%s: out of memory", r->folder);
         else
-            compare(p, r, s, m->origin_s, &out, &src);
+            compare(p, r, s, x, m->origin_s, &out, &src);
     }
     if (s->has_sound && !renditions)
         report_fail(p->report, CHECK_SOURCE_AUDIO, "the source has sound, the package has none");

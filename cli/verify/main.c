@@ -88,6 +88,7 @@ static void check_structure(struct package *p)
     check_bandwidth(p);
     check_align(p);
     check_dash(p);
+    check_groups(p);
     if (p->receipt && p->receipt->frames_concealed)
         report_warn(p->report, CHECK_RECEIPT,
                     "%lld frames of the source didn't decode; the ones "
@@ -110,9 +111,15 @@ static int check_against(struct package *p, struct source *s, const struct optio
     _cleanup_(match_freep) struct match *m = match_source(p, s);
     if (!m)
         return err_set(err, -ENOMEM, ERR_RESOURCE, "out of memory");
+    check_source_tracks(p, s);
     if (o->no_decode)
         return 0;
-    int r = s->n_watched ? source_look(s, err) : 0;
+    int r = 0;
+    for (size_t i = 0; i < p->n_renditions && !s->sums; i++)
+        if (package_is_copy(p, &p->renditions[i]) && source_watch_sums(s) < 0)
+            return err_set(err, -ENOMEM, ERR_RESOURCE, "out of memory");
+    if (s->n_watched || s->sums)
+        r = source_look(s, err);
     if (r < 0)
         return r;
     check_decode(p, s, m, threads);

@@ -211,12 +211,12 @@ static void judge_origin(struct package *p, const struct source *s, double at, d
 {
     double video = s->n ? (double)s->pts[0] * av_q2d(s->video_tb) : INFINITY;
     double heard = INFINITY, packet = INFINITY, limit = fmax(tick, 0.001) + 1e-9;
-    int has_audio = 0;
-    for (size_t i = 0; i < p->n_renditions; i++)
-        has_audio |= p->renditions[i].kind == KIND_AUDIO;
-    if (s->has_sound && has_audio) {
-        heard = (double)s->sound_start * av_q2d(s->audio_tb);
-        packet = (double)s->sound_packet * av_q2d(s->audio_tb);
+    for (size_t i = 0; i < p->n_renditions; i++) {
+        const struct source_sound *x = sound_of(p, s, &p->renditions[i]);
+        if (!x || !x->heard)
+            continue;
+        heard = fmin(heard, (double)x->start * av_q2d(x->tb));
+        packet = fmin(packet, (double)x->packet * av_q2d(x->tb));
     }
     if (apart(at, fmin(video, heard)) <= limit)
         report_pass(p->report, CHECK_SOURCE_ORIGIN, "time 0 is at %.6f s of the source", at);
@@ -248,7 +248,7 @@ static void sound_origin(struct package *p, const struct source *s, struct match
 {
     if (!s->has_sound || s->video >= 0)
         return;
-    double tick = av_q2d(s->audio_tb), at = (double)s->sound_start * tick;
+    double tick = av_q2d(s->sound->tb), at = (double)s->sound->start * tick;
     if (p->receipt && p->receipt->origin_den)
         at = (double)p->receipt->origin_num / (double)p->receipt->origin_den;
     judge_origin(p, s, at, tick);

@@ -35,4 +35,14 @@ void check_decode(struct package *p, const struct source *s, const struct match 
 /* source.audio */
 void check_sound(struct package *p, const struct source *s, const struct match *m);
 
+/* hls.groups, dash.tracks: sound tracks, as playlists tell them apart. */
+void check_groups(struct package *p);
+/* source.tracks: which tracks, of which language, which is the default. */
+void check_source_tracks(struct package *p, const struct source *s);
+
+/* The source's sound that this rendition claims to be of: its receipt's, else
+ * the best one. NULL: it is no sound, or the source has none such. */
+const struct source_sound *sound_of(const struct package *p, const struct source *s,
+                                    const struct rendition *r);
+
 #endif

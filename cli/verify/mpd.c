@@ -41,6 +41,9 @@ void mpd_free(struct mpd *m)
         free(r->mime);
         free(r->content_type);
         free(r->sar);
+        free(r->lang);
+        free(r->role);
+        free(r->label);
         free(r->init);
     }
     free(m->reps);
@@ -263,6 +266,31 @@ static void read_rate(struct mpd_representation *r, const char *text)
     }
 }
 
+#define ROLE_SCHEME    "urn:mpeg:dash:role:2011"
+#define PURPOSE_SCHEME "urn:tva:metadata:cs:AudioPurposeCS:2007"
+
+/* The value of the set's first descriptor of this name and scheme. */
+static char *descriptor(xmlNode *set, const char *name, const char *scheme)
+{
+    for (xmlNode *c = set->children; c; c = c->next) {
+        xmlNode *const n[3] = { c };
+        _cleanup_free_ char *is_scheme = is(c, name) ? attr(n, "schemeIdUri") : NULL;
+        if (is_scheme && !strcmp(is_scheme, scheme))
+            return attr(n, "value");
+    }
+    return NULL;
+}
+
+static void read_purpose(struct mpd_representation *r, xmlNode *set)
+{
+    xmlNode *label = child(set, "Label");
+    _cleanup_(xml_freep) xmlChar *text = label ? xmlNodeGetContent(label) : NULL;
+    _cleanup_free_ char *purpose = descriptor(set, "Accessibility", PURPOSE_SCHEME);
+    r->label = text ? strdup((const char *)text) : NULL;
+    r->role = descriptor(set, "Role", ROLE_SCHEME);
+    r->describes = purpose && !strcmp(purpose, "1");
+}
+
 static int read_representation(struct mpd *m, xmlNode *rep, xmlNode *set, xmlNode *period,
                                struct err *err)
 {
@@ -282,6 +310,7 @@ static int read_representation(struct mpd *m, xmlNode *rep, xmlNode *set, xmlNod
         .mime = attr(n, "mimeType"),
         .content_type = attr(n, "contentType"),
         .sar = attr(n, "sar"),
+        .lang = attr(n, "lang"),
         .bandwidth = attr_int(n, "bandwidth", -1),
         .width = attr_int(n, "width", -1),
         .height = attr_int(n, "height", -1),
@@ -292,6 +321,7 @@ static int read_representation(struct mpd *m, xmlNode *rep, xmlNode *set, xmlNod
         .set = m->n_sets - 1,
     };
     read_rate(r, rate);
+    read_purpose(r, set);
     if (!r->id)
         return err_set(err, -EINVAL, ERR_INPUT, "line %ld: a Representation without @id",
                        xmlGetLineNo(rep));

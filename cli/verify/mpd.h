@@ -16,7 +16,9 @@ struct mpd_segment {
 
 struct mpd_representation {
     char *id, *codecs, *mime, *content_type, *sar;
-    char *init; /* path */
+    char *lang, *role, *label; /* of its set; NULL: none */
+    int describes;             /* an Accessibility descriptor for the visually impaired */
+    char *init;                /* path */
     int64_t bandwidth, width, height;
     int64_t start_with_sap, audio_rate;     /* -1: not said */
     int segment_alignment;                  /* 1: "true" */

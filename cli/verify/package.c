@@ -235,6 +235,15 @@ static int list_renditions(struct package *p)
     return 0;
 }
 
+int package_is_copy(const struct package *p, const struct rendition *r)
+{
+    for (size_t i = 0; p->receipt && i < p->receipt->n_renditions; i++)
+        if (p->receipt->renditions[i].copied &&
+            strcmp(p->receipt->renditions[i].folder, r->folder) == 0)
+            return 1;
+    return 0;
+}
+
 static void load_manifests(struct package *p)
 {
     struct err err = { 0 };

@@ -85,6 +85,8 @@ void package_free(struct package *p); /* NULL is a no-op */
 /* The rendition whose media playlist (or I-frame playlist) has this path. */
 struct rendition *package_by_playlist(struct package *p, const char *path);
 struct rendition *package_by_folder(struct package *p, const char *folder);
+/* Whether the receipt says that its packets are the source's own. */
+int package_is_copy(const struct package *p, const struct rendition *r);
 
 /* Read a regular file of the package. Paths that leave the folder, links and
  * files above `max` are refused. -ENOENT, -EINVAL, -EFBIG, -ENOMEM, -EIO.

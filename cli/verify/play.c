@@ -23,6 +23,7 @@ struct player {
     AVFrame *frame;
     size_t packets;
     int flushed;
+    int forgiving;
 };
 
 DEFINE_CLEANUP(struct player *, player_free);
@@ -139,6 +140,13 @@ int player_open(const struct package *p, const struct rendition *r, struct playe
     return 0;
 }
 
+void player_forgive(struct player *pl)
+{
+    pl->forgiving = 1;
+    pl->codec->err_recognition = 0;
+    pl->codec->flags |= AV_CODEC_FLAG_OUTPUT_CORRUPT;
+}
+
 AVRational player_time_base(const struct player *pl)
 {
     return pl->format->streams[0]->time_base;
@@ -178,7 +186,7 @@ static int feed(struct player *pl, struct err *err)
     double at = r < 0 ? 0 : (double)pl->packet->pts * av_q2d(player_time_base(pl));
     r = avcodec_send_packet(pl->codec, r < 0 ? NULL : pl->packet);
     av_packet_unref(pl->packet);
-    if (r < 0) {
+    if (r < 0 && !pl->forgiving) {
         char where[64];
         snprintf(where, sizeof(where), "at %.6f s the decoder says", at);
         return bad(err, pl, where, r);
@@ -200,8 +208,14 @@ int player_next(struct player *pl, AVFrame **ret, struct err *err)
                 return r;
             continue;
         }
+        if (r < 0 && pl->forgiving)
+            continue;
         if (r < 0)
             return bad(err, pl, "doesn't decode", r);
+        if (pl->forgiving) {
+            *ret = pl->frame;
+            return 1;
+        }
         if (pl->frame->decode_error_flags || pl->frame->flags & AV_FRAME_FLAG_CORRUPT)
             return err_set(err, -EINVAL, ERR_INPUT, "%s: the picture at %.6f s is damaged",
                            pl->r->folder, (double)pl->frame->pts * av_q2d(player_time_base(pl)));

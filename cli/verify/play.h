@@ -17,6 +17,10 @@ int player_open(const struct package *p, const struct rendition *r, struct playe
                 struct err *err);
 void player_free(struct player *pl);
 
+/* From now on damage is no error: what a decoder makes of it is given out,
+ * and what it makes nothing of is left out. */
+void player_forgive(struct player *pl);
+
 /* 1: *frame is the next one (unreferenced by the next call), its pts in
  * player_time_base(). 0: the end. -EINVAL with what the decoder disliked. */
 int player_next(struct player *pl, AVFrame **ret, struct err *err);

@@ -37,6 +37,8 @@ void receipt_free(struct receipt *r)
         free(x->name);
         free(x->folder);
         free(x->codecs);
+        free(x->rung);
+        free(x->language);
     }
     for (size_t i = 0; i < r->n_playlists; i++)
         object_release(&r->playlists[i]);
@@ -119,6 +121,11 @@ static int read_rendition(const json_t *j, struct receipt_rendition *ret, struct
     ret->codecs = text_of(j, "codecs");
     ret->timescale = int_of(j, "timescale", -1);
     ret->frames = int_of(j, "frames", -1);
+    ret->stream = int_of(j, "stream", -1);
+    ret->is_default = int_of(j, "default", -1);
+    ret->rung = text_of(j, "rung");
+    ret->language = text_of(j, "language");
+    ret->copied = json_is_true(json_object_get(j, "copied"));
     if (!ret->name || !json_is_array(segments))
         return bad(err, "a rendition's name or segments");
     if (read_interval(json_object_get(j, "frame_interval"), &ret->interval_s) < 0)

@@ -21,6 +21,10 @@ struct receipt_rendition {
     char *name, *folder; /* folder: "video/1080p", from its objects' keys */
     char *codecs;
     int64_t timescale, frames; /* -1: not said */
+    int64_t stream;            /* of sound: of the source; -1: not said */
+    char *rung, *language;     /* of sound; NULL: not said */
+    int64_t is_default;        /* likewise; -1 */
+    int copied;                /* 1: its packets are the source's own */
     double interval_s;         /* a frame-rate cap's: at most one frame in each; 0: no cap */
     struct receipt_object init;
     struct receipt_object *segments;

@@ -26,13 +26,14 @@ static const struct rule {
                                          "hvc1, not hev1"                                        },
     [CHECK_INIT_PICTURE] = { "init.picture",        "picture size, aspect and colour are sane and agree "
                                              "with the playlists"                              },
-    [CHECK_INIT_EDITS] = { "init.edits",          "no edit list, but for an audio track's priming"                                       },
+    [CHECK_INIT_EDITS] = { "init.edits",
+                       "no edit list, but for an audio track's priming, which Opus tells alike"                                       },
     [CHECK_SEG_BOXES] = { "seg.boxes",           "each fragment: mfhd, one traf, default-base-is-moof, tfdt "
                                        "version 1, durations, mdat of the right size"             },
     [CHECK_SEG_TIME] = { "seg.time",            "each tfdt is the end of the fragment before, in every "
                                      "segment"                                                     },
     [CHECK_SEG_SYNC] = { "seg.sync",            "each video fragment starts with a real IDR or key picture, "
-                                     "and holds no other"                                          },
+                                     "and holds no other, unless it is a copy"                     },
     [CHECK_SEG_ORDER] = { "seg.order",           "presentation times are unique, cover the fragment, and "
                                        "start at its tfdt"                                        },
     [CHECK_HLS_MEDIA] = { "hls.media",           "media playlists have all tags that a VOD needs, and name "
@@ -43,6 +44,9 @@ static const struct rule {
                                          "moof and one key picture"                              },
     [CHECK_HLS_MASTER] = { "hls.master",          "the master playlist's groups, RESOLUTION, FRAME-RATE and "
                                          "VIDEO-RANGE are right"                                 },
+    [CHECK_HLS_GROUPS] = { "hls.groups",
+                       "audio groups have the same tracks, each with a name of its own, and one "
+                           "default"                                                                                                  },
     [CHECK_HLS_BANDWIDTH] = { "hls.bandwidth",       "BANDWIDTH covers the measured peak; it and "
                                                "AVERAGE-BANDWIDTH are within 10 %"            },
     [CHECK_ALIGN_VIDEO] = { "align.video",         "segments and GOPs start at the same times in every "
@@ -56,6 +60,8 @@ static const struct rule {
                                                            "bandwidth, SAP 1, alignment"},
     [CHECK_DASH_TIMELINE] = { "dash.timeline",       "each SegmentTimeline names the same files at the "
                                                "same times as HLS does"                       },
+    [CHECK_DASH_TRACKS] = { "dash.tracks",
+                       "languages, roles and labels of sound are those of HLS"                                                        },
     [CHECK_DECODE_VIDEO] = { "decode.video",        "every video rendition decodes without an error into "
                                              "the container's frames"                          },
     [CHECK_DECODE_AUDIO] = { "decode.audio",        "audio decodes without an error or a gap, first to "
@@ -66,8 +72,13 @@ static const struct rule {
                                                "whichever comes first"                        },
     [CHECK_SOURCE_PICTURE] = { "source.picture",      "pictures show what the source shows at their "
                                                  "times"                                     },
+    [CHECK_SOURCE_COPY] = { "source.copy",
+                       "a copied rendition's pictures are the source's, to the bit"                                                   },
     [CHECK_SOURCE_AUDIO] = { "source.audio",        "sound is in step with the source within half an "
                                              "audio frame"                                     },
+    [CHECK_SOURCE_TRACKS] = { "source.tracks",
+                       "sound tracks are the source's: all or the default one, each "
+                              "in its language"                                                                                       },
 };
 
 struct entry {

@@ -138,10 +138,14 @@ static double correlate(const float *a, const float *b, size_t n)
 
 long sound_shift(const float *a, size_t n, const float *b, size_t reach, double *ret_match)
 {
-    double best = -2, level = sound_level(a, n);
+    double best = -2, level = sound_level(a, n), squares = 0;
     long at = 0;
+    for (size_t i = 0; i < n; i++)
+        squares += (double)b[i] * b[i];
     for (size_t k = 0; k <= 2 * reach; k++) {
-        double other = sound_level(b + k, n);
+        if (k) /* one sample further on */
+            squares += (double)b[k + n - 1] * b[k + n - 1] - (double)b[k - 1] * b[k - 1];
+        double other = squares > 0 ? sqrt(squares / (double)n) : 0;
         double c = level > 0 && other > 0 ? correlate(a, b + k, n) / ((double)n * level * other)
                                           : 0;
         long shift = (long)k - (long)reach;

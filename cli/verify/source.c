@@ -44,6 +44,8 @@ void source_free(struct source *s)
     free(s->thumbs);
     free(s->seen);
     seams_release(&s->seams);
+    free(s->sums);
+    free(s->summed);
     free(s);
 }
 
@@ -137,11 +139,31 @@ static void matrix_of_tag(struct source *s, const AVStream *st)
     s->matrix[3] = -sin * one;
 }
 
+static void find_sounds(struct source *s, AVFormatContext *f)
+{
+    int best = av_find_best_stream(f, AVMEDIA_TYPE_AUDIO, -1, s->video, NULL, 0);
+    for (unsigned i = 0; i < f->nb_streams && s->n_sounds < SOURCE_SOUNDS_MAX; i++) {
+        const AVStream *st = f->streams[i];
+        const AVDictionaryEntry *lang = av_dict_get(st->metadata, "language", NULL, 0);
+        struct source_sound *x = &s->sounds[s->n_sounds];
+        if (st->codecpar->codec_type != AVMEDIA_TYPE_AUDIO || st->codecpar->sample_rate <= 0 ||
+            st->codecpar->ch_layout.nb_channels <= 0 ||
+            !avcodec_find_decoder(st->codecpar->codec_id))
+            continue;
+        *x = (struct source_sound){ .stream = (int)i,
+                                    .tb = st->time_base,
+                                    .is_default = (st->disposition & AV_DISPOSITION_DEFAULT) != 0 };
+        snprintf(x->language, sizeof(x->language), "%s", lang ? lang->value : "");
+        if ((int)i == best || !s->sound)
+            s->sound = x;
+        s->n_sounds++;
+    }
+}
+
 static void find_streams(struct source *s, AVFormatContext *f)
 {
     s->video = best_video(f);
-    int a = av_find_best_stream(f, AVMEDIA_TYPE_AUDIO, -1, s->video, NULL, 0);
-    s->audio = a < 0 ? -1 : a;
+    find_sounds(s, f);
     if (s->video >= 0) {
         const AVStream *st = f->streams[s->video];
         size_t size = 0;
@@ -152,8 +174,6 @@ static void find_streams(struct source *s, AVFormatContext *f)
             memcpy(s->matrix, m, sizeof(s->matrix));
         matrix_of_tag(s, st);
     }
-    if (s->audio >= 0)
-        s->audio_tb = f->streams[s->audio]->time_base;
 }
 
 struct times {
@@ -233,17 +253,17 @@ static int list_packets(struct source *s, AVFormatContext *f)
     return r;
 }
 
-static void first_sound_packet(struct source *s)
+static void first_sound_packet(const struct source *s, struct source_sound *x)
 {
     _cleanup_(format_freep) AVFormatContext *f = NULL;
     _cleanup_(packet_freep) AVPacket *pkt = av_packet_alloc();
     if (!pkt || open_format(s, &f, NULL) < 0)
         return;
-    keep_only(f, s->audio);
+    keep_only(f, x->stream);
     while (av_read_frame(f, pkt) >= 0) {
-        int first = pkt->stream_index == s->audio && pkt->pts != AV_NOPTS_VALUE;
+        int first = pkt->stream_index == x->stream && pkt->pts != AV_NOPTS_VALUE;
         if (first)
-            s->sound_packet = pkt->pts;
+            x->packet = pkt->pts;
         av_packet_unref(pkt);
         if (first)
             return;
@@ -254,16 +274,16 @@ static int find_seams(struct source *s, struct err *err)
 {
     _cleanup_(format_freep) AVFormatContext *f = NULL;
     int r = open_format(s, &f, err);
-    return r < 0 ? r : seams_find(f, s->video, s->audio, &s->seams);
+    return r < 0 ? r : seams_find(f, s->video, s->sound ? s->sound->stream : -1, &s->seams);
 }
 
 static int first_sound(void *arg, const AVFrame *f)
 {
-    struct source *s = arg;
+    struct source_sound *x = arg;
     if (f->pts == AV_NOPTS_VALUE)
         return 0;
-    s->has_sound = 1;
-    s->sound_start = f->pts;
+    x->heard = 1;
+    x->start = f->pts;
     return 1;
 }
 
@@ -273,12 +293,12 @@ int source_open(const char *path, struct source **ret, struct err *err)
     _cleanup_(format_freep) AVFormatContext *f = NULL;
     if (!s || !(s->path = strdup(path)))
         return err_set(err, -ENOMEM, ERR_RESOURCE, "out of memory");
-    s->video = s->audio = -1;
+    s->video = -1;
     int r = open_format(s, &f, err);
     if (r < 0)
         return r;
     find_streams(s, f);
-    if (s->video < 0 && s->audio < 0)
+    if (s->video < 0 && !s->sound)
         return err_set(err, -EINVAL, ERR_INPUT, "%s: neither video nor audio", path);
     r = seams_possible(f) ? find_seams(s, err) : 0;
     if (!r && s->video >= 0)
@@ -286,10 +306,13 @@ int source_open(const char *path, struct source **ret, struct err *err)
     if (!r && s->video >= 0 && (!s->n || s->unknown))
         r = source_decode_times(s, err);
     /* Sound that doesn't decode starts nothing. */
-    if (r >= 0 && s->audio >= 0)
-        (void)source_decode(s, s->audio, first_sound, s, NULL);
-    if (r >= 0 && s->has_sound)
-        first_sound_packet(s);
+    for (size_t i = 0; r >= 0 && i < s->n_sounds; i++) {
+        struct source_sound *x = &s->sounds[i];
+        (void)source_decode(s, x->stream, first_sound, x, NULL);
+        s->has_sound |= x->heard;
+        if (x->heard)
+            first_sound_packet(s, x);
+    }
     if (r < 0)
         return r;
     *ret = take_ptr(s);
@@ -456,6 +479,18 @@ static size_t watched_at(const struct source *s, size_t frame)
     return at ? (size_t)(at - s->watched) : SIZE_MAX;
 }
 
+int source_watch_sums(struct source *s)
+{
+    s->sums = calloc(s->n + 1, sizeof(*s->sums));
+    s->summed = calloc(s->n + 1, 1);
+    return s->sums && s->summed ? 0 : -ENOMEM;
+}
+
+const struct sum *source_sum(const struct source *s, size_t frame)
+{
+    return s->sums && frame < s->n && s->summed[frame] ? &s->sums[frame] : NULL;
+}
+
 struct looking {
     struct source *s;
     struct SwsContext *sws;
@@ -466,11 +501,18 @@ static int look(void *arg, const AVFrame *f)
 {
     struct looking *l = arg;
     struct source *s = l->s;
-    l->damage += f->decode_error_flags || f->flags & AV_FRAME_FLAG_CORRUPT;
+    s->looked_damage += f->decode_error_flags || f->flags & AV_FRAME_FLAG_CORRUPT;
     const int64_t *at = s->n && f->pts != AV_NOPTS_VALUE
                             ? bsearch(&f->pts, s->pts, s->n, sizeof(*s->pts), by_value)
                             : NULL;
-    size_t w = at ? watched_at(s, (size_t)(at - s->pts)) : SIZE_MAX;
+    size_t i = at ? (size_t)(at - s->pts) : 0;
+    if (at && s->sums && !s->summed[i]) {
+        int r = sum_make(f, &s->sums[i]);
+        s->summed[i] = r == 0;
+        if (r == -ENOMEM)
+            return r;
+    }
+    size_t w = at ? watched_at(s, i) : SIZE_MAX;
     if (w == SIZE_MAX || s->seen[w])
         return 0;
     int r = thumb_make(&l->sws, f, s->has_matrix ? s->matrix : NULL, &s->thumbs[w]);
@@ -483,7 +525,7 @@ int source_look(struct source *s, struct err *err)
     struct looking l = { .s = s };
     size_t refused = 0;
     int r = decode(s, s->video, look, &l, &refused, err);
-    s->damage = l.damage + refused;
+    s->looked_damage += refused;
     thumb_releasep(&l.sws);
     return r;
 }

@@ -9,15 +9,31 @@
 #include <stdint.h>
 
 #include "seams.h"
+#include "sum.h"
 #include "thumb.h"
 
 struct AVFrame;
 struct err;
 
+enum { SOURCE_SOUNDS_MAX = 64 };
+
+struct source_sound { /* a sound stream that has a decoder */
+    int stream;
+    AVRational tb;
+    char language[32]; /* as the container says; "": it doesn't */
+    int is_default;
+    int heard;      /* something decodes; the times below are set */
+    int64_t start;  /* pts of the first sample heard, in tb */
+    int64_t packet; /* pts of the first packet, in tb */
+};
+
 struct source {
     char *path;
-    int video, audio; /* stream numbers; -1: none */
-    AVRational video_tb, audio_tb;
+    int video; /* stream number; -1: none */
+    AVRational video_tb;
+    struct source_sound sounds[SOURCE_SOUNDS_MAX]; /* in the order of streams */
+    size_t n_sounds;
+    const struct source_sound *sound; /* the best of them; NULL: none */
     int32_t matrix[9];
     int has_matrix;
     struct seams seams;
@@ -29,15 +45,17 @@ struct source {
     size_t doubles, unknown; /* packets dropped for an equal pts; packets without one */
     int from_decoder;        /* pts came from decoded frames, not from packets */
 
-    int has_sound;
-    int64_t sound_start;  /* pts of the first sample heard, in audio_tb */
-    int64_t sound_packet; /* pts of the first packet of sound, in audio_tb */
-    size_t damage;        /* errors of the last source_decode_times() or source_look() */
+    int has_sound; /* one of the sounds is heard */
+    size_t damage; /* errors of the last source_decode_times() */
 
     size_t *watched; /* indices into pts, ascending */
     struct thumb *thumbs;
     uint8_t *seen; /* thumbs[i] is set */
     size_t n_watched;
+
+    size_t looked_damage; /* errors of source_look() */
+    struct sum *sums;     /* one for each of pts, or NULL: nobody asked */
+    uint8_t *summed;      /* sums[i] is set */
 };
 
 /* Opens INPUT and lists its frames. ERR_INPUT. */
@@ -50,9 +68,13 @@ int source_decode_times(struct source *s, struct err *err);
 
 /* Keep thumbs of these frames (any order, doubles allowed); copied. */
 int source_watch(struct source *s, const size_t *frames, size_t n);
-/* Decode and make the thumbs. Frames that don't decode stay unseen. */
+/* Sum up all frames as well. */
+int source_watch_sums(struct source *s);
+/* Decode and make the thumbs, and sums. Frames that don't decode stay unseen. */
 int source_look(struct source *s, struct err *err);
 const struct thumb *source_thumb(const struct source *s, size_t frame); /* NULL: not seen */
+
+const struct sum *source_sum(const struct source *s, size_t frame); /* NULL: not seen */
 
 /* As below, and counts what the decoder refused. */
 int source_decode_counting(const struct source *s, int stream,

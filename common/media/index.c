@@ -124,12 +124,21 @@ void index_look(struct index_packet *p, const AVCodecParameters *par, const uint
     }
 }
 
+/* A track's packets. */
+struct scan_sound {
+    struct media_index idx;
+    size_t room;
+    int64_t skip; /* priming of the first one */
+};
+
 struct scan {
     struct media_source *s;
-    int video, audio;
-    struct media_index *idx, sound;
-    size_t room, sound_room;
-    int64_t skip; /* priming of the first packet of sound */
+    int video;
+    struct media_index *idx;
+    size_t room;
+    struct index_track *tracks;
+    struct scan_sound *sounds; /* of each track */
+    size_t n_tracks;
     struct fields fields;
 };
 
@@ -152,42 +161,46 @@ static int add_video(struct scan *c, const AVPacket *pkt)
 
 static int add_sound(struct scan *c, const AVPacket *pkt)
 {
-    if (c->sound.n == 0)
-        c->skip = skipped(c->s->fmt->streams[c->audio], pkt);
-    return c->sound.n < PACKETS_MAX ? add_packet(&c->sound, &c->sound_room, pkt) : -E2BIG;
+    for (size_t i = 0; i < c->n_tracks; i++) {
+        struct scan_sound *x = &c->sounds[i];
+        if (c->tracks[i].stream != pkt->stream_index)
+            continue;
+        if (x->idx.n == 0)
+            x->skip = skipped(c->s->fmt->streams[pkt->stream_index], pkt);
+        return x->idx.n < PACKETS_MAX ? add_packet(&x->idx, &x->room, pkt) : -E2BIG;
+    }
+    return 0;
 }
 
-static int read_all(struct scan *c, AVPacket *pkt, struct err *err)
+static int read_all(struct scan *c, struct err *err)
 {
-    int r = 0;
+    AVPacket *pkt = av_packet_alloc();
+    int r = pkt ? 0 : -ENOMEM;
 
     while (r == 0 && (r = media_read(c->s, pkt, err)) == 0) {
-        if (pkt->stream_index == c->audio)
-            r = add_sound(c, pkt);
-        if (pkt->stream_index == c->video)
-            r = add_video(c, pkt);
+        r = pkt->stream_index == c->video ? add_video(c, pkt) : add_sound(c, pkt);
         av_packet_unref(pkt);
     }
+    av_packet_free(&pkt);
     return r == AVERROR_EOF ? 0 : r;
 }
 
-/* One line for the times of both streams. Only clocks that all streams share
+/* One line for the times of all streams. Only clocks that all streams share
  * start over: elsewhere, what jumps is meant. */
 static int put_on_line(struct scan *c, struct clock_line *line)
 {
-    int stream = c->video >= 0 ? c->video : c->audio;
-    const AVStream *st = c->s->fmt->streams[stream];
-    int r = 0;
+    int stream = c->video >= 0 ? c->video : c->n_tracks > 0 ? c->tracks[0].stream : -1;
+    size_t first = c->video >= 0 ? 0 : 1;
 
+    if (stream < 0)
+        return 0;
+    const AVStream *st = c->s->fmt->streams[stream];
     line->bits = st->pts_wrap_bits;
     line->ticks = media_has_one_clock(c->s) ? st->time_base.den / st->time_base.num : 0;
-    if (c->video >= 0)
-        r = clock_follow(line, c->idx);
-    if (r == 0 && c->audio >= 0 && c->video < 0)
-        return clock_follow(line, &c->sound);
-    if (r == 0 && c->audio >= 0) {
-        line->bits = c->s->fmt->streams[c->audio]->pts_wrap_bits;
-        clock_take_along(line, &c->sound);
+    int r = clock_follow(line, c->video >= 0 ? c->idx : &c->sounds[0].idx);
+    for (size_t i = first; r == 0 && i < c->n_tracks; i++) {
+        line->bits = c->s->fmt->streams[c->tracks[i].stream]->pts_wrap_bits;
+        clock_take_along(line, &c->sounds[i].idx);
     }
     return r;
 }
@@ -229,34 +242,49 @@ static void fill_times(struct media_index *idx, const AVStream *st)
     }
 }
 
-int index_scan(struct media_source *s, int video, int audio, struct media_index *idx,
-               struct clock_line *ret_line, struct index_audio *ret_audio, struct err *err)
+static int scan_begin(struct scan *c)
 {
-    struct scan c = { .s = s, .video = video, .audio = audio, .idx = idx };
-    struct index_audio a = { AV_NOPTS_VALUE, AV_NOPTS_VALUE };
-    struct clock_line line = { 0 };
-    AVPacket *pkt = av_packet_alloc();
-    int r = pkt ? 0 : -ENOMEM;
-
-    for (unsigned i = 0; i < s->fmt->nb_streams; i++)
-        if ((int)i != video && (int)i != audio)
-            s->fmt->streams[i]->discard = AVDISCARD_ALL;
+    c->sounds = calloc(c->n_tracks + 1, sizeof(*c->sounds));
+    if (!c->sounds)
+        return -ENOMEM;
+    for (unsigned i = 0; i < c->s->fmt->nb_streams; i++)
+        c->s->fmt->streams[i]->discard = (int)i == c->video ? AVDISCARD_DEFAULT : AVDISCARD_ALL;
+    for (size_t t = 0; t < c->n_tracks; t++)
+        c->s->fmt->streams[c->tracks[t].stream]->discard = AVDISCARD_DEFAULT;
     /* The samples of MP4 are whole frames, and are not read here. */
-    if (video >= 0 && !media_is_mov(s))
-        fields_open(&c.fields, s->fmt->streams[video]);
+    if (c->video >= 0 && !media_is_mov(c->s))
+        fields_open(&c->fields, c->s->fmt->streams[c->video]);
+    return 0;
+}
+
+static void scan_end(struct scan *c)
+{
+    for (size_t t = 0; c->sounds && t < c->n_tracks; t++) {
+        struct index_audio *a = &c->tracks[t].times;
+        *a = (struct index_audio){ AV_NOPTS_VALUE, AV_NOPTS_VALUE };
+        for (size_t i = 0; i < c->sounds[t].idx.n; i++)
+            follow_audio(a, &c->sounds[t].idx.packets[i], c->sounds[t].skip);
+        media_index_release(&c->sounds[t].idx);
+    }
+    free(c->sounds);
+    fields_close(&c->fields);
+}
+
+int index_scan(struct media_source *s, int video, struct index_track *tracks, size_t n_tracks,
+               struct media_index *idx, struct clock_line *ret_line, struct err *err)
+{
+    struct scan c = { .s = s, .video = video, .idx = idx, .tracks = tracks, .n_tracks = n_tracks };
+    struct clock_line line = { 0 };
+    int r = scan_begin(&c);
+
     if (r == 0)
-        r = read_all(&c, pkt, err);
+        r = read_all(&c, err);
     if (r == 0)
         r = put_on_line(&c, &line);
     if (r == 0 && video >= 0)
         fill_times(idx, s->fmt->streams[video]);
-    for (size_t i = 0; r == 0 && i < c.sound.n; i++)
-        follow_audio(&a, &c.sound.packets[i], c.skip);
-    av_packet_free(&pkt);
-    fields_close(&c.fields);
-    media_index_release(&c.sound);
+    scan_end(&c);
     if (r == 0) {
-        *ret_audio = a;
         *ret_line = line;
         return 0;
     }

@@ -17,10 +17,17 @@ struct index_audio {
 
 struct clock_line;
 
-/* Read every packet of both streams (-1: none) to the end. Of *ret_line the
- * splices are the caller's, as is `idx`, also on failure. */
-int index_scan(struct media_source *s, int video, int audio, struct media_index *idx,
-               struct clock_line *ret_line, struct index_audio *ret_audio, struct err *err);
+/* A sound track whose times are wanted. */
+struct index_track {
+    int stream;
+    struct index_audio times; /* set by index_scan() */
+};
+
+/* Read every packet of the video stream (-1: none) and of these tracks to
+ * the end. Of *ret_line the splices are the caller's, as is `idx`, also on
+ * failure. */
+int index_scan(struct media_source *s, int video, struct index_track *tracks, size_t n_tracks,
+               struct media_index *idx, struct clock_line *ret_line, struct err *err);
 
 /* A stream may begin in the middle of a GOP. Leave out the packets before its
  * first keyframe, and hide what is shown before that; where it has none, all

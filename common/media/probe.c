@@ -4,18 +4,18 @@
 #include "../base/err.h"
 #include "../child/inside.h"
 #include "clock.h"
+#include "hdr.h"
 #include "index_build.h"
 #include "io.h"
 #include "open.h"
 #include "streams.h"
+#include "tracks.h"
 
 #include <errno.h>
 #include <stdarg.h>
 #include <string.h>
 
-static int warn(struct media_info *i, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-
-static int warn(struct media_info *i, const char *fmt, ...)
+int probe_warn(struct media_info *i, const char *fmt, ...)
 {
     char *text = NULL;
     va_list ap;
@@ -38,33 +38,30 @@ static int warn(struct media_info *i, const char *fmt, ...)
 static int describe(struct inside *in, struct media_info *i, int *ret_delay, struct err *err)
 {
     struct media_source s;
-    int others_v, others_a;
+    int others_v;
     int r = media_open(in, MEDIA_OPEN_DETAILS, &s, err);
 
     if (r < 0)
         return r;
     (void)snprintf(i->container, sizeof(i->container), "%s", s.fmt->iformat->name);
     i->size_bytes = inside_source_size(in);
-    int v = streams_choose(s.fmt, AVMEDIA_TYPE_VIDEO, &others_v);
-    int a = streams_choose(s.fmt, AVMEDIA_TYPE_AUDIO, &others_a);
+    int v = streams_choose_video(s.fmt, &others_v);
     i->video.stream = i->audio.stream = -1;
     if (v >= 0) {
         streams_video(s.fmt->streams[v], &i->video);
         i->video.rate = s.fmt->streams[v]->avg_frame_rate;
         *ret_delay = s.fmt->streams[v]->codecpar->video_delay;
     }
-    if (a >= 0) {
-        const AVStream *st = s.fmt->streams[a];
-        streams_audio(st, &i->audio);
-        i->audio.start = st->start_time == AV_NOPTS_VALUE ? 0 : st->start_time;
-        i->audio.end = i->audio.start; /* not known yet */
-    }
     if (others_v > 0)
-        r = warn(i, "%d more video stream(s) left out; stream %d is used", others_v, v);
-    if (r == 0 && others_a > 0)
-        r = warn(i, "%d more audio stream(s) left out; stream %d is used", others_a, a);
+        r = probe_warn(i, "%d more video stream(s) left out; stream %d is used", others_v, v);
+    if (r < 0)
+        r = err_set(err, r, ERR_RESOURCE, "out of memory while probing");
+    if (r == 0 && v >= 0)
+        r = hdr_describe(&s, &i->video, err);
+    if (r == 0 && tracks_find(&s, i) < 0)
+        r = err_set(err, -ENOMEM, ERR_RESOURCE, "out of memory while probing");
     media_close(&s);
-    return r < 0 ? err_set(err, r, ERR_RESOURCE, "out of memory while probing") : 0;
+    return r;
 }
 
 /* Where the sound ends by the index of an MP4: its header's duration may lie,
@@ -97,17 +94,17 @@ static int tell_clock(struct media_info *i, const struct clock_line *c)
     i->splices = c->splices;
     i->n_splices = c->n_splices;
     if (c->n_splices > 0 && c->back > 0)
-        r = warn(i,
-                 "the timestamps start over (by up to %.1f s) in %zu places, as in recordings "
-                 "joined end to end; what comes after is played on",
-                 (double)c->back / c->ticks, c->n_splices);
+        r = probe_warn(i,
+                       "the timestamps start over (by up to %.1f s) in %zu places, as in "
+                       "recordings joined end to end; what comes after is played on",
+                       (double)c->back / c->ticks, c->n_splices);
     else if (c->n_splices > 0)
-        r = warn(i,
-                 "the timestamps jump ahead (by up to %.1f s) in %zu places; the gaps are closed",
-                 (double)c->ahead / c->ticks, c->n_splices);
+        r = probe_warn(
+            i, "the timestamps jump ahead (by up to %.1f s) in %zu places; the gaps are closed",
+            (double)c->ahead / c->ticks, c->n_splices);
     if (r == 0 && c->strays > 0)
-        r = warn(i, "%llu packets have a time far from those around them and are left out",
-                 (unsigned long long)c->strays);
+        r = probe_warn(i, "%llu packets have a time far from those around them and are left out",
+                       (unsigned long long)c->strays);
     return r;
 }
 
@@ -121,7 +118,52 @@ static int tell_unread(struct media_info *i, const struct media_source *s,
 
     if (n <= 0 || (size_t)n <= idx->n)
         return 0;
-    return warn(i, "the index names %d frames, of which only the first %zu can be read", n, idx->n);
+    return probe_warn(i, "the index names %d frames, of which only the first %zu can be read", n,
+                      idx->n);
+}
+
+/* After the scan: what it found to be odd, and whether it begins at a keyframe. */
+static int look_back(struct inside *in, struct media_source *s, struct media_info *i,
+                     struct media_index *idx, struct err *err)
+{
+    uint64_t missing = media_missing_bytes(in, s);
+    int r = 0;
+
+    if (missing > 0)
+        r = probe_warn(i, "the file is cut off: it says that it has %llu bytes more",
+                       (unsigned long long)missing);
+    if (r < 0 || i->video.stream < 0)
+        return r;
+    if (missing == 0)
+        r = tell_unread(i, s, idx);
+    if (r == 0 && media_is_mov(s))
+        r = keyframe_look_first(in, s->fmt->streams[i->video.stream]->codecpar, idx, err);
+    return r;
+}
+
+/* Those tracks whose end only their packets tell: how many, and their streams
+ * in `ret`. *ret_missing: one's stream isn't there. */
+static size_t unknown_ends(struct media_source *s, struct media_info *i, struct index_track *ret,
+                           int *ret_missing)
+{
+    int indexed = media_is_mov(s) && !media_io_fragmented(s->io);
+    size_t n = 0;
+
+    *ret_missing = 0;
+    for (size_t t = 0; t <= i->n_more_audio; t++) {
+        struct audio_info *a = t ? &i->more_audio[t - 1] : &i->audio;
+        if (a->stream < 0)
+            continue;
+        if (a->stream >= (int)s->fmt->nb_streams) {
+            *ret_missing = 1;
+            continue;
+        }
+        if (indexed)
+            a->end = indexed_end(s, a->stream, i->size_bytes);
+        if (a->end <= a->start)
+            ret[n++].stream = a->stream;
+    }
+    return n;
 }
 
 /* Times, from a context like those that will encode. The index of an MP4
@@ -131,40 +173,23 @@ static int read_index(struct inside *in, struct media_info *i, struct media_inde
                       struct err *err)
 {
     struct media_source s;
-    struct index_audio a;
+    struct index_track tracks[AUDIO_TRACKS_MAX];
     struct clock_line line = { 0 };
-    int r = media_open(in, MEDIA_OPEN_INDEX, &s, err);
+    int missing, r = media_open(in, MEDIA_OPEN_INDEX, &s, err);
 
     if (r < 0)
         return r;
-    int count = (int)s.fmt->nb_streams;
-    if (media_is_mov(&s) && !media_io_fragmented(s.io) && i->audio.stream >= 0 &&
-        i->audio.stream < count)
-        i->audio.end = indexed_end(&s, i->audio.stream, i->size_bytes);
-    int known = i->audio.end > i->audio.start;
-    if (i->video.stream >= count || i->audio.stream >= count)
+    size_t n = unknown_ends(&s, i, tracks, &missing);
+    if (i->video.stream >= (int)s.fmt->nb_streams || missing)
         r = err_set(err, -EINVAL, ERR_INPUT, "the streams of the source can't be told apart");
-    else if (i->video.stream >= 0 || !known)
-        r = index_scan(&s, i->video.stream, known ? -1 : i->audio.stream, idx, &line, &a, err);
+    else if (i->video.stream >= 0 || n > 0)
+        r = index_scan(&s, i->video.stream, tracks, n, idx, &line, err);
     if (r == 0)
         r = tell_clock(i, &line);
-    uint64_t missing = r == 0 ? media_missing_bytes(in, &s) : 0;
-    if (missing > 0)
-        r = warn(i, "the file is cut off: it says that it has %llu bytes more",
-                 (unsigned long long)missing);
-    if (r == 0 && i->video.stream >= 0 && missing == 0)
-        r = tell_unread(i, &s, idx);
-    if (r == 0 && i->video.stream >= 0 && media_is_mov(&s))
-        r = keyframe_look_first(in, s.fmt->streams[i->video.stream]->codecpar, idx, err);
-    if (r == 0 && !known && i->audio.stream >= 0) {
-        if (a.start == AV_NOPTS_VALUE) {
-            r = warn(i, "the audio stream holds no sound and is left out");
-            i->audio.stream = -1;
-        } else {
-            i->audio.start = a.start;
-            i->audio.end = a.end;
-        }
-    }
+    if (r == 0)
+        r = look_back(in, &s, i, idx, err);
+    for (size_t t = 0; t < n && r == 0; t++)
+        r = tracks_set_times(i, &tracks[t]);
     media_close(&s);
     return r;
 }
@@ -173,13 +198,13 @@ static void set_duration(struct media_info *i)
 {
     double from = 1e300, to = -1e300;
     const struct video_info *v = &i->video;
-    const struct audio_info *a = &i->audio;
 
     if (v->stream >= 0) {
         from = (double)v->start * av_q2d(v->tb);
         to = (double)v->end * av_q2d(v->tb);
     }
-    if (a->stream >= 0) {
+    for (size_t t = 0; media_audio(i, t); t++) {
+        const struct audio_info *a = media_audio(i, t);
         double s = (double)a->start * av_q2d(a->tb), e = (double)a->end * av_q2d(a->tb);
         from = s < from ? s : from;
         to = e > to ? e : to;
@@ -212,17 +237,19 @@ static int settle(struct media_info *i, struct media_index *idx, struct err *err
     if (i->video.stream >= 0) {
         uint64_t early = index_begin_at_key(idx);
         if (early > 0)
-            r = warn(i, "%llu frames before the first keyframe can't be decoded and are left out",
-                     (unsigned long long)early);
+            r = probe_warn(i,
+                           "%llu frames before the first keyframe can't be decoded and are left "
+                           "out",
+                           (unsigned long long)early);
         if (r == 0)
             r = index_describe(idx, &i->video, &doubles, err);
         if (r == 0 && doubles > 0)
-            r = warn(i,
-                     "%llu frames have the time of another one and are left out: the source's "
-                     "timestamps jump back",
-                     (unsigned long long)doubles);
+            r = probe_warn(i,
+                           "%llu frames have the time of another one and are left out: the "
+                           "source's timestamps jump back",
+                           (unsigned long long)doubles);
         if (r == -EINVAL && i->audio.stream >= 0) {
-            r = warn(i, "the video stream has no frame that can be shown and is left out");
+            r = probe_warn(i, "the video stream has no frame that can be shown and is left out");
             i->video = (struct video_info){ .stream = -1 };
             media_index_release(idx);
         }

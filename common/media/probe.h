@@ -13,8 +13,10 @@ struct inside;
 
 /* Open the source, choose its video and audio stream, read its index, and
  * tell all of it. The video chosen is the default one, else the largest;
- * cover art and thumbnails don't count. The audio chosen is the default one,
- * else the first.
+ * cover art and thumbnails don't count. Of audio all tracks are told, at most
+ * AUDIO_TRACKS_MAX: first the default one, else the first, then the others. What can't be
+ * decoded or holds no sound is left out with a warning, as long as another
+ * track is left.
  *
  * Both results are the caller's (media_info_release(),
  * media_index_release()); `idx` is empty for audio only. -EINVAL with
@@ -29,5 +31,8 @@ int media_probe(struct inside *in, struct media_info *ret, struct media_index *r
  * many it marked, or negative. */
 int media_index_check(struct inside *in, const struct media_info *info, struct media_index *idx,
                       const size_t *which, size_t n, struct err *err);
+
+/* Add to i->warnings. 0, or -ENOMEM. */
+int probe_warn(struct media_info *i, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 #endif

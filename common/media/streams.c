@@ -2,6 +2,7 @@
 #include "streams.h"
 
 #include "../base/err.h"
+#include "../base/utf8.h"
 
 #include <errno.h>
 #include <libavutil/channel_layout.h>
@@ -26,7 +27,7 @@ static int usable_video(const AVStream *st)
            p->codec_id != AV_CODEC_ID_NONE && p->width > 0 && p->height > 0;
 }
 
-static int usable_audio(const AVStream *st)
+int streams_is_audio(const AVStream *st)
 {
     const AVCodecParameters *p = st->codecpar;
 
@@ -40,20 +41,16 @@ static int64_t video_score(const AVStream *st)
     return pixels + (st->disposition & AV_DISPOSITION_DEFAULT ? INT64_C(1) << 40 : 0);
 }
 
-int streams_choose(const AVFormatContext *f, enum AVMediaType type, int *ret_others)
+int streams_choose_video(const AVFormatContext *f, int *ret_others)
 {
     int best = -1, n = 0;
     int64_t best_score = -1;
 
     for (unsigned i = 0; i < f->nb_streams; i++) {
         const AVStream *st = f->streams[i];
-        int64_t score;
-        if (type == AVMEDIA_TYPE_VIDEO && usable_video(st))
-            score = video_score(st);
-        else if (type == AVMEDIA_TYPE_AUDIO && usable_audio(st))
-            score = st->disposition & AV_DISPOSITION_DEFAULT ? 1 : 0;
-        else
+        if (!usable_video(st))
             continue;
+        int64_t score = video_score(st);
         n++;
         if (score > best_score) {
             best_score = score;
@@ -150,11 +147,41 @@ void streams_video(const AVStream *st, struct video_info *v)
     text(v->codec, sizeof(v->codec), avcodec_get_name(p->codec_id));
     text(v->profile, sizeof(v->profile), profile);
     text(v->pix_fmt, sizeof(v->pix_fmt), d ? d->name : "");
-    v->has_hdr_meta = av_stream_get_side_data(st, AV_PKT_DATA_MASTERING_DISPLAY_METADATA, NULL) ||
-                      av_stream_get_side_data(st, AV_PKT_DATA_CONTENT_LIGHT_LEVEL, NULL);
     if (d && strncmp(d->name, "yuvj", 4) == 0)
         v->color.range = AVCOL_RANGE_JPEG;
     read_rotation(st, v);
+}
+
+static unsigned roles_of(const AVStream *st)
+{
+    static const struct {
+        int disposition;
+        enum audio_role role;
+    } rows[] = {
+        {AV_DISPOSITION_DUB,              AUDIO_DUB        },
+        { AV_DISPOSITION_ORIGINAL,        AUDIO_ORIGINAL   },
+        { AV_DISPOSITION_COMMENT,         AUDIO_COMMENTARY },
+        { AV_DISPOSITION_VISUAL_IMPAIRED, AUDIO_DESCRIPTION},
+        { AV_DISPOSITION_DESCRIPTIONS,    AUDIO_DESCRIPTION},
+    };
+    unsigned roles = 0;
+
+    for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++)
+        if (st->disposition & rows[i].disposition)
+            roles |= rows[i].role;
+    return roles;
+}
+
+/* A name that somebody gave the track, cut between two characters. */
+static void read_title(const AVStream *st, struct audio_info *a)
+{
+    const AVDictionaryEntry *title = av_dict_get(st->metadata, "title", NULL, 0);
+
+    if (!title)
+        return;
+    size_t n = utf8_cut(title->value, sizeof(a->title) - 1);
+    memcpy(a->title, title->value, n);
+    a->title[n] = '\0';
 }
 
 void streams_audio(const AVStream *st, struct audio_info *a)
@@ -166,10 +193,12 @@ void streams_audio(const AVStream *st, struct audio_info *a)
         .stream = st->index,
         .sample_rate = p->sample_rate,
         .channels = p->ch_layout.nb_channels,
+        .roles = roles_of(st),
         .tb = st->time_base,
         .bit_rate = p->bit_rate > 0 ? p->bit_rate : 0,
     };
     text(a->codec, sizeof(a->codec), avcodec_get_name(p->codec_id));
+    read_title(st, a);
     if (av_channel_layout_describe(&p->ch_layout, a->layout, sizeof(a->layout)) < 0)
         a->layout[0] = '\0';
     if (lang && strcmp(lang->value, "und") != 0 && strlen(lang->value) < sizeof(a->language) &&

@@ -7,8 +7,11 @@
 
 #include <libavformat/avformat.h>
 
-/* The stream to use, or -1; *ret_others: how many usable ones are left out. */
-int streams_choose(const AVFormatContext *f, enum AVMediaType type, int *ret_others);
+/* The video stream to use, or -1; *ret_others: how many usable ones are left out. */
+int streams_choose_video(const AVFormatContext *f, int *ret_others);
+
+/* Whether it is sound with parameters that make sense. */
+int streams_is_audio(const AVStream *st);
 
 /* All that the container and the first frames say; times, rate and frame
  * counts stay 0: those come from the index. */

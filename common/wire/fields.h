@@ -20,7 +20,6 @@
 enum {
     WIRE_VERSION = 1,
     WIRE_TEXT_MAX = 8 << 20, /* bytes of a message */
-    RENDITIONS_MAX = 64,
     PARAMS_MAX = 128,
     CHUNKS_MAX = 100000,
     ARRAY_MAX = 1000000, /* runs, GOPs, segments, audio cuts */

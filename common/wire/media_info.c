@@ -9,6 +9,7 @@ void media_info_release(struct media_info *i)
 {
     texts_free(i->warnings, i->n_warnings);
     free(i->splices);
+    free(i->more_audio);
     memset(i, 0, sizeof(*i));
 }
 
@@ -19,12 +20,15 @@ int media_info_copy(const struct media_info *from, struct media_info *ret)
     i.n_warnings = 0;
     i.warnings = calloc(from->n_warnings + 1, sizeof(*i.warnings));
     i.splices = calloc(from->n_splices + 1, sizeof(*i.splices));
-    if (!i.warnings || !i.splices) {
+    i.more_audio = calloc(from->n_more_audio + 1, sizeof(*i.more_audio));
+    if (!i.warnings || !i.splices || !i.more_audio) {
         media_info_release(&i);
         return -ENOMEM;
     }
     if (from->n_splices > 0)
         memcpy(i.splices, from->splices, from->n_splices * sizeof(*i.splices));
+    if (from->n_more_audio)
+        memcpy(i.more_audio, from->more_audio, from->n_more_audio * sizeof(*i.more_audio));
     for (; i.n_warnings < from->n_warnings; i.n_warnings++) {
         i.warnings[i.n_warnings] = strdup(from->warnings[i.n_warnings]);
         if (!i.warnings[i.n_warnings]) {
@@ -34,6 +38,13 @@ int media_info_copy(const struct media_info *from, struct media_info *ret)
     }
     *ret = i;
     return 0;
+}
+
+const struct audio_info *media_audio(const struct media_info *i, size_t track)
+{
+    if (track == 0)
+        return i->audio.stream >= 0 ? &i->audio : NULL;
+    return track <= i->n_more_audio ? &i->more_audio[track - 1] : NULL;
 }
 
 json_t *color_to_json(const struct color_info *c)
@@ -78,7 +89,9 @@ static json_t *video_to_json(const struct video_info *v)
     out_int(&o, "bit_depth", v->bit_depth);
     out_put(&o, "color", color_to_json(&v->color));
     out_int(&o, "interlaced", v->interlaced);
-    out_int(&o, "has_hdr_meta", v->has_hdr_meta);
+    /* For programs that don't know "hdr" yet, and want this. */
+    out_int(&o, "has_hdr_meta", v->hdr.has_mastering || v->hdr.max_cll);
+    hdr_write(&o, &v->hdr);
     out_ratio(&o, "tb", v->tb);
     out_ratio(&o, "rate", v->rate);
     out_int(&o, "vfr", v->vfr);
@@ -113,7 +126,7 @@ static void video_read(const struct in *o, struct video_info *v)
     v->bit_depth = (int)in_int(&f, "bit_depth", 1, 32);
     v->color = color_read(&f, "color");
     v->interlaced = (int)in_int(&f, "interlaced", 0, 2);
-    v->has_hdr_meta = in_flag(&f, "has_hdr_meta");
+    hdr_read(&f, &v->hdr);
     v->tb = in_ratio(&f, "tb", 1);
     v->rate = in_ratio(&f, "rate", 0);
     v->vfr = in_flag(&f, "vfr");
@@ -123,14 +136,56 @@ static void video_read(const struct in *o, struct video_info *v)
     v->bit_rate = in_int(&f, "bit_rate", 0, SIZE_LIMIT);
 }
 
-static json_t *audio_to_json(const struct audio_info *a)
+static const struct {
+    enum audio_role role;
+    const char *name;
+} role_names[] = {
+    {AUDIO_DUB,          "dub"        },
+    { AUDIO_ORIGINAL,    "original"   },
+    { AUDIO_COMMENTARY,  "commentary" },
+    { AUDIO_DESCRIPTION, "description"},
+};
+enum { ROLES = sizeof(role_names) / sizeof(*role_names) };
+
+static void roles_out(struct out *o, unsigned roles)
 {
+    char *names[ROLES];
+    size_t n = 0;
+
+    for (size_t i = 0; i < ROLES; i++)
+        if (roles & role_names[i].role)
+            names[n++] = (char *)role_names[i].name;
+    if (n > 0)
+        out_texts(o, "roles", names, n);
+}
+
+/* Those that nobody knows here are for later readers. */
+static unsigned roles_read(const struct in *o)
+{
+    size_t n = 0;
+    char **names = in_field(o, "roles").j ? in_texts(o, "roles", &n) : NULL;
+    unsigned roles = 0;
+
+    for (size_t i = 0; i < n; i++)
+        for (size_t k = 0; k < ROLES; k++)
+            if (strcmp(names[i], role_names[k].name) == 0)
+                roles |= role_names[k].role;
+    texts_free(names, n);
+    return roles;
+}
+
+static json_t *audio_to_json(const void *item)
+{
+    const struct audio_info *a = item;
     struct out o = out_new();
 
     out_int(&o, "stream", a->stream);
     out_text(&o, "codec", a->codec);
     out_text(&o, "layout", a->layout);
     out_text(&o, "language", a->language);
+    if (a->title[0])
+        out_text(&o, "title", a->title);
+    roles_out(&o, a->roles);
     out_int(&o, "sample_rate", a->sample_rate);
     out_int(&o, "channels", a->channels);
     out_ratio(&o, "tb", a->tb);
@@ -140,24 +195,41 @@ static json_t *audio_to_json(const struct audio_info *a)
     return out_done(&o);
 }
 
-static void audio_read(const struct in *o, struct audio_info *a)
+static void track_read(const struct in *f, struct audio_info *a)
 {
-    struct in f = in_field(o, "audio");
+    in_is_object(f);
+    a->stream = (int)in_int(f, "stream", 0, INT32_MAX);
+    in_buf(f, "codec", a->codec, sizeof(a->codec), CHARS_TEXT);
+    in_buf(f, "layout", a->layout, sizeof(a->layout), CHARS_TEXT);
+    in_buf(f, "language", a->language, sizeof(a->language), CHARS_TEXT);
+    if (in_field(f, "title").j)
+        in_buf(f, "title", a->title, sizeof(a->title), CHARS_TEXT);
+    a->roles = roles_read(f);
+    a->sample_rate = (int)in_int(f, "sample_rate", 1, SAMPLE_RATE_MAX);
+    a->channels = (int)in_int(f, "channels", 1, CHANNELS_MAX);
+    a->tb = in_ratio(f, "tb", 1);
+    a->start = in_time(f, "start");
+    a->end = in_int(f, "end", a->start, TIME_LIMIT);
+    a->bit_rate = in_int(f, "bit_rate", 0, SIZE_LIMIT);
+}
 
-    a->stream = -1;
-    if (!f.j)
+static void audio_read(const struct in *o, struct media_info *i)
+{
+    struct in f = in_field(o, "audio"), more = in_field(o, "more_audio");
+    size_t n = 0;
+
+    i->audio.stream = -1;
+    if (f.j)
+        track_read(&f, &i->audio);
+    if (!more.j || !f.j)
         return;
-    in_is_object(&f);
-    a->stream = (int)in_int(&f, "stream", 0, INT32_MAX);
-    in_buf(&f, "codec", a->codec, sizeof(a->codec), CHARS_TEXT);
-    in_buf(&f, "layout", a->layout, sizeof(a->layout), CHARS_TEXT);
-    in_buf(&f, "language", a->language, sizeof(a->language), CHARS_TEXT);
-    a->sample_rate = (int)in_int(&f, "sample_rate", 1, SAMPLE_RATE_MAX);
-    a->channels = (int)in_int(&f, "channels", 1, CHANNELS_MAX);
-    a->tb = in_ratio(&f, "tb", 1);
-    a->start = in_time(&f, "start");
-    a->end = in_int(&f, "end", a->start, TIME_LIMIT);
-    a->bit_rate = in_int(&f, "bit_rate", 0, SIZE_LIMIT);
+    more = in_array(o, "more_audio", AUDIO_TRACKS_MAX - 1, &n);
+    i->more_audio = in_calloc(&more, n, sizeof(*i->more_audio));
+    i->n_more_audio = i->more_audio ? n : 0;
+    for (size_t k = 0; k < i->n_more_audio; k++) {
+        struct in e = in_at(&more, k);
+        track_read(&e, &i->more_audio[k]);
+    }
 }
 
 static json_t *splice_to_json(const void *s)
@@ -202,6 +274,9 @@ json_t *media_info_to_json(const struct media_info *i)
         out_put(&o, "video", video_to_json(&i->video));
     if (i->audio.stream >= 0)
         out_put(&o, "audio", audio_to_json(&i->audio));
+    if (i->n_more_audio > 0)
+        out_list(&o, "more_audio", i->more_audio, i->n_more_audio, sizeof(*i->more_audio),
+                 audio_to_json);
     if (i->n_splices > 0)
         out_list(&o, "splices", i->splices, i->n_splices, sizeof(*i->splices), splice_to_json);
     out_texts(&o, "warnings", i->warnings, i->n_warnings);
@@ -216,7 +291,7 @@ void media_info_read(const struct in *v, struct media_info *ret)
     ret->size_bytes = (uint64_t)in_int(v, "size_bytes", 0, SIZE_LIMIT);
     ret->duration_ms = in_int(v, "duration_ms", 0, TIME_LIMIT);
     video_read(v, &ret->video);
-    audio_read(v, &ret->audio);
+    audio_read(v, ret);
     ret->splices = splices_read(v, &ret->n_splices);
     ret->warnings = in_texts(v, "warnings", &ret->n_warnings);
 }

@@ -19,6 +19,16 @@ struct color_info {
     int chroma_location; /* AVCHROMA_LOC_* */
 };
 
+/* The display that HDR pictures were graded on (SMPTE ST 2086, as ISO/IEC 23008-2 D.3.28 writes
+ * it) and how bright they get (CTA-861.3). Of a source: as it says, unless that can't be. */
+struct hdr_info {
+    int has_mastering;                     /* 1: what follows is known */
+    uint16_t red[2], green[2], blue[2];    /* x and y, in 0.00002 */
+    uint16_t white[2];                     /* of its white point */
+    uint32_t max_luminance, min_luminance; /* 0.0001 cd/m2; below 2^31, max above min */
+    unsigned max_cll, max_fall; /* cd/m2, brightest pixel and frame average; 0: unknown */
+};
+
 struct video_info {
     int stream; /* index in the container; -1: no video */
     char codec[32], profile[32], pix_fmt[32];
@@ -28,20 +38,32 @@ struct video_info {
     int hflip;         /* 1: mirrored horizontally (after rotation) */
     int bit_depth;
     struct color_info color;
-    int interlaced;   /* 0 progressive, 1 top field first, 2 bottom field first */
-    int has_hdr_meta; /* mastering display or content light metadata present */
-    AVRational tb;    /* of every pts in the plan */
-    AVRational rate;  /* nominal frame rate: 1 / the commonest frame duration */
-    int vfr;          /* 1: frame durations differ by more than rounding */
-    int64_t start;    /* pts of the first frame shown, in tb */
-    int64_t end;      /* end of the last frame shown, in tb */
-    uint64_t frames;  /* frames shown */
-    int64_t bit_rate; /* bit/s measured over the packets; 0 unknown */
+    int interlaced;      /* 0 progressive, 1 top field first, 2 bottom field first */
+    struct hdr_info hdr; /* PQ and HLG only */
+    AVRational tb;       /* of every pts in the plan */
+    AVRational rate;     /* nominal frame rate: 1 / the commonest frame duration */
+    int vfr;             /* 1: frame durations differ by more than rounding */
+    int64_t start;       /* pts of the first frame shown, in tb */
+    int64_t end;         /* end of the last frame shown, in tb */
+    uint64_t frames;     /* frames shown */
+    int64_t bit_rate;    /* bit/s measured over the packets; 0 unknown */
 };
+
+/* What a sound track is for: bits of audio_info.roles. */
+enum audio_role {
+    AUDIO_DUB = 1,
+    AUDIO_ORIGINAL = 2,
+    AUDIO_COMMENTARY = 4,
+    AUDIO_DESCRIPTION = 8, /* tells what is seen, for who can't see it */
+};
+
+enum { AUDIO_TRACKS_MAX = 16 };
 
 struct audio_info {
     int stream; /* index in the container; -1: no audio */
     char codec[32], layout[64], language[16];
+    char title[128]; /* as the source calls the track */
+    unsigned roles;
     int sample_rate, channels;
     AVRational tb;
     int64_t start, end; /* pts in tb: first sample heard, end of the last one */
@@ -61,8 +83,12 @@ struct media_info {
     uint64_t size_bytes;
     int64_t duration_ms; /* of the longer of both, from the first frame or sample */
     struct video_info video;
-    struct audio_info audio; /* the default audio track */
-    struct splice *splices;  /* by rising pos; owned */
+    struct audio_info audio; /* the default audio track: track 0 */
+    /* Tracks 1 and up: the source's other usable ones, in its order; owned.
+     * None in a task, whose `audio` is the track that the task is of. */
+    struct audio_info *more_audio;
+    size_t n_more_audio;    /* below AUDIO_TRACKS_MAX */
+    struct splice *splices; /* by rising pos; owned */
     size_t n_splices;
     char **warnings; /* what was odd about the source, for people; owned */
     size_t n_warnings;
@@ -70,6 +96,9 @@ struct media_info {
 
 void media_info_release(struct media_info *i);                              /* leaves it zeroed */
 int media_info_copy(const struct media_info *from, struct media_info *ret); /* 0 or -ENOMEM */
+
+/* Track 0 is the default one. NULL: there is none of that number. */
+const struct audio_info *media_audio(const struct media_info *i, size_t track);
 
 /* A new reference, or NULL when out of memory. */
 json_t *media_info_to_json(const struct media_info *i);

@@ -9,6 +9,7 @@
 #include "task.h"
 
 struct in;
+struct out;
 
 enum {
     PICTURE_MAX = 65535, /* pixels, of a side */
@@ -18,6 +19,10 @@ enum {
 
 json_t *color_to_json(const struct color_info *c);
 struct color_info color_read(const struct in *o, const char *name);
+
+/* The field "hdr" of an object; not there where there is nothing to tell. */
+void hdr_write(struct out *o, const struct hdr_info *h);
+void hdr_read(const struct in *o, struct hdr_info *ret);
 
 void media_info_read(const struct in *v, struct media_info *ret);
 void rendition_read(const struct in *v, struct rendition *ret);

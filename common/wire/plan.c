@@ -19,6 +19,11 @@ void plan_release(struct plan *p)
     memset(p, 0, sizeof(*p));
 }
 
+size_t plan_tracks(const struct plan *p)
+{
+    return p->n_renditions > p->n_video ? (size_t)p->renditions[p->n_renditions - 1].track + 1 : 0;
+}
+
 static json_t *group_to_json(const void *item)
 {
     const struct task_group *g = item;
@@ -57,6 +62,21 @@ json_t *plan_to_json(const struct plan *p)
     return out_done(&o);
 }
 
+/* Track by track, each one of the source's. */
+static void tracks_check(const struct in *a, const struct plan *p)
+{
+    for (size_t i = p->n_video; i < p->n_renditions; i++) {
+        unsigned is = p->renditions[i].track;
+        int first = i == p->n_video;
+        unsigned before = first ? 0 : p->renditions[i - 1].track;
+        struct in e = in_at(a, i), track = in_field(&e, "track");
+        if (is != before && (first || is != before + 1))
+            in_fail(&track, "%u does not follow the rendition before it", is);
+        if (!media_audio(&p->info, is))
+            in_fail(&track, "the source has no track %u", is);
+    }
+}
+
 /* Video first, then audio; with chunks exactly where there is video. */
 static void kinds_read(const struct in *top, struct plan *p)
 {
@@ -75,6 +95,7 @@ static void kinds_read(const struct in *top, struct plan *p)
         in_fail(&a, "has video, the source has none");
     if (p->n_video < p->n_renditions && p->info.audio.stream < 0)
         in_fail(&a, "has audio, the source has none");
+    tracks_check(&a, p);
     if ((p->n_video > 0) != (p->n_chunks > 0))
         in_fail(&chunks, "%zu chunks for %zu video renditions", p->n_chunks, p->n_video);
 }

@@ -39,7 +39,8 @@ struct chunk {
     /* Where decoding begins: a keyframe packet, as the demuxer gives it. */
     int64_t seek_pts, seek_dts;    /* INT64_MIN where the packet has none */
     int64_t seek_pos;              /* byte offset of the packet, -1 unknown */
-    uint64_t packets;              /* to feed from there; then flush the decoder */
+    uint64_t packets;              /* to feed from there at most, frames around the chunk's own that
+                                    * filters and encoders look at included; then flush the decoder */
     uint64_t byte_start, byte_end; /* hint: the range these packets lie in */
 
     struct pts_list pts;
@@ -63,7 +64,7 @@ struct plan {
     int64_t origin;               /* timeline 0, in info.video.tb (audio only: in info.audio.tb) */
     uint32_t timescale;           /* of every video rendition */
     int64_t duration;             /* of the timeline in 1/timescale: end of the longer of both */
-    struct rendition *renditions; /* video first, best first; then audio */
+    struct rendition *renditions; /* video first, best first; then audio, track by track from 0 */
     size_t n_renditions, n_video;
     struct task_group *groups; /* of video renditions */
     size_t n_groups;
@@ -73,6 +74,9 @@ struct plan {
     size_t n_audio_cuts;
     double segment_seconds, gop_seconds; /* targets that it was made with */
 };
+
+/* How many of the source's sound tracks have renditions: those from 0 on. */
+size_t plan_tracks(const struct plan *p);
 
 void chunk_release(struct chunk *c);
 void plan_release(struct plan *p);

@@ -17,6 +17,8 @@ void rendition_release(struct rendition *r)
     free(r->name);
     free(r->codec);
     free(r->encoder);
+    free(r->rung);
+    free(r->not_copied);
     memset(r, 0, sizeof(*r));
 }
 
@@ -25,6 +27,11 @@ void rendition_list_free(struct rendition *r, size_t n)
     for (size_t i = 0; r && i < n; i++)
         rendition_release(&r[i]);
     free(r);
+}
+
+const char *rendition_rung(const struct rendition *r)
+{
+    return r->rung ? r->rung : r->name;
 }
 
 /* A copy of `s`; *bad is set when out of memory. */
@@ -45,6 +52,8 @@ int rendition_copy(const struct rendition *from, struct rendition *ret)
     r.name = copy_text(from->name, &bad);
     r.codec = copy_text(from->codec, &bad);
     r.encoder = copy_text(from->encoder, &bad);
+    r.rung = copy_text(from->rung, &bad);
+    r.not_copied = copy_text(from->not_copied, &bad);
     r.params = from->n_params ? calloc(from->n_params, sizeof(*r.params)) : NULL;
     if (!r.params) {
         bad |= from->n_params > 0;
@@ -80,6 +89,7 @@ static void video_to_json(const struct rendition *r, struct out *o)
     out_ratio(o, "sar", r->sar);
     out_text(o, "pix_fmt", r->pix_fmt);
     out_put(o, "color", color_to_json(&r->color));
+    hdr_write(o, &r->hdr);
     out_int(o, "tonemap", r->tonemap);
     out_ratio(o, "grid_period", r->grid.period);
     out_ratio(o, "grid_phase", r->grid.phase);
@@ -90,6 +100,27 @@ static void video_to_json(const struct rendition *r, struct out *o)
         out_int(o, "gop_reset", 1);
     if (r->warm_up)
         out_int(o, "warm_up", r->warm_up);
+    if (r->look_ahead)
+        out_int(o, "look_ahead", r->look_ahead);
+    if (r->copy)
+        out_int(o, "copy", 1);
+    out_text(o, "not_copied", r->not_copied);
+}
+
+static void audio_to_json(const struct rendition *r, struct out *o)
+{
+    if (r->track)
+        out_int(o, "track", r->track);
+    if (r->rung)
+        out_text(o, "rung", r->rung);
+    out_int(o, "sample_rate", r->sample_rate);
+    out_int(o, "channels", r->channels);
+    out_text(o, "layout", r->layout);
+    out_int(o, "bit_rate", r->bit_rate);
+    if (r->loudness < 0) {
+        out_double(o, "loudness", r->loudness);
+        out_double(o, "true_peak", r->true_peak);
+    }
 }
 
 json_t *rendition_to_json(const struct rendition *r)
@@ -104,10 +135,7 @@ json_t *rendition_to_json(const struct rendition *r)
     if (r->kind == MEDIA_VIDEO) {
         video_to_json(r, &o);
     } else {
-        out_int(&o, "sample_rate", r->sample_rate);
-        out_int(&o, "channels", r->channels);
-        out_text(&o, "layout", r->layout);
-        out_int(&o, "bit_rate", r->bit_rate);
+        audio_to_json(r, &o);
     }
     out_double(&o, "cost", r->cost);
     out_int(&o, "memory_bytes", (int64_t)r->memory_bytes);
@@ -141,6 +169,7 @@ static void video_read(const struct in *v, struct rendition *r)
     r->sar = in_ratio(v, "sar", 1);
     in_buf(v, "pix_fmt", r->pix_fmt, sizeof(r->pix_fmt), CHARS_TOKEN);
     r->color = color_read(v, "color");
+    hdr_read(v, &r->hdr);
     r->tonemap = in_flag(v, "tonemap");
     r->grid.period = in_ratio(v, "grid_period", 0);
     r->grid.phase = in_ratio(v, "grid_phase", INT32_MIN);
@@ -151,9 +180,31 @@ static void video_read(const struct in *v, struct rendition *r)
         r->gop_reset = in_flag(v, "gop_reset");
     if (in_field(v, "warm_up").j)
         r->warm_up = (int)in_int(v, "warm_up", 0, WARM_UP_MAX);
+    if (in_field(v, "look_ahead").j)
+        r->look_ahead = (int)in_int(v, "look_ahead", 0, LOOK_AHEAD_MAX);
+    if (in_field(v, "copy").j)
+        r->copy = in_flag(v, "copy");
+    if (in_field(v, "not_copied").j)
+        r->not_copied = in_text(v, "not_copied", TEXT_LEN_MAX, CHARS_TEXT);
     if (r->width % 2 || r->height % 2) {
         struct in f = in_field(v, r->width % 2 ? "width" : "height");
         in_fail(&f, "must be even");
+    }
+}
+
+static void audio_read(const struct in *v, struct rendition *r)
+{
+    if (in_field(v, "track").j)
+        r->track = (unsigned)in_int(v, "track", 0, AUDIO_TRACKS_MAX - 1);
+    if (in_field(v, "rung").j)
+        r->rung = in_text(v, "rung", NAME_LEN_MAX, CHARS_NAME);
+    r->sample_rate = (int)in_int(v, "sample_rate", 1, SAMPLE_RATE_MAX);
+    r->channels = (int)in_int(v, "channels", 1, CHANNELS_MAX);
+    in_buf(v, "layout", r->layout, sizeof(r->layout), CHARS_TEXT);
+    r->bit_rate = in_int(v, "bit_rate", 0, SIZE_LIMIT);
+    if (in_field(v, "loudness").j) {
+        r->loudness = in_double(v, "loudness", -70, 0);
+        r->true_peak = in_double(v, "true_peak", -20, 0);
     }
 }
 
@@ -169,10 +220,7 @@ void rendition_read(const struct in *v, struct rendition *r)
     if (r->kind == MEDIA_VIDEO) {
         video_read(v, r);
     } else {
-        r->sample_rate = (int)in_int(v, "sample_rate", 1, SAMPLE_RATE_MAX);
-        r->channels = (int)in_int(v, "channels", 1, CHANNELS_MAX);
-        in_buf(v, "layout", r->layout, sizeof(r->layout), CHARS_TEXT);
-        r->bit_rate = in_int(v, "bit_rate", 0, SIZE_LIMIT);
+        audio_read(v, r);
     }
     r->cost = in_double(v, "cost", 0, 1e9);
     r->memory_bytes = (uint64_t)in_int(v, "memory_bytes", 0, SIZE_LIMIT);

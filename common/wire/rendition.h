@@ -27,7 +27,11 @@ struct frame_grid {
     AVRational phase;  /* seconds */
 };
 
-enum { WARM_UP_MAX = 64 };
+enum {
+    WARM_UP_MAX = 64,
+    LOOK_AHEAD_MAX = 64,
+    RENDITIONS_MAX = 64, /* of a job */
+};
 
 struct rendition {
     enum media_kind kind;
@@ -42,6 +46,7 @@ struct rendition {
     AVRational sar;    /* of the output */
     char pix_fmt[32];
     struct color_info color; /* of the output */
+    struct hdr_info hdr;     /* that goes with an HDR output */
     int tonemap;             /* 1: HDR source to this SDR output */
     struct frame_grid grid;
     AVRational rate; /* nominal, after the grid */
@@ -58,15 +63,35 @@ struct rendition {
      * encode a coarser quantiser than later keyframes, which have pictures
      * before them to go by. 0: none. */
     int warm_up; /* to WARM_UP_MAX */
+    /* Frames of the source behind a chunk that an encoder is shown, and never encodes: it stops
+     * when it has given all pictures of the chunk. x264 weighs a picture by what later ones take
+     * from it, as far as it looks ahead, also past a keyframe. 0: none. */
+    int look_ahead; /* to LOOK_AHEAD_MAX */
+
+    /* 1: nothing is encoded, the source's own packets become the segments.
+     * `encoder` is "copy" then, and params are empty. */
+    int copy;
+    int may_copy;     /* the ladder allows it and nobody has decided yet; not on the wire */
+    char *not_copied; /* the ladder allows it, but: why it is encoded all the same; NULL: there is
+                       * nothing to say */
 
     /* audio */
+    unsigned track; /* of the source: media_audio() */
+    /* The rung that it was made of, which renditions of several tracks have in
+     * common: players choose a rung and a track. NULL: `name`. */
+    char *rung;
     int sample_rate, channels;
     char layout[64];  /* as av_channel_layout_from_string() reads it */
     int64_t bit_rate; /* bit/s */
+    double loudness;  /* LUFS of the whole track that it is brought to; 0: as it is */
+    double true_peak; /* dB of full scale that it may not exceed for that */
 
     double cost;           /* predicted core-seconds for each second of source */
     uint64_t memory_bytes; /* predicted resident need of its encoder */
 };
+
+/* Never NULL. */
+const char *rendition_rung(const struct rendition *r);
 
 void rendition_release(struct rendition *r);
 void rendition_list_free(struct rendition *r, size_t n);

@@ -68,6 +68,16 @@ static json_t *init_to_json(const struct rendition_result *r)
     return out_done(&o);
 }
 
+static json_t *loudness_to_json(const struct loudness *l)
+{
+    struct out o = out_new();
+
+    out_double(&o, "integrated", l->integrated);
+    out_double(&o, "true_peak", l->true_peak);
+    out_double(&o, "gain", l->gain);
+    return out_done(&o);
+}
+
 static json_t *rendition_result_to_json(const void *item)
 {
     const struct rendition_result *r = item;
@@ -80,6 +90,8 @@ static json_t *rendition_result_to_json(const void *item)
     out_list(&o, "segments", r->segments, r->n_segments, sizeof(*r->segments), segment_to_json);
     out_int(&o, "frames", (int64_t)r->frames);
     out_int(&o, "priming", r->priming);
+    if (r->loudness.known)
+        out_put(&o, "loudness", loudness_to_json(&r->loudness));
     return out_done(&o);
 }
 
@@ -211,6 +223,19 @@ static void segments_read(const struct in *o, struct rendition_result *r)
     }
 }
 
+static void loudness_read(const struct in *o, struct loudness *l)
+{
+    struct in v = in_field(o, "loudness");
+
+    if (!v.j)
+        return;
+    in_is_object(&v);
+    l->known = 1;
+    l->integrated = in_double(&v, "integrated", -70, 100);
+    l->true_peak = in_double(&v, "true_peak", -120, 100);
+    l->gain = in_double(&v, "gain", -200, 200);
+}
+
 static void rendition_result_read(const struct in *v, struct rendition_result *r)
 {
     struct in init;
@@ -227,6 +252,7 @@ static void rendition_result_read(const struct in *v, struct rendition_result *r
     segments_read(v, r);
     r->frames = (uint64_t)in_int(v, "frames", 1, COUNT_LIMIT);
     r->priming = in_int(v, "priming", 0, INT32_MAX);
+    loudness_read(v, &r->loudness);
 }
 
 static void renditions_results_read(const struct in *top, struct task_result *r)

@@ -26,6 +26,14 @@ struct segment {
     size_t n_gops;
 };
 
+/* How loud a track was before it was amplified (EBU R 128). */
+struct loudness {
+    int known;         /* 0: its rendition has no target */
+    double integrated; /* LUFS; -70: silence */
+    double true_peak;  /* dB of full scale; -120: none */
+    double gain;       /* dB by which it was amplified */
+};
+
 struct rendition_result {
     char *name;
     uint32_t timescale;
@@ -38,7 +46,8 @@ struct rendition_result {
     struct segment *segments;
     size_t n_segments;
     uint64_t frames;
-    int64_t priming; /* audio: samples before 0 declared by the edit list */
+    int64_t priming;          /* audio: samples before 0 declared by the edit list */
+    struct loudness loudness; /* audio */
 };
 
 struct task_result {

@@ -11,7 +11,7 @@
 enum task_kind { TASK_VIDEO, TASK_AUDIO };
 
 struct task {
-    char *job, *id; /* id: unique in the job, "v-0003-0" (chunk, group) or "a-0" */
+    char *job, *id; /* id: unique in the job, "v-0003-0" (chunk, group) or "a-0" (track) */
     enum task_kind kind;
     unsigned attempt;       /* from 1 */
     char *source;           /* URL; file:///abs/path here */
@@ -19,12 +19,13 @@ struct task {
     char *output;           /* prefix URL of the package */
     char *video_codec_hint; /* source codec, for the log; may be NULL */
 
-    unsigned group; /* video: index of the task group */
+    unsigned group; /* video: index of the task group; audio, not on the wire: the track */
     struct rendition *renditions;
     size_t n_renditions;
     char *only;             /* name of the one rendition to be made, the others are there and
                              * only scaled where its pictures come from theirs; NULL: all */
-    struct media_info info; /* what the probe found: stream numbers, tb, rotation … */
+    struct media_info info; /* what the probe found: stream numbers, tb, rotation …; `audio` is the
+                             * track that the task is of */
     int64_t origin;         /* as in the plan */
     uint32_t timescale;
     struct chunk chunk; /* video only */

@@ -217,16 +217,16 @@ static int check_audio_cuts(struct where *w, const struct plan *plan,
     return 0;
 }
 
-/* Where the source's sound ends, or the timeline if that is earlier, in
+/* Where the track's sound ends, or the timeline if that is earlier, in
  * ticks of `timescale`. */
-static int64_t audio_end(const struct plan *p, uint32_t timescale)
+static int64_t audio_end(const struct plan *p, size_t track, uint32_t timescale)
 {
-    const struct audio_info *a = &p->info.audio;
+    const struct audio_info *a = media_audio(&p->info, track);
     AVRational tick = { 1, (int)timescale };
-    AVRational origin_tb = p->n_chunks ? p->info.video.tb : a->tb;
+    AVRational origin_tb = p->n_chunks ? p->info.video.tb : p->info.audio.tb;
     int64_t end = av_rescale(p->duration, timescale, p->timescale);
 
-    if (a->tb.num <= 0 || a->tb.den <= 0 || origin_tb.num <= 0 || origin_tb.den <= 0)
+    if (!a || a->tb.num <= 0 || a->tb.den <= 0 || origin_tb.num <= 0 || origin_tb.den <= 0)
         return end;
     int64_t sound = av_rescale_q(a->end, a->tb, tick) - av_rescale_q(p->origin, origin_tb, tick);
     return sound < end ? sound : end;
@@ -241,6 +241,8 @@ int result_check_audio(const struct plan *plan, const struct rendition *r,
 
     if ((res = check_head(&w, r, got)) < 0)
         return res;
+    if (r->loudness < 0 && !got->loudness.known)
+        return fault(&w, "its loudness was not measured: the worker may be older than that");
     if (got->priming < 0 || got->timescale > INT32_MAX)
         return fault(&w, "the priming is negative or the timescale too fine");
     if ((res = check_audio_chain(&w, r, got, &packet)) < 0 ||
@@ -249,7 +251,7 @@ int result_check_audio(const struct plan *plan, const struct rendition *r,
 
     const struct segment *last = &got->segments[got->n_segments - 1];
     int64_t end = last->start + last->duration;
-    int64_t least = audio_end(plan, got->timescale) - packet * AUDIO_END_SLACK;
+    int64_t least = audio_end(plan, r->track, got->timescale) - packet * AUDIO_END_SLACK;
     int64_t most = av_rescale(plan->duration, got->timescale, plan->timescale) +
                    packet * AUDIO_END_SLACK + (int64_t)got->timescale * AUDIO_LATE_MAX;
     if (end < least || end > most)

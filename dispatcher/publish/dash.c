@@ -9,7 +9,7 @@
 #include <string.h>
 
 #include "../../common/base/cleanup.h"
-#include "language.h"
+#include "track.h"
 
 DEFINE_CLEANUP(xmlTextWriterPtr, xmlFreeTextWriter);
 DEFINE_CLEANUP(xmlBufferPtr, xmlBufferFree);
@@ -83,8 +83,9 @@ static int same_set(const struct package_rendition *a, const struct package_rend
         (x->color.primaries != y->color.primaries || x->color.transfer != y->color.transfer ||
          x->color.matrix != y->color.matrix))
         return 0;
-    if (x->kind == MEDIA_AUDIO && (x->channels != y->channels || x->sample_rate != y->sample_rate ||
-                                   strcmp(x->layout, y->layout) != 0))
+    if (x->kind == MEDIA_AUDIO &&
+        (x->track != y->track || x->channels != y->channels || x->sample_rate != y->sample_rate ||
+         strcmp(x->layout, y->layout) != 0))
         return 0;
     return same_timeline(a, b);
 }
@@ -254,11 +255,33 @@ static void representation(struct mpd *m, const struct package *p,
     close_tag(m);
 }
 
+/* What it is called and for. In the order of the schema. */
+static void purpose(struct mpd *m, const struct package *p, const struct package_rendition *first)
+{
+    struct track_label t = { .role = "main" };
+
+    if (first->rendition->kind == MEDIA_AUDIO)
+        track_label(p->plan, first->rendition->track, &t);
+    if (t.title[0])
+        m->failed |= xmlTextWriterWriteElement(m->w, BAD_CAST "Label", BAD_CAST t.title) < 0;
+    if (t.describes) /* 1: for the visually impaired */
+        descriptor(m, "Accessibility", "urn:tva:metadata:cs:AudioPurposeCS:2007", "1");
+    descriptor(m, "Role", "urn:mpeg:dash:role:2011", t.role);
+}
+
+static void language(struct mpd *m, const struct package *p, const struct package_rendition *first)
+{
+    struct track_label t;
+
+    track_label(p->plan, first->rendition->track, &t);
+    if (t.language[0])
+        attr(m, "lang", t.language);
+}
+
 static void adaptation_set(struct mpd *m, const struct package *p,
                            const struct package_rendition *first, unsigned id)
 {
     int is_video = first->rendition->kind == MEDIA_VIDEO;
-    char lang[LANGUAGE_TAG_MAX];
 
     open_tag(m, "AdaptationSet");
     attrf(m, "id", "%u", id);
@@ -268,15 +291,15 @@ static void adaptation_set(struct mpd *m, const struct package *p,
     attr(m, "startWithSAP", "1");
     if (is_video)
         video_set_attrs(m, p, first);
-    else if (language_tag(p->plan->info.audio.language, lang))
-        attr(m, "lang", lang);
+    else
+        language(m, p, first);
 
     const char *channels = is_video ? NULL : channel_configuration(first->rendition);
     if (channels)
         descriptor(m, "AudioChannelConfiguration", CICP "ChannelConfiguration", channels);
     if (is_video)
         color(m, &first->rendition->color);
-    descriptor(m, "Role", "urn:mpeg:dash:role:2011", "main");
+    purpose(m, p, first);
     segment_template(m, first);
     for (size_t i = 0; i < p->n_renditions; i++)
         if (same_set(first, &p->renditions[i]))

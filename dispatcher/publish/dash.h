@@ -4,8 +4,9 @@
  * Static, profile isoff-live: one SegmentTemplate with a SegmentTimeline in
  * integer ticks for each adaptation set, naming the same CMAF segments as
  * the playlists. Renditions share a set where a player may switch between
- * them: same codec, same colour, or the same sound layout, and the same
- * segment times.
+ * them: same codec, same colour, or the same track of sound in the same
+ * layout, and the same segment times. A set of sound has its language, its
+ * title as a Label, and a Role (track.h): main for the default track.
  *
  * Colour: PQ and HLG sets carry EssentialProperty descriptors
  * (urn:mpeg:mpegB:cicp:*), so that a player that can't show them leaves them

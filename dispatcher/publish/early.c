@@ -80,8 +80,10 @@ static void set_targets(struct package *p)
     }
     for (size_t i = p->n_video; i < p->n_renditions; i++) {
         const struct package_rendition *a = &p->renditions[i];
-        for (size_t k = 0; k < a->n_segments; k++)
-            raise_to(&p->target_s, a->segments[k].start, a->segments[k].end, a->head->timescale);
+        for (size_t k = 0; k < a->n_segments; k++) {
+            const struct span s = package_samples(a, k);
+            raise_to(&p->target_s, s.start, s.end, a->head->timescale);
+        }
     }
 }
 

@@ -6,8 +6,8 @@
 #include <string.h>
 
 #include "../../common/base/cleanup.h"
-#include "language.h"
 #include "text.h"
+#include "track.h"
 
 enum {
     HLS_VERSION = 7,
@@ -50,32 +50,64 @@ static const char *video_range(const struct rendition *r)
     }
 }
 
-/* One rendition of sound, always the same track: the name is the language,
- * for that is all that is known of it. */
-static void put_audio_group(FILE *f, const struct package *p, const struct package_rendition *a)
+/* One track of a group. */
+static void put_track(FILE *f, const struct package *p, const struct package_rendition *a)
 {
-    char lang[LANGUAGE_TAG_MAX];
-    const char *name = a->rendition->name;
-    int known = language_tag(p->plan->info.audio.language, lang);
+    const struct rendition *r = a->rendition;
+    struct track_label t;
 
-    fprintf(f, "#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID=\"%s\",NAME=\"%s\"", name, known ? lang : "Main");
-    if (known)
-        fprintf(f, ",LANGUAGE=\"%s\"", lang);
-    fprintf(f, ",DEFAULT=YES,AUTOSELECT=YES,CHANNELS=\"%d\",URI=\"audio/%s/index.m3u8\"\n",
-            a->rendition->channels, name);
+    track_label(p->plan, r->track, &t);
+    fprintf(f, "#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID=\"%s\",NAME=\"%s\"", rendition_rung(r), t.name);
+    if (t.language[0])
+        fprintf(f, ",LANGUAGE=\"%s\"", t.language);
+    fprintf(f, ",DEFAULT=%s,AUTOSELECT=%s", t.is_default ? "YES" : "NO",
+            t.autoselect ? "YES" : "NO");
+    if (t.describes)
+        fputs(",CHARACTERISTICS=\"public.accessibility.describes-video\"", f);
+    fprintf(f, ",CHANNELS=\"%d\",URI=\"audio/%s/index.m3u8\"\n", r->channels, r->name);
 }
 
+static void put_group(FILE *f, const struct package *p, const struct package_rendition *first)
+{
+    for (size_t i = p->n_video; i < p->n_renditions; i++)
+        if (track_same_group(first, &p->renditions[i]))
+            put_track(f, p, &p->renditions[i]);
+}
+
+/* A player may choose any track of the group: the largest rates count. */
+static struct package_rate group_rate(const struct package *p,
+                                      const struct package_rendition *first)
+{
+    struct package_rate most = { 0 };
+
+    for (size_t i = p->n_video; first && i < p->n_renditions; i++) {
+        const struct package_rate *is = &p->renditions[i].rate;
+        if (!track_same_group(first, &p->renditions[i]))
+            continue;
+        most.peak = is->peak > most.peak ? is->peak : most.peak;
+        most.average = is->average > most.average ? is->average : most.average;
+    }
+    return most;
+}
+
+static void put_rates(FILE *f, int64_t peak, int64_t average)
+{
+    fprintf(f, "#EXT-X-STREAM-INF:BANDWIDTH=%" PRId64 ",AVERAGE-BANDWIDTH=%" PRId64, peak, average);
+}
+
+/* With the group that `a` is the first of. All of a group have one codec. */
 static void put_variant(FILE *f, const struct package *p, const struct package_rendition *v,
                         const struct package_rendition *a)
 {
-    fprintf(f, "#EXT-X-STREAM-INF:BANDWIDTH=%" PRId64 ",AVERAGE-BANDWIDTH=%" PRId64,
-            v->rate.peak + (a ? a->rate.peak : 0), v->rate.average + (a ? a->rate.average : 0));
+    struct package_rate sound = group_rate(p, a);
+
+    put_rates(f, v->rate.peak + sound.peak, v->rate.average + sound.average);
     fprintf(f, ",CODECS=\"%s%s%s\"", v->head->codecs, a ? "," : "", a ? a->head->codecs : "");
     put_resolution(f, v->rendition);
     put_frame_rate(f, p, v);
     fprintf(f, ",VIDEO-RANGE=%s", video_range(v->rendition));
     if (a)
-        fprintf(f, ",AUDIO=\"%s\"", a->rendition->name);
+        fprintf(f, ",AUDIO=\"%s\"", rendition_rung(a->rendition));
     fprintf(f, ",CLOSED-CAPTIONS=NONE\nvideo/%s/index.m3u8\n", v->rendition->name);
 }
 
@@ -90,12 +122,20 @@ static void put_iframe_variant(FILE *f, const struct package_rendition *v)
             v->rendition->name);
 }
 
-static void put_audio_variant(FILE *f, const struct package_rendition *a)
+/* A group of sound alone. One of several tracks names all of them; its own
+ * playlist is the default one's, as players expect it. */
+static void put_audio_variant(FILE *f, const struct package *p, const struct package_rendition *a)
 {
-    fprintf(f,
-            "#EXT-X-STREAM-INF:BANDWIDTH=%" PRId64 ",AVERAGE-BANDWIDTH=%" PRId64
-            ",CODECS=\"%s\"\naudio/%s/index.m3u8\n",
-            a->rate.peak, a->rate.average, a->head->codecs, a->rendition->name);
+    struct package_rate rate = group_rate(p, a);
+    int several = plan_tracks(p->plan) > 1;
+
+    if (several)
+        put_group(f, p, a);
+    put_rates(f, rate.peak, rate.average);
+    fprintf(f, ",CODECS=\"%s\"", a->head->codecs);
+    if (several)
+        fprintf(f, ",AUDIO=\"%s\"", rendition_rung(a->rendition));
+    fprintf(f, "\naudio/%s/index.m3u8\n", a->rendition->name);
 }
 
 /* Lower is played by more. */
@@ -128,17 +168,36 @@ static size_t default_variant(const struct package *p)
     return best;
 }
 
+static const struct package_rendition *next_group(const struct package *p, size_t *at)
+{
+    while (*at < p->n_renditions && !track_leads(p, *at))
+        ++*at;
+    return *at < p->n_renditions ? &p->renditions[(*at)++] : NULL;
+}
+
 static void put_variants(FILE *f, const struct package *p)
 {
-    size_t first = default_variant(p);
-    size_t n_audio = p->n_renditions - p->n_video;
+    size_t first = default_variant(p), at = p->n_video;
+    const struct package_rendition *group = next_group(p, &at);
+    int is_first = 1;
 
-    put_variant(f, p, &p->renditions[first], n_audio ? &p->renditions[p->n_video] : NULL);
-    for (size_t a = 0; a < (n_audio ? n_audio : 1); a++)
+    put_variant(f, p, &p->renditions[first], group);
+    for (; group || is_first; group = next_group(p, &at), is_first = 0)
         for (size_t v = 0; v < p->n_video; v++)
-            if (a != 0 || v != first)
-                put_variant(f, p, &p->renditions[v],
-                            n_audio ? &p->renditions[p->n_video + a] : NULL);
+            if (!is_first || v != first)
+                put_variant(f, p, &p->renditions[v], group);
+}
+
+static void put_sound(FILE *f, const struct package *p)
+{
+    for (size_t i = p->n_video; i < p->n_renditions; i++) {
+        if (!track_leads(p, i))
+            continue;
+        if (p->n_video)
+            put_group(f, p, &p->renditions[i]);
+        else
+            put_audio_variant(f, p, &p->renditions[i]);
+    }
 }
 
 int hls_master(const struct package *p, char **ret, size_t *ret_len, struct err *err)
@@ -152,12 +211,7 @@ int hls_master(const struct package *p, char **ret, size_t *ret_len, struct err 
     fputs("#EXT-X-INDEPENDENT-SEGMENTS\n", t.f);
     if (p->growing) /* else players start at what was encoded last */
         fputs(HLS_START_LINE, t.f);
-    for (size_t i = p->n_video; i < p->n_renditions; i++) {
-        if (p->n_video)
-            put_audio_group(t.f, p, &p->renditions[i]);
-        else
-            put_audio_variant(t.f, &p->renditions[i]);
-    }
+    put_sound(t.f, p);
     if (p->n_video)
         put_variants(t.f, p);
     for (size_t i = 0; i < p->n_video; i++)
@@ -206,9 +260,9 @@ int hls_media(const struct package *p, const struct package_rendition *r, char *
 
     put_media_header(t.f, p, p->target_s, 0);
     for (size_t i = 0; i < r->n_segments; i++) {
-        const struct package_segment *s = &r->segments[i];
-        put_extinf(t.f, s->start, s->end, r->timescale);
-        fprintf(t.f, "%s\n", file_of(s->seg));
+        const struct span s = package_samples(r, i);
+        put_extinf(t.f, s.start, s.end, r->timescale);
+        fprintf(t.f, "%s\n", file_of(r->segments[i].seg));
     }
     put_end(t.f, p);
     return text_close(&t, ret, ret_len, err);

@@ -5,7 +5,9 @@
  * NUL-terminated text that the caller frees, or -ENOMEM with ERR_RESOURCE.
  * Times are written in microseconds; each EXTINF is the difference of two
  * rounded times, so that they add up to the exact duration however many
- * there are.
+ * there are. The first EXTINF of sound includes the encoder's priming: what was
+ * before a segment by its playlist is then its tfdt. Players that know no edit list
+ * (shaka-player) move a segment by the difference, and would overlap sound at a joint.
  *
  * Of a growing package (package_build_early()) media playlists are of type
  * EVENT and without an end, and every later one of the same plan, the last
@@ -21,12 +23,14 @@
 /* Of a growing package's master. */
 #define HLS_START_LINE "#EXT-X-START:TIME-OFFSET=0,PRECISE=YES\n"
 
-/* master.m3u8. One audio group for each audio rendition, and each video
- * rendition once with each group.
+/* master.m3u8. One audio group for each audio rung of the ladder, with each
+ * of the source's tracks once (track.h), and each video rendition once with
+ * each group. Of sound alone each group is a variant; where there is but one
+ * track, a variant without a group.
  *
- * BANDWIDTH is the sum of the peak segment bit rates of video and audio,
- * AVERAGE-BANDWIDTH the sum of their average ones (RFC 8216bis, 4.4.6.2),
- * both measured. FRAME-RATE is the nominal one, or the average of a
+ * BANDWIDTH is the sum of the peak segment bit rates of video and audio (that
+ * of a group's largest), AVERAGE-BANDWIDTH the sum of their average ones
+ * (RFC 8216bis, 4.4.6.2), both measured. FRAME-RATE is the nominal one, or the average of a
  * variable-rate source where that is higher: for its largest, a single short
  * frame would lock players out.
  *

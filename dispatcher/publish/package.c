@@ -264,6 +264,14 @@ static void check_missing(struct joiner *j, const struct package_rendition *pr)
     note(j, NULL, &e);
 }
 
+struct span package_samples(const struct package_rendition *r, size_t i)
+{
+    const struct package_segment *s = &r->segments[i];
+    int64_t priming = r->rendition->kind == MEDIA_AUDIO ? r->head->priming : 0;
+
+    return (struct span){ s->start + (i ? priming : 0), s->end + priming, s->seg->size_bytes };
+}
+
 static struct package_rate measure(const struct span *s, size_t n, uint32_t timescale,
                                    unsigned target_s)
 {
@@ -345,12 +353,12 @@ int package_measure(struct package *p)
     for (size_t i = 0; i < p->n_renditions; i++) {
         struct package_rendition *pr = &p->renditions[i];
         total(p, pr);
-        _cleanup_free_ struct span *s = segment_spans(pr);
-        if (!s)
-            return -ENOMEM;
-        unsigned target = span_target_s(s, pr->n_segments, pr->timescale);
-        if (target > p->target_s)
-            p->target_s = target;
+        for (size_t k = 0; k < pr->n_segments; k++) {
+            const struct span s = package_samples(pr, k);
+            unsigned target = span_target_s(&s, 1, pr->timescale);
+            if (target > p->target_s)
+                p->target_s = target;
+        }
     }
     for (size_t i = 0; i < p->n_renditions; i++)
         if (measure_rendition(p, &p->renditions[i]) < 0)

@@ -108,6 +108,11 @@ void package_unbuild(struct package *p); /* NULL is a no-op */
 int package_build_early(const struct plan *plan, const struct task_result *const *results,
                         size_t n_results, struct package **ret, struct err *err);
 
+/* Where segment `i` begins and ends on its track's own timeline, that of tfdt, in ticks
+ * of r->timescale, and its size. Sound is presented earlier than that by the priming
+ * of its encoder, which the first segment holds in addition. */
+struct span package_samples(const struct package_rendition *r, size_t i);
+
 /* "video" or "audio": the folder that a rendition's folder is in. */
 const char *package_folder(const struct package_rendition *r);
 

@@ -8,6 +8,7 @@
 
 #include "../../common/base/cleanup.h"
 #include "../../common/base/redact.h"
+#include "track.h"
 
 enum {
     REAL_DIGITS = 9, /* enough for CPU seconds, and no tails like 0.10000000000000001 */
@@ -59,6 +60,13 @@ static json_t *segments_json(const struct package_rendition *r)
     return list;
 }
 
+/* Of a rendition that might have been a copy of the source. */
+static int set_copy(json_t *o, const struct rendition *r)
+{
+    return (r->copy ? json_object_set_new(o, "copied", json_true()) : 0) |
+           (r->not_copied ? json_object_set_new(o, "not_copied", json_string(r->not_copied)) : 0);
+}
+
 static int set_picture(json_t *o, const struct rendition *r)
 {
     return json_object_set_new(o, "width", json_integer(r->width)) |
@@ -68,16 +76,47 @@ static int set_picture(json_t *o, const struct rendition *r)
            (r->grid.period.num > 0
                 ? json_object_set_new(o, "frame_interval",
                                       json_pack("[i, i]", r->grid.period.num, r->grid.period.den))
-                : 0);
+                : 0) |
+           set_copy(o, r);
 }
 
-static int set_sound(json_t *o, const struct package_rendition *pr)
+/* Which of the source's tracks it is. */
+static int set_track(json_t *o, const struct package *p, const struct rendition *r)
+{
+    const struct audio_info *a = media_audio(&p->plan->info, r->track);
+    struct track_label t;
+
+    track_label(p->plan, r->track, &t);
+    return json_object_set_new(o, "rung", json_string(rendition_rung(r))) |
+           json_object_set_new(o, "stream", json_integer(a ? a->stream : -1)) |
+           json_object_set_new(o, "title", json_string(t.name)) |
+           json_object_set_new(o, "language", json_string(t.language)) |
+           json_object_set_new(o, "role", json_string(t.role)) |
+           json_object_set_new(o, "default", json_integer(t.is_default));
+}
+
+/* dB to 0.01, as they were measured. */
+static int set_loudness(json_t *o, const struct package_rendition *pr)
 {
     const struct rendition *r = pr->rendition;
-    return json_object_set_new(o, "sample_rate", json_integer(r->sample_rate)) |
+    const struct loudness *l = &pr->head->loudness;
+
+    if (!l->known)
+        return 0;
+    return json_object_set_new(o, "loudness",
+                               json_pack("{s:f, s:f, s:f, s:f, s:f}", "target", r->loudness,
+                                         "true_peak_limit", r->true_peak, "measured", l->integrated,
+                                         "true_peak", l->true_peak, "gain", l->gain));
+}
+
+static int set_sound(json_t *o, const struct package *p, const struct package_rendition *pr)
+{
+    const struct rendition *r = pr->rendition;
+    return set_track(o, p, r) |
+           json_object_set_new(o, "sample_rate", json_integer(r->sample_rate)) |
            json_object_set_new(o, "channels", json_integer(r->channels)) |
            json_object_set_new(o, "layout", json_string(r->layout)) |
-           json_object_set_new(o, "priming", json_integer(pr->head->priming));
+           json_object_set_new(o, "priming", json_integer(pr->head->priming)) | set_loudness(o, pr);
 }
 
 static json_t *init_json(const struct rendition_result *h)
@@ -102,7 +141,7 @@ static int set_measured(json_t *o, const struct package_rendition *pr)
            json_object_set_new(o, "segments", segments_json(pr));
 }
 
-static json_t *rendition_json(const struct package_rendition *pr)
+static json_t *rendition_json(const struct package *p, const struct package_rendition *pr)
 {
     const struct rendition *r = pr->rendition;
     json_t *o = json_pack("{s:s, s:s, s:s, s:s}", "name", r->name, "kind", package_folder(pr),
@@ -110,7 +149,7 @@ static json_t *rendition_json(const struct package_rendition *pr)
     int failed = !o;
 
     if (o)
-        failed |= r->kind == MEDIA_VIDEO ? set_picture(o, r) : set_sound(o, pr);
+        failed |= r->kind == MEDIA_VIDEO ? set_picture(o, r) : set_sound(o, p, pr);
     if (o)
         failed |= set_measured(o, pr);
     if (failed) {
@@ -124,7 +163,7 @@ static json_t *renditions_json(const struct package *p)
 {
     json_t *list = json_array();
     for (size_t i = 0; list && i < p->n_renditions; i++)
-        if (!append(list, rendition_json(&p->renditions[i]))) {
+        if (!append(list, rendition_json(p, &p->renditions[i]))) {
             json_decref(list);
             return NULL;
         }

@@ -14,11 +14,14 @@
  *   renditions  [name kind ("video" "audio") codec codecs,
  *                video: width height sar frame_rate, as [num, den]; where a cap leaves
  *                frames out, frame_interval, its grid's period in seconds;
- *                audio: sample_rate channels layout priming (samples),
- *                encoder, params {…}, timescale,
- *                start duration (ticks, as presented), frames, bytes,
- *                average_bit_rate peak_bit_rate (bit/s),
- *                init {key size sha256 md5},
+ *                copied true where its packets are the source's own; not_copied, why
+ *                they aren't where the ladder allows it;
+ *                audio: rung (of the ladder) stream (of the source) title
+ *                language ("": not known) role (of DASH) default (0 or 1), as
+ *                playlists have them; sample_rate channels layout priming (samples); loudness
+ * {target true_peak_limit measured true_peak gain} where the ladder has a target (LUFS, dB;
+ * measured before the gain, -70: silence), encoder, params {…}, timescale, start duration (ticks,
+ * as presented), frames, bytes, average_bit_rate peak_bit_rate (bit/s), init {key size sha256 md5},
  *                segments [n key size sha256 md5,
  *                          start duration (ticks, as presented), frames]]
  *   texts       [key size sha256] of the playlists and the manifest

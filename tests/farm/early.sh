@@ -23,12 +23,7 @@ audio:
   - { name: sound, codec: aac, bitrate: 96k }
 END
 proxy_start dispatcher "${AWS_ENDPOINT_URL_S3#http://}" || bail "no proxy"
-over_proxy() {
-    local -x AWS_ENDPOINT_URL_S3
-    AWS_ENDPOINT_URL_S3=http://$(proxy_at dispatcher)
-    "$@"
-}
-fact "a dispatcher" over_proxy dispatcher_start
+fact "a dispatcher" over dispatcher dispatcher_start
 fact "two workers" two_workers
 
 # ---- when, and what ----

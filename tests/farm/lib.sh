@@ -135,6 +135,13 @@ proxy_start() {
     await 60 listens $((ports + proxies))
 }
 proxy_at() { cat "$scratch/at-$1"; }
+# COMMAND with its S3 behind a proxy.
+over() { # PROXY COMMAND...
+    local -x AWS_ENDPOINT_URL_S3
+    AWS_ENDPOINT_URL_S3=http://$(proxy_at "$1")
+    shift
+    "$@"
+}
 proxy_do() { # NAME FAULT...: in effect 20 ms later
     local name=$1
     shift

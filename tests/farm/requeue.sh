@@ -8,12 +8,7 @@ farm_up
 chunks=4
 clip_make short.mp4 320x180 12 || bail "no clip"
 proxy_start dispatcher "${AWS_ENDPOINT_URL_S3#http://}" || bail "no proxy"
-over_proxy() {
-    local -x AWS_ENDPOINT_URL_S3
-    AWS_ENDPOINT_URL_S3=http://$(proxy_at dispatcher)
-    "$@"
-}
-fact "a dispatcher" over_proxy dispatcher_start --keep-failed 1
+fact "a dispatcher" over dispatcher dispatcher_start --keep-failed 1
 fact "two workers" two_workers
 requeued() { # ID JSON
     [ "$(status_of POST "/v1/jobs/$1/requeue" "$2")" = 202 ] || { cat answer && return 1; }
@@ -43,7 +38,7 @@ lost_and_found() {
         s3_delete "$bucket/$object" || return 1
     done
     requeued one '{"rendition": "half"}' && await 10 busy_with one && dispatcher_kill &&
-        over_proxy dispatcher_start --keep-failed 1 && wait_for one "done" && same_as_run one short.mp4 quick.yaml
+        over dispatcher dispatcher_start --keep-failed 1 && wait_for one "done" && same_as_run one short.mp4 quick.yaml
 }
 busy_with() { [ "$(job "$1" .state)" = running ] || [ "$(job "$1" .state)" = "done" ]; }
 fact "a rendition whose segments are lost comes back, across a kill of the dispatcher" lost_and_found
@@ -62,7 +57,7 @@ during_sweep() {
     all=$(s3_list "$bucket" out/late/ | wc -l)
     [ "$all" -gt 3 ] || return 1
     proxy_do dispatcher delay 300 1 DELETE out/late
-    over_proxy dispatcher_start --keep-failed 1 && await 20 swept_some "$all" || return 1
+    over dispatcher dispatcher_start --keep-failed 1 && await 20 swept_some "$all" || return 1
     n=$(encoded late | wc -l)
     requeued late '{}' && wait_for late "done" || return 1
     proxy_do dispatcher pass

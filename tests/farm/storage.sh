@@ -12,12 +12,6 @@ clip_make short.mp4 320x180 12 || bail "no clip"
 fact "the undisturbed package" eval 'reference long.mp4 slow.yaml >/dev/null && reference short.mp4 quick.yaml >/dev/null'
 proxy_start workers "${AWS_ENDPOINT_URL_S3#http://}" && proxy_start dispatcher "${AWS_ENDPOINT_URL_S3#http://}" ||
     bail "no proxy"
-over() { # PROXY COMMAND...
-    local -x AWS_ENDPOINT_URL_S3
-    AWS_ENDPOINT_URL_S3=http://$(proxy_at "$1")
-    shift
-    "$@"
-}
 s3_does() { proxy_do workers "$@" && proxy_do dispatcher "$@"; }
 fact "a dispatcher" over dispatcher dispatcher_start
 fact "two workers" over workers two_workers

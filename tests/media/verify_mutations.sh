@@ -198,6 +198,7 @@ fact "a segment of another rendition" breaks files.digest \
 fact "an EXTINF that is 2 ms too long" breaks hls.extinf lengthen "$v/index.m3u8" 0.002
 fact "an EXTINF that is 2 units too long" breaks hls.extinf lengthen "$v/index.m3u8" 0.000002
 fact "an audio EXTINF that is 2 ms too short" breaks hls.extinf lengthen "$a/index.m3u8" -0.002
+fact "an audio EXTINF without the priming" breaks hls.extinf lengthen "$a/index.m3u8" -0.021333
 fact "TARGETDURATION below the longest segment" breaks hls.extinf \
     change "$v/index.m3u8" 's/TARGETDURATION:.*/TARGETDURATION:2/'
 for tag in TARGETDURATION PLAYLIST-TYPE ENDLIST MAP VERSION; do
@@ -241,7 +242,7 @@ fact "a picture that doesn't decode" breaks decode.video noise_in_mdat "$v/seg-0
 
 # ---- against the source ----
 options=(--source clip.mp4)
-fact "an edit list that hides too much" breaks source.audio,hls.extinf shift_sound
+fact "an edit list that hides too much" breaks source.audio,dash.timeline shift_sound
 
 options=(--source other.mp4)
 ffmpeg -nostdin -v error -i clip.mp4 -ss 0.04 -c:v libx264 -preset ultrafast -c:a copy other.mp4

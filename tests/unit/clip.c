@@ -178,6 +178,35 @@ static void encode_audio(struct maker *m, AVCodecContext *c, AVStream *st)
     encode(m, c, st, NULL);
 }
 
+enum { MORE_MAX = 4 };
+
+/* Further tracks: their encoders and streams. */
+struct more {
+    AVCodecContext *c[MORE_MAX];
+    AVStream *st[MORE_MAX];
+};
+
+static void open_more(struct maker *m, struct more *x)
+{
+    assert_true(m->spec->n_more <= MORE_MAX);
+    for (int i = 0; i < m->spec->n_more; i++) {
+        const struct clip_track *t = &m->spec->more[i];
+        x->c[i] = open_audio(m->spec);
+        x->st[i] = add_stream(m, x->c[i]);
+        x->st[i]->disposition = t->disposition;
+        av_dict_set(&x->st[i]->metadata, "language", t->language, 0);
+        av_dict_set(&x->st[i]->metadata, "title", t->title, 0);
+    }
+}
+
+static void encode_more(struct maker *m, struct more *x)
+{
+    for (int i = 0; i < m->spec->n_more; i++) {
+        encode_audio(m, x->c[i], x->st[i]);
+        avcodec_free_context(&x->c[i]);
+    }
+}
+
 static struct clip slurp(const char *path)
 {
     struct clip c = { 0 };
@@ -204,7 +233,9 @@ static void write_all(struct maker *m, const char *path)
     AVStream *v = video ? add_stream(m, video) : NULL;
     AVStream *a = audio ? add_stream(m, audio) : NULL;
     AVDictionary *d = NULL;
+    struct more more = { 0 };
 
+    open_more(m, &more);
     if (c)
         c->disposition |= AV_DISPOSITION_ATTACHED_PIC;
     if (v && s->rotation)
@@ -220,6 +251,7 @@ static void write_all(struct maker *m, const char *path)
         encode_video(m, video, v);
     if (audio)
         encode_audio(m, audio, a);
+    encode_more(m, &more);
     must(av_write_trailer(m->mux), "trailer");
     avcodec_free_context(&cover);
     avcodec_free_context(&video);

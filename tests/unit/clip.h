@@ -10,6 +10,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* A sound track beside the first, the same sound. */
+struct clip_track {
+    const char *language, *title; /* NULL: none */
+    int disposition;              /* AV_DISPOSITION_* */
+};
+
 struct clip_spec {
     const char *format;  /* libavformat's muxer */
     const char *options; /* of the muxer, "movflags=faststart"; NULL: none */
@@ -24,6 +30,8 @@ struct clip_spec {
 
     const char *audio; /* encoder; NULL: no sound */
     double audio_seconds;
+    const struct clip_track *more; /* further tracks */
+    int n_more;
 };
 
 struct clip {

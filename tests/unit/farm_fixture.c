@@ -88,6 +88,17 @@ void farm_two_codecs(struct farm *f)
     write_plan(f);
 }
 
+void farm_two_tracks(struct farm *f)
+{
+    const struct audio_info english = {
+        .language = "eng", .codec = "aac", .layout = "stereo", .sample_rate = 48000, .channels = 2
+    };
+
+    fixture_add_track(&f->fx, "eng", &english);
+    complete_results(&f->fx);
+    write_plan(f);
+}
+
 int farm_setup(void **state)
 {
     struct farm *f = calloc(1, sizeof(*f));
@@ -136,7 +147,7 @@ int farm_teardown(void **state)
 
 static size_t result_index(const struct farm *f, const struct task *t)
 {
-    return t->kind == TASK_VIDEO ? t->chunk.index : f->fx.plan.n_chunks;
+    return t->kind == TASK_VIDEO ? t->chunk.index : f->fx.plan.n_chunks + t->renditions[0].track;
 }
 
 static int is_of(const struct task *t, const char *name)

@@ -22,6 +22,9 @@ int farm_teardown(void **state); /* removes the folder */
 /* From here on "360p" is HEVC, and each chunk two tasks. */
 void farm_two_codecs(struct farm *f);
 
+/* From here on there is a second track of sound, rendition "aac-128-eng". */
+void farm_two_tracks(struct farm *f);
+
 /* The result that answers `t`, sizes and digests included. Allocated. */
 struct task_result *farm_result(const struct farm *f, const struct task *t);
 /* With the task's job and attempt. */

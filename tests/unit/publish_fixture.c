@@ -207,9 +207,8 @@ static void make_video(const struct plan *p, const struct chunk *c, size_t index
 }
 
 /* Packets of 1024 samples behind a priming of 1024, cut at the nearest. */
-static void make_audio(const struct plan *p, struct rendition_result *rr)
+static void make_audio(const struct plan *p, const struct rendition *r, struct rendition_result *rr)
 {
-    const struct rendition *r = &p->renditions[p->n_renditions - 1];
     int64_t packet = 0;
 
     make_head(rr, r, 9);
@@ -268,7 +267,7 @@ static void make_results(struct fixture *f)
             make_video(p, &p->chunks[i], k, &r->renditions[k]);
     }
     if (p->n_video < p->n_renditions)
-        make_audio(p, &next_result(f, "a-0", 1)->renditions[0]);
+        make_audio(p, &p->renditions[p->n_video], &next_result(f, "a-0", 1)->renditions[0]);
 }
 
 void fixture_make(struct fixture *f, const struct shape *s)
@@ -292,6 +291,47 @@ void fixture_make(struct fixture *f, const struct shape *s)
     if (s->audio)
         make_audio_plan(p, 6 * (int64_t)s->timescale);
     make_results(f);
+}
+
+/* Room for one more result, behind the others. */
+static void grow_results(struct fixture *f)
+{
+    f->results = reallocarray(f->results, f->n + 2, sizeof(*f->results));
+    f->list = reallocarray(f->list, f->n + 2, sizeof(*f->list));
+    assert_true(f->results && f->list);
+    memset(&f->results[f->n], 0, sizeof(*f->results));
+    for (size_t i = 0; i < f->n; i++)
+        f->list[i] = &f->results[i];
+}
+
+void fixture_add_track(struct fixture *f, const char *suffix, const struct audio_info *like)
+{
+    struct plan *p = &f->plan;
+    struct media_info *i = &p->info;
+    char id[32], name[64];
+
+    i->more_audio = reallocarray(i->more_audio, i->n_more_audio + 1, sizeof(*i->more_audio));
+    p->renditions = reallocarray(p->renditions, p->n_renditions + 1, sizeof(*p->renditions));
+    assert_true(i->more_audio && p->renditions);
+    struct audio_info *a = &i->more_audio[i->n_more_audio++];
+    *a = *like;
+    a->stream = i->audio.stream + (int)i->n_more_audio;
+    a->tb = i->audio.tb;
+    a->end = i->audio.end;
+
+    struct rendition *r = &p->renditions[p->n_renditions++];
+    assert_int_equal(rendition_copy(&p->renditions[p->n_video], r), 0);
+    (void)snprintf(name, sizeof(name), "%s-%s", r->name, suffix);
+    r->rung = r->name;
+    r->name = dup(name);
+    r->track = (unsigned)i->n_more_audio;
+
+    grow_results(f);
+    (void)snprintf(id, sizeof(id), "a-%u", r->track);
+    struct rendition_result *rr = next_result(f, id, 1)->renditions;
+    make_audio(p, r, rr);
+    for (size_t k = 0; k < rr->n_segments; k++)
+        rr->segments[k].size_bytes += rr->segments[k].size_bytes / 10;
 }
 
 void fixture_complete(struct fixture *f)

@@ -34,6 +34,9 @@ extern const struct shape shape_plain;
 void fixture_make(struct fixture *f, const struct shape *s);
 /* The same without video. */
 void fixture_make_audio_only(struct fixture *f);
+/* Another track of sound: rendition "aac-128-<suffix>", with segments a
+ * tenth larger. `like`: what the source says of it. Before a package is made. */
+void fixture_add_track(struct fixture *f, const char *suffix, const struct audio_info *like);
 /* Fill in what the wire wants and publishing doesn't read. */
 void fixture_complete(struct fixture *f);
 void fixture_release(struct fixture *f);

@@ -67,6 +67,29 @@ static void a_job_that_has_not_begun_is_at_nothing(void **state)
     measure_release(&m);
 }
 
+static void a_track_of_sound_is_its_own_renditions(void **state)
+{
+    struct rendition sound[] = {
+        {.kind = MEDIA_AUDIO,  .track = 0},
+        { .kind = MEDIA_AUDIO, .track = 1}
+    };
+    const struct plan two = {
+        .timescale = 1000, .duration = 6000, .renditions = sound, .n_renditions = 2
+    };
+    const struct task_status first = { .id = "a-0", .audio = 1, .cost = 1 },
+                             second = { .id = "a-1", .audio = 1, .group = 1, .cost = 1 };
+    struct measure m;
+
+    (void)state;
+    assert_int_equal(measure_init(&m, &two), 0);
+    measure_task(&m, &first, 6000);
+    measure_task(&m, &second, 1500);
+    assert_true(measure_rendition(&m, 0) == 1);
+    assert_true(measure_rendition(&m, 1) == 0.25);
+    assert_true(measure_part(&m) == 0.625);
+    measure_release(&m);
+}
+
 static void a_job_with_every_task_done_is_at_one(void **state)
 {
     struct measure m;
@@ -181,6 +204,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_job_that_has_not_begun_is_at_nothing),
+        cmocka_unit_test(a_track_of_sound_is_its_own_renditions),
         cmocka_unit_test(a_job_with_every_task_done_is_at_one),
         cmocka_unit_test(parts_are_weighed_by_cost_and_renditions_by_frames),
         cmocka_unit_test(a_running_task_counts_by_what_its_worker_said),

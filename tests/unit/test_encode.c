@@ -13,8 +13,10 @@
 
 #include "clip.h"
 #include "common/base/err.h"
+#include "common/media/copy.h"
 #include "common/media/probe.h"
 #include "dispatcher/plan.h"
+#include "dispatcher/plan_copy.h"
 #include "inside_double.h"
 #include "ladders/ladder.h"
 #include "worker/encode.h"
@@ -47,18 +49,42 @@ struct job {
     size_t n;
 };
 
-static void resolve(struct job *j)
+static const char copy_yaml[] =
+    "name: tiny\n"
+    "video:\n"
+    "  - { name: full, codec: h264, size: 64, maxrate: 4M, copy: when-compatible }\n"
+    "  - { name: half, codec: h264, size: 64, maxrate: 900k, preset: ultrafast }\n";
+
+static void resolve(struct job *j, const char *yaml)
 {
     struct ladder *l = NULL;
     struct err err = { 0 };
 
-    if (ladder_parse(ladder_yaml, strlen(ladder_yaml), "tiny.yaml", &l, &err) < 0 ||
+    if (ladder_parse(yaml, strlen(yaml), "tiny.yaml", &l, &err) < 0 ||
         ladder_resolve(l, &j->info, &j->renditions, &j->n_renditions, &err) < 0)
         fail_msg("%s", err.text);
     ladder_free(l);
 }
 
-static void prepare(struct job *j, const struct clip_spec *spec, unsigned chunks)
+/* As the planner does where nothing but a copy is asked for. */
+static void make_copy(struct job *j, const struct plan_options *opts)
+{
+    struct inside in = { .data = j->clip.data, .size = j->size };
+    struct copy_facts facts;
+    struct err err = { 0 };
+    size_t which;
+
+    assert_int_equal(copy_sift(&j->info, &j->idx, j->renditions, j->n_renditions, opts, &which), 0);
+    if (which != 0)
+        fail_msg("%s", j->renditions[0].not_copied);
+    assert_int_equal(media_copy_look(&in, &j->info, &j->idx, &facts, &err), 0);
+    if (copy_fits(&facts, &j->info, &j->idx, opts, &j->renditions[0]) != 1)
+        fail_msg("%s", j->renditions[0].not_copied);
+    assert_int_equal(copy_make(&j->renditions[0]), 0);
+}
+
+static void prepare_with(struct job *j, const struct clip_spec *spec, unsigned chunks,
+                         const char *yaml)
 {
     const struct plan_options opts = { .segment_seconds = 1,
                                        .gop_seconds = 0.5,
@@ -75,10 +101,17 @@ static void prepare(struct job *j, const struct clip_spec *spec, unsigned chunks
     struct inside in = { .data = j->clip.data, .size = j->size };
     if (media_probe(&in, &j->info, &j->idx, &err) < 0)
         fail_msg("%s", err.text);
-    resolve(j);
+    resolve(j, yaml);
+    if (yaml == copy_yaml)
+        make_copy(j, &opts);
     if (plan_make(&j->info, &j->idx, j->renditions, j->n_renditions, &opts, &j->plan, &err) < 0 ||
         plan_tasks(&j->plan, &base, &j->tasks, &j->n, &err) < 0)
         fail_msg("%s", err.text);
+}
+
+static void prepare(struct job *j, const struct clip_spec *spec, unsigned chunks)
+{
+    prepare_with(j, spec, chunks, ladder_yaml);
 }
 
 static void release(struct job *j)
@@ -311,6 +344,58 @@ static void chunks_share_frames_times_and_numbers_without_a_gap(void **state)
         check_split(&j);
         release(&j);
     }
+}
+
+static const char *const copied_formats[] = { "mp4", "matroska", "mpegts" };
+
+static void a_copy_has_all_frames_beside_those_that_are_encoded(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof(copied_formats) / sizeof(*copied_formats); i++) {
+        struct clip_spec spec = two_seconds();
+        struct job j;
+
+        print_message("# %s\n", copied_formats[i]);
+        spec.format = copied_formats[i];
+        spec.options = NULL;
+        spec.gop = 10;
+        spec.audio = NULL;
+        prepare_with(&j, &spec, 2, copy_yaml);
+        assert_int_equal(j.plan.renditions[0].copy, 1);
+        assert_int_equal(j.plan.n_chunks, 2);
+        check_split(&j);
+        release(&j);
+    }
+}
+
+/* Then the decoder isn't even opened, and pictures that can't be decoded go
+ * through as they are. */
+static void a_copy_alone_needs_no_decoder(void **state)
+{
+    struct clip_spec spec = two_seconds();
+    struct task_result whole, res;
+    struct inside in, alone;
+    struct job j;
+
+    (void)state;
+    spec.audio = NULL;
+    prepare_with(&j, &spec, 1, copy_yaml);
+    run(&j, "v-0000-0", &in, &whole);
+    j.tasks[0].only = strdup("full");
+    const struct index_packet *p = &j.idx.packets[10];
+    memset(j.clip.data + p->pos + p->size / 2, 0x55, p->size / 2);
+    run(&j, "v-0000-0", &alone, &res);
+    assert_int_equal(res.n_renditions, 1);
+    assert_int_equal(res.frames_in, 50);
+    assert_int_equal(res.n_warnings, 0);
+    assert_string_equal(res.renditions[0].codecs, whole.renditions[0].codecs);
+    assert_int_equal(res.renditions[0].segments[0].size_bytes,
+                     whole.renditions[0].segments[0].size_bytes);
+    task_result_release(&whole);
+    task_result_release(&res);
+    inside_double_release(&in);
+    inside_double_release(&alone);
+    release(&j);
 }
 
 static void a_frame_rate_cap_halves_the_frames(void **state)
@@ -569,6 +654,8 @@ int main(void)
         cmocka_unit_test(a_chunks_objects_are_those_that_its_result_names),
         cmocka_unit_test(the_same_task_gives_the_same_bytes),
         cmocka_unit_test(chunks_share_frames_times_and_numbers_without_a_gap),
+        cmocka_unit_test(a_copy_has_all_frames_beside_those_that_are_encoded),
+        cmocka_unit_test(a_copy_alone_needs_no_decoder),
         cmocka_unit_test(a_frame_rate_cap_halves_the_frames),
         cmocka_unit_test(sound_covers_the_timeline),
         cmocka_unit_test(frames_that_are_lost_are_stood_in_for_and_told),

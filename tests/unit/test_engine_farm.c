@@ -794,6 +794,86 @@ static void what_plays_early_waits_for_no_other_codec(void **state)
     stop(&e);
 }
 
+static int list_ids(void *arg, const struct task_status *t)
+{
+    strcat(strcat(arg, t->id), t->audio ? "! " : " ");
+    return 0;
+}
+
+static void ids_of(struct engine *e, char ret[256])
+{
+    ret[0] = '\0';
+    assert_int_equal(dispatcher_tasks(e->d, "j", list_ids, ret, NULL), 0);
+}
+
+static void every_track_is_a_task_of_its_own_and_is_waited_for(void **state)
+{
+    struct engine e = {
+        .cfg = {.early_playlists = 1, .queue_min = 64}
+    };
+    struct task t, second = { 0 };
+    char ids[256];
+
+    farm_two_tracks(*state);
+    start(&e, state);
+    submit(&e);
+    plan(&e);
+    step(&e);
+    ids_of(&e, ids);
+    assert_string_equal(ids, "a-0! a-1! v-0000-0 v-0001-0 v-0002-0 ");
+    for (int i = 0; i < 3; i++) { /* a-0, a-1, the first chunk */
+        assert_true(take(&e, &t));
+        assert_int_equal(t.kind, i < 2 ? TASK_AUDIO : TASK_VIDEO);
+        assert_int_equal(t.info.n_more_audio, 0);
+        if (i == 1) {
+            assert_string_equal(t.info.audio.language, "eng");
+            second = t;
+            continue;
+        }
+        encode(&e, &t);
+        task_release(&t);
+    }
+    step(&e);
+    assert_false(exists(&e, "master.m3u8")); /* one of them is still missing */
+    encode(&e, &second);
+    task_release(&second);
+    step(&e);
+    assert_true(exists(&e, "master.m3u8"));
+    assert_true(exists(&e, "audio/aac-128-eng/index.m3u8"));
+    assert_int_equal(status(&e).state, JOB_RUNNING);
+    finish(&e);
+    assert_int_equal(status(&e).tasks_done, TASKS + 1);
+    stop(&e);
+}
+
+static void one_track_is_made_again_without_the_others(void **state)
+{
+    static const char *const renditions[] = { "aac-128", "aac-128-eng" };
+    struct engine e = { 0 };
+    struct task t;
+
+    farm_two_tracks(*state);
+    start(&e, state);
+    submit(&e);
+    finish(&e);
+    for (size_t i = 0; i < 2; i++) {
+        assert_int_equal(dispatcher_requeue(e.d, "j", -1, renditions[i], NULL), 0);
+        step(&e);
+        assert_true(take(&e, &t));
+        assert_string_equal(t.renditions[0].name, renditions[i]);
+        assert_int_equal(t.n_renditions, 1);
+        assert_null(t.only);
+        encode(&e, &t);
+        task_release(&t);
+        assert_false(take(&e, &t));
+        finish(&e);
+        assert_int_equal(status(&e).state, JOB_DONE);
+        stop(&e); /* what the database has of tracks is enough */
+        start(&e, state);
+    }
+    stop(&e);
+}
+
 /* The attempt of the next event that says that one of `task` is over, or 0. */
 static unsigned next_over(struct engine *e, const char *task)
 {
@@ -1203,6 +1283,8 @@ int main(void)
         T(what_happens_to_a_job_is_told_and_it_plays_early),
         T(a_small_first_chunk_is_planned_where_packages_play_early),
         T(what_plays_early_waits_for_no_other_codec),
+        T(every_track_is_a_task_of_its_own_and_is_waited_for),
+        T(one_track_is_made_again_without_the_others),
         T(early_playlists_that_fail_are_told_tried_again_and_cost_nothing),
         T(who_holds_a_task_hears_how_ever_its_attempt_ended),
         T(a_canceled_jobs_tasks_are_new_attempts_when_it_lives_again),

@@ -21,8 +21,8 @@ static int parse(const char *text, struct ladder **ret, struct err *err)
 
 /* ---- shipped ---- */
 
-static const char *const shipped[] = { "preview",     "web-all",  "web-av1",
-                                       "web-av1-svt", "web-h264", "web-hevc" };
+static const char *const shipped[] = { "preview",  "web-all",       "web-av1",  "web-av1-svt",
+                                       "web-h264", "web-h264-copy", "web-hevc", "web-hevc-hdr" };
 enum { N_SHIPPED = sizeof(shipped) / sizeof(shipped[0]) };
 
 static void every_shipped_ladder_loads_and_is_named_like_its_file(void **state)
@@ -117,6 +117,17 @@ static const struct row {
     { "video:\n- 3\n",                                                                                 "l.yaml:2: not a mapping of keys like name: and codec:"                        },
     { "video:\n- name: a\n",                                                                           "l.yaml:2: rendition a: codec is missing; one of h264, hevc, av1"              },
     { "video:\n- size: 3\n",                                                                           "l.yaml:2: rendition #1: codec is missing; one of h264, hevc, av1"             },
+    { "audio:\n- {codec: aac, loudness: -40}\n",
+     "l.yaml:2: rendition #1: loudness -40 is below the -31 LUFS minimum"                                                                                                             },
+    { "audio:\n- {codec: aac, loudness: 16}\n",
+     "l.yaml:2: rendition #1: loudness 16 is above the -8 LUFS maximum"                                                                                                               },
+    { "audio:\n- {codec: aac, loudness: --16}\n",
+     "l.yaml:2: rendition #1: loudness --16 is not a level like -16 or -1.5"                                                                                                          },
+    { "audio:\n- {codec: aac, loudness: -16, true_peak: 1}\n",
+     "l.yaml:2: rendition #1: true_peak 1 is above the 0 dB maximum"                                                                                                                  },
+    { "audio:\n- {codec: aac, true_peak: -1}\n",
+     "l.yaml:2: rendition #1: true_peak says nothing without loudness"                                                                                                                },
+    { "audio_tracks: two\n",                                                                           "l.yaml:1: audio_tracks two is not one of all, default"                        },
     { "video:\n- {name: a, codec: vp9}\n",
      "l.yaml:2: rendition a: codec vp9 is not one of h264, hevc, av1"                                                                                                                 },
     { "video:\n- name: 1080p\n  codec: h264\n  size: 1080\n  maxrate: 0\n",
@@ -145,6 +156,10 @@ static const struct row {
      "l.yaml:2: rendition a: range hdr needs hevc or av1: players don't expect HDR in h264"                                                                                           },
     { "video:\n- {name: a, codec: hevc, size: 720, maxrate: 3M, range: hdr, bit_depth: 8}\n",
      "l.yaml:2: rendition a: bit_depth 8 can't hold HDR; leave it out or say range: sdr"                                                                                              },
+    { "video:\n- {name: a, codec: h264, size: 720, maxrate: 3M, copy: always}\n",
+     "l.yaml:2: rendition a: copy always is not one of never, when-compatible"                                                                                                        },
+    { "video:\n- {name: a, codec: av1, size: 720, maxrate: 3M, copy: when-compatible}\n",
+     "l.yaml:2: rendition a: copy when-compatible is for h264 and hevc"                                                                                                               },
     { "video:\n- {name: a, codec: h264, size: 720, maxrate: 3M, profile: main10}\n",
      "l.yaml:2: rendition a: profile main10 is not one of h264 at 8 bit: baseline, main, high"                                                                                        },
     { "video:\n- {name: a, codec: h264, size: 720, maxrate: 3M, max_fps: fast}\n",
@@ -171,7 +186,7 @@ static const struct row {
      "l.yaml:2: rendition #1: params: a: a value has at most 64 letters, digits and . , + - _"                                                                                        },
     { "defaults: {h264: {size: 3}}\n" RUNG,
      "l.yaml:1: defaults for h264: unknown key size; known here: encoder, max_fps, crf, maxrate, "
-      "bufsize, preset, profile, bit_depth, range, params"                                                                                                                            },
+      "bufsize, preset, profile, bit_depth, range, copy, params"                                                                                                                      },
     { "audio:\n- {name: a, codec: aac, channels: 3}\n",
      "l.yaml:2: rendition a: channels 3 is not one of 1, 2, 6 (5.1), 8 (7.1)"                                                                                                         },
     { "audio:\n- {name: a, codec: opus, sample_rate: 44100}\n",

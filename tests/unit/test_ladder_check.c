@@ -24,8 +24,8 @@ const char *__lsan_default_suppressions(void)
 static void every_shipped_ladder_suits_its_encoders(void **state)
 {
     (void)state;
-    static const char *const names[] = { "preview",     "web-all",  "web-av1",
-                                         "web-av1-svt", "web-h264", "web-hevc" };
+    static const char *const names[] = { "preview",  "web-all",       "web-av1",  "web-av1-svt",
+                                         "web-h264", "web-h264-copy", "web-hevc", "web-hevc-hdr" };
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
         struct ladder *l = NULL;
         struct err err = { 0 };

@@ -287,6 +287,51 @@ static void hdr_is_kept_where_the_ladder_says_so_and_tone_mapped_elsewhere(void 
     unmake(&k);
 }
 
+static const char *param(const struct rendition *r, const char *key)
+{
+    for (size_t i = 0; i < r->n_params; i++)
+        if (!strcmp(r->params[i].key, key))
+            return r->params[i].value;
+    return "(none)";
+}
+
+static void hdr_metadata_goes_with_hdr_renditions_only(void **state)
+{
+    static const char yaml[] =
+        "video:\n- {name: a, codec: hevc, size: 720, maxrate: 3M, range: hdr}\n"
+        "- {name: b, codec: hevc, size: 720, maxrate: 3M}\n"
+        "- {name: c, codec: av1, encoder: libsvtav1, size: 720, maxrate: 3M, "
+        "range: hdr}\n";
+    struct media_info m = source(1280, 720, 24, 1);
+
+    (void)state;
+    m.video.color = (struct color_info){ 9, 16, 9, 1, 1 };
+    m.video.hdr = (struct hdr_info){
+        .has_mastering = 1,
+        .red = {34000,  16000},
+        .green = { 13250, 34500},
+        .blue = { 7500,  3000 },
+        .white = { 15635, 16450},
+        .max_luminance = 10000000,
+        .min_luminance = 50,
+        .max_cll = 1000,
+        .max_fall = 400
+    };
+    struct made k = make_from(yaml, &m);
+    assert_int_equal(k.n, 3);
+    assert_non_null(strstr(param(&k.r[0], "x265-params"),
+                           ":hdr10=1:master-display=G(13250,34500)B(7500,3000)R(34000,16000)"
+                           "WP(15635,16450)L(10000000,50):max-cll=1000,400"));
+    assert_memory_equal(&k.r[0].hdr, &m.video.hdr, sizeof(m.video.hdr));
+    assert_null(strstr(param(&k.r[1], "x265-params"), "master-display"));
+    assert_int_equal(k.r[1].hdr.has_mastering, 0);
+    assert_non_null(strstr(param(&k.r[2], "svtav1-params"),
+                           ":mastering-display=G(0.26500,0.69000)B(0.15000,0.06000)"
+                           "R(0.68000,0.32000)WP(0.31270,0.32900)L(1000.0000,0.0050)"
+                           ":content-light=1000,400"));
+    unmake(&k);
+}
+
 static void hdr_renditions_are_dropped_for_sdr_sources(void **state)
 {
     (void)state;
@@ -343,14 +388,6 @@ static void colour_is_tagged_in_full_and_limited(void **state)
         assert_true(c->chroma_location > 0);
         unmake(&k);
     }
-}
-
-static const char *param(const struct rendition *r, const char *key)
-{
-    for (size_t i = 0; i < r->n_params; i++)
-        if (!strcmp(r->params[i].key, key))
-            return r->params[i].value;
-    return "(none)";
 }
 
 static void parameters_are_complete_and_the_ladders_own_come_last(void **state)
@@ -440,6 +477,76 @@ static void surround_is_offered_where_the_source_has_it(void **state)
     unmake(&k);
 }
 
+static void every_track_gets_every_rung_and_a_name_of_its_own(void **state)
+{
+    (void)state;
+    static const char yaml[] = "audio:\n- {name: a, codec: aac}\n- {name: a-6, codec: opus}\n";
+    static const char *const names[] = { "a",       "a-6",       "a-deu",   "a-6-deu",
+                                         "a-deu-2", "a-6-deu-2", "a-pt-br", "a-6-pt-br",
+                                         "a-5",     "a-6-5",     "a-6-2",   "a-6-6" };
+    struct audio_info more[] = {
+        {.stream = 2,           .sample_rate = 44100, .channels = 1,   .language = "deu"  },
+        { .stream = 3,          .sample_rate = 48000, .channels = 2,   .language = "deu"  },
+        { .stream = 4,          .sample_rate = 48000, .channels = 2,   .language = "pt-BR"},
+        { .stream = 5,          .sample_rate = 48000, .channels = 2  },
+        { .stream = 6, .sample_rate = 48000,        .channels = 2, .language = "-"                   },
+    };
+    struct media_info m = source(0, 0, 0, 1);
+    m.video.stream = -1;
+    m.more_audio = more;
+    m.n_more_audio = 5;
+    struct made k = make_from(yaml, &m);
+    assert_int_equal(k.n, 12);
+    for (size_t i = 0; i < k.n; i++) {
+        assert_string_equal(k.r[i].name, names[i]);
+        assert_string_equal(rendition_rung(&k.r[i]), i % 2 ? "a-6" : "a");
+        assert_int_equal(k.r[i].track, i / 2);
+    }
+    assert_int_equal(k.r[2].channels, 1);
+    assert_int_equal(k.r[2].sample_rate, 44100);
+    unmake(&k);
+
+    char one[sizeof(yaml) + 32];
+    (void)snprintf(one, sizeof(one), "audio_tracks: default\n%s", yaml);
+    k = make_from(one, &m);
+    assert_int_equal(k.n, 2);
+    unmake(&k);
+}
+
+static void loudness_is_the_ladders_or_not_touched(void **state)
+{
+    (void)state;
+    static const char yaml[] = "defaults:\n  aac: {loudness: -16}\naudio:\n"
+                               "- {name: a, codec: aac}\n- {name: b, codec: opus}\n"
+                               "- {name: c, codec: aac, loudness: -23.5, true_peak: -2}\n";
+    struct media_info m = source(0, 0, 0, 1);
+    m.video.stream = -1;
+    struct made k = make_from(yaml, &m);
+    assert_true(k.r[0].loudness == -16 && k.r[0].true_peak == -1);
+    assert_true(k.r[1].loudness == 0);
+    assert_true(k.r[2].loudness == -23.5 && k.r[2].true_peak == -2);
+    assert_true(k.r[0].cost > k.r[1].cost); /* the sound is read twice */
+    unmake(&k);
+}
+
+static void tracks_end_where_renditions_do(void **state)
+{
+    (void)state;
+    char yaml[1024] = "audio:\n";
+    struct audio_info more[AUDIO_TRACKS_MAX - 1];
+    struct media_info m = source(0, 0, 0, 1);
+    for (int i = 0; i < 10; i++)
+        (void)snprintf(yaml + strlen(yaml), 64, "- {name: a%d, codec: aac}\n", i);
+    m.video.stream = -1;
+    for (int i = 0; i < AUDIO_TRACKS_MAX - 1; i++)
+        more[i] = (struct audio_info){ .stream = i + 2, .sample_rate = 48000, .channels = 2 };
+    m.more_audio = more;
+    m.n_more_audio = AUDIO_TRACKS_MAX - 1;
+    struct made k = make_from(yaml, &m);
+    assert_int_equal(k.n, 60); /* no track by halves */
+    unmake(&k);
+}
+
 static void a_silent_source_makes_pictures_alone(void **state)
 {
     (void)state;
@@ -474,6 +581,7 @@ int main(void)
         cmocka_unit_test(the_grid_of_a_constant_rate_is_a_whole_number_of_frames),
         cmocka_unit_test(a_variable_rate_above_the_cap_gets_the_caps_grid),
         cmocka_unit_test(hdr_is_kept_where_the_ladder_says_so_and_tone_mapped_elsewhere),
+        cmocka_unit_test(hdr_metadata_goes_with_hdr_renditions_only),
         cmocka_unit_test(hdr_renditions_are_dropped_for_sdr_sources),
         cmocka_unit_test(colour_is_tagged_in_full_and_limited),
         cmocka_unit_test(parameters_are_complete_and_the_ladders_own_come_last),
@@ -481,6 +589,9 @@ int main(void)
         cmocka_unit_test(threads_and_memory_follow_the_picture),
         cmocka_unit_test(sound_alone_makes_sound_alone),
         cmocka_unit_test(surround_is_offered_where_the_source_has_it),
+        cmocka_unit_test(every_track_gets_every_rung_and_a_name_of_its_own),
+        cmocka_unit_test(loudness_is_the_ladders_or_not_touched),
+        cmocka_unit_test(tracks_end_where_renditions_do),
         cmocka_unit_test(a_silent_source_makes_pictures_alone),
         cmocka_unit_test(a_source_with_nothing_usable_is_refused),
     };

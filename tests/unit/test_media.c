@@ -281,6 +281,73 @@ static void sound_starts_after_its_priming(void **state)
     }
 }
 
+static const struct clip_track tracks[] = {
+    {"ger",
+     "Die \xc3\x9c"
+      "bersetzung", AV_DISPOSITION_DEFAULT        },
+    { NULL,  NULL,  AV_DISPOSITION_COMMENT        },
+    { "fra", NULL,  AV_DISPOSITION_VISUAL_IMPAIRED},
+};
+
+static void every_sound_track_is_told_the_default_one_first(void **state)
+{
+    const struct clip_spec spec = {
+        .format = "matroska",
+        .encoder = "libx264",
+        .params = x264,
+        .rate = {25, 1},
+        .frames = 25,
+        .gop = 25,
+        .audio = "aac",
+        .audio_seconds = 1,
+        .more = tracks,
+        .n_more = 3
+    };
+    struct probed p;
+
+    (void)state;
+    probe(&p, &spec);
+    assert_int_equal(p.info.n_more_audio, 3);
+    assert_int_equal(p.info.n_warnings, 0);
+    assert_int_equal(p.info.audio.stream, 2);
+    assert_string_equal(p.info.audio.language, "ger");
+    assert_string_equal(p.info.audio.title, tracks[0].title);
+    assert_int_equal(p.info.more_audio[0].stream, 1); /* the others in their order */
+    assert_int_equal(p.info.more_audio[1].roles, AUDIO_COMMENTARY);
+    assert_string_equal(p.info.more_audio[1].language, "");
+    assert_int_equal(p.info.more_audio[2].roles, AUDIO_DESCRIPTION);
+    assert_string_equal(p.info.more_audio[2].language, "fra");
+    for (size_t i = 0; i < 4; i++) {
+        const struct audio_info *a = media_audio(&p.info, i);
+        double end = (double)a->end * av_q2d(a->tb);
+        if (end < 0.99 || end > 1.05)
+            fail_msg("track %zu ends at %.3f s", i, end);
+    }
+    release(&p);
+}
+
+/* As Apple's spatial sound is to those who don't know it. */
+static void a_track_of_an_unknown_kind_is_left_out_with_a_word(void **state)
+{
+    const struct clip_spec spec = {
+        .format = "mp4", .audio = "ac3", .audio_seconds = 1, .more = tracks, .n_more = 2
+    };
+    struct probed p = { .clip = clip_make(&spec) };
+    int seen = 0;
+
+    (void)state;
+    for (size_t i = 0; i + 4 < p.clip.size; i++) /* the sample entry of the last track */
+        if (memcmp(p.clip.data + i, "ac-3", 4) == 0 && ++seen == 3)
+            memcpy(p.clip.data + i, "apac", 4);
+    assert_int_equal(seen, 3);
+    if (probe_bytes(&p, p.clip.size) < 0)
+        fail_msg("%s", p.err.text);
+    assert_int_equal(p.info.n_more_audio, 1);
+    assert_int_equal(p.info.n_warnings, 1);
+    assert_string_equal(p.info.warnings[0], "audio stream 2 is of an unknown kind and is left out");
+    release(&p);
+}
+
 /* ---- damage, and how little is read ---- */
 
 static void of_a_truncated_file_the_sound_ends_where_the_bytes_do(void **state)
@@ -504,6 +571,8 @@ int main(void)
         cmocka_unit_test(rotation_is_clockwise_and_exact),
         cmocka_unit_test(an_attached_picture_is_no_video),
         cmocka_unit_test(sound_starts_after_its_priming),
+        cmocka_unit_test(every_sound_track_is_told_the_default_one_first),
+        cmocka_unit_test(a_track_of_an_unknown_kind_is_left_out_with_a_word),
         cmocka_unit_test(of_a_truncated_file_the_sound_ends_where_the_bytes_do),
         cmocka_unit_test(what_is_no_video_is_told_apart),
         cmocka_unit_test(a_file_without_its_moov_is_said_to_be_cut_off),

@@ -417,6 +417,93 @@ static void audio_alone_has_cuts_and_no_chunks(void **state)
     made_release(&m);
 }
 
+/* A second track: 44.1 kHz, from `start` ms for `length` ms. */
+static void add_track(struct made *m, int64_t start, int64_t length)
+{
+    struct audio_info *a = calloc(1, sizeof(*a));
+
+    assert_non_null(a);
+    *a = m->info.audio;
+    a->stream = 7;
+    a->sample_rate = 44100;
+    a->tb = (AVRational){ 1, 1000 };
+    a->start = start;
+    a->end = start + length;
+    m->info.more_audio = a;
+    m->info.n_more_audio = 1;
+    m->r = realloc(m->r, (m->n_r + 1) * sizeof(*m->r));
+    assert_non_null(m->r);
+    assert_int_equal(rendition_copy(&m->r[m->n_r - 1], &m->r[m->n_r]), 0);
+    m->r[m->n_r++].track = 1;
+}
+
+static void every_track_is_one_task_on_the_same_timeline(void **state)
+{
+    struct made m = make(&sources[3], &options[0]);
+    struct task *t;
+    size_t n;
+
+    (void)state;
+    m.info.audio.start = 0;
+    m.info.audio.end = 48000 * 230;
+    add_track(&m, -500, 240000); /* begins first and ends last */
+    replan(&m, &options[0]);
+    assert_int_equal(plan_tracks(&m.p), 2);
+    assert_int_equal(m.p.origin, -45000);
+    assert_int_equal(m.p.duration, 90000 * 240);
+    assert_int_equal(plan_tasks(&m.p, &(struct task){ .job = (char[]){ "j" } }, &t, &n, NULL), 0);
+    for (size_t i = 0; i < 2; i++) {
+        assert_string_equal(t[i].id, i ? "a-1" : "a-0");
+        assert_int_equal(t[i].group, i);
+        assert_int_equal(t[i].n_renditions, 1);
+        assert_int_equal(t[i].info.n_more_audio, 0);
+        assert_int_equal(t[i].info.audio.stream, i ? 7 : m.info.audio.stream);
+        assert_int_equal(t[i].timeline_end, m.p.duration);
+        assert_int_equal(t[i].n_audio_cuts, m.p.n_audio_cuts);
+        assert_int_equal(t[i].origin, -45000);
+    }
+    assert_string_equal(t[2].id, "v-0000-0");
+    for (size_t i = 0; i < n; i++)
+        task_release(&t[i]);
+    free(t);
+
+    m.n_r--; /* nothing is made of it: its times don't matter */
+    replan(&m, &options[0]);
+    assert_int_equal(m.p.origin, 0);
+    assert_int_equal(plan_tracks(&m.p), 1);
+    m.n_r++;
+    m.info.more_audio[0].end = INT64_C(1) << 59;
+    assert_int_equal(plan_make(&m.info, &m.idx, m.r, m.n_r, &options[0], &m.p, NULL), -EINVAL);
+    free(m.info.more_audio);
+    made_release(&m);
+}
+
+static void tracks_alone_share_an_origin_in_their_own_time(void **state)
+{
+    struct made m = make(&sources[0], &options[0]);
+    struct task *t;
+    size_t n;
+
+    (void)state;
+    plan_release(&m.p);
+    m.info.video = (struct video_info){ .stream = -1 };
+    m.info.audio.start = 96000;
+    m.info.audio.end = 96000 + 48000 * 20;
+    add_track(&m, 1500, 22000);
+    assert_int_equal(plan_make(&m.info, NULL, m.r + 3, 2, &options[0], &m.p, NULL), 0);
+    assert_int_equal(m.p.origin, 72000);
+    assert_int_equal(m.p.duration, 48000 * 22);
+    assert_int_equal(plan_tasks(&m.p, &(struct task){ .job = (char[]){ "j" } }, &t, &n, NULL), 0);
+    assert_int_equal(n, 2);
+    assert_int_equal(t[0].origin, 72000);
+    assert_int_equal(t[1].origin, 1500);
+    task_release(&t[0]);
+    task_release(&t[1]);
+    free(t);
+    free(m.info.more_audio);
+    made_release(&m);
+}
+
 static void renditions_are_grouped_by_codec_and_memory(void **state)
 {
     struct made m = make(&sources[0], &options[0]);
@@ -535,6 +622,8 @@ int main(void)
         cmocka_unit_test(the_timescale_holds_the_source),
         cmocka_unit_test(the_timeline_starts_with_what_starts_first),
         cmocka_unit_test(audio_alone_has_cuts_and_no_chunks),
+        cmocka_unit_test(every_track_is_one_task_on_the_same_timeline),
+        cmocka_unit_test(tracks_alone_share_an_origin_in_their_own_time),
         cmocka_unit_test(renditions_are_grouped_by_codec_and_memory),
         cmocka_unit_test(what_cannot_be_planned_is_refused),
         cmocka_unit_test(any_index_gives_a_plan_or_a_refusal),

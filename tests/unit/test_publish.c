@@ -200,6 +200,11 @@ static void sound_too_long(struct fixture *f)
     sound(f)->frames += 60;
 }
 
+static void sound_unmeasured(struct fixture *f)
+{
+    f->plan.renditions[2].loudness = -16;
+}
+
 static const struct fault_row {
     const char *name;
     void (*spoil)(struct fixture *f);
@@ -207,42 +212,44 @@ static const struct fault_row {
     int on_arrival; /* seen by package_check_result() too */
     const char *task, *says;
 } faults[] = {
-    {"a frame is lost",                         lose_frame,          1, 1, "v-0001-0",
-     "rendition 720p, chunk 1: segment 2: frames: expected 150, got 149"                                                   },
-    { "the total isn't the sum",                lie_about_total,     1, 1, "v-0001-0",
-     "rendition 720p, chunk 1: frames in all: expected 150, got 151"                                                       },
-    { "a segment starts late",                  shift_start,         1, 1, "v-0001-0",
-     "rendition 720p, chunk 1: segment 2: start: expected 76800, got 77312"                                                },
-    { "a segment is short",                     shorten,             1, 1, "v-0001-0",
-     "rendition 720p, chunk 1: segment 2: duration: expected 76800, got 76288"                                             },
-    { "a segment has another's number",         renumber,            1, 1, "v-0001-0", "segment"                           },
-    { "a number is beyond the plan",            no_such_number,      1, 1, "v-0001-0", "segment"                           },
-    { "a key isn't the segment's",              rename_key,          1, 1, "v-0001-0",
-     "segment 2: key: expected video/720p/seg-00002.m4s, got video/720p/seg-00009.m4s"                                     },
-    { "a segment is empty",                     empty,               1, 1, "v-0001-0", "video/720p/seg-00002.m4s is empty" },
-    { "a digest is cut",                        no_digest,           1, 1, "v-0001-0", "has no sha256"                     },
-    { "a GOP starts late",                      move_gop,            1, 1, "v-0001-0",
-     "start of a GOP: expected 102400, got 102401"                                                                         },
-    { "a GOP is lost",                          lose_gop,            1, 1, "v-0001-0", "segment 2: GOPs: expected 3, got 2"},
-    { "a GOP ends outside",                     gop_outside,         1, 1, "v-0001-0", "GOP 3 is at bytes"                 },
-    { "GOPs overlap",                           gops_overlap,        1, 1, "v-0001-0", "GOP 2 is at bytes"                 },
-    { "an init segment differs from chunk 0's", other_init,          1, 0, "v-0001-0",
-     "task v-0001-0: rendition 720p: init segment: expected sha256 0123"                                                   },
-    { "a codecs string differs from chunk 0's", other_codecs,        1, 0, "v-0001-0",
-     "codecs: expected avc1.64001f as task v-0000-0 has it, got avc1.640020"                                               },
-    { "a codecs string would leave its quotes", codecs_with_quote,   1, 1, "v-0001-0",
-     "the codecs string is not one of RFC 6381"                                                                            },
-    { "a timescale differs",                    other_timescale,     1, 1, "v-0001-0",
-     "timescale: expected 12800, got 90000"                                                                                },
-    { "a rendition isn't planned",              other_name,          1, 1, "v-0001-0", "rendition"                         },
-    { "sound has a gap",                        sound_gap,           3, 1, "a-0",
-     "rendition aac-128: segment 2: start: expected 287744, got 288768"                                                    },
-    { "sound is cut where no cut is",           sound_cut_elsewhere, 3, 1, "a-0",
-     "segment 2: starts at 308224/48000 s, where no cut is planned"                                                        },
-    { "sound is cut three packets early",       sound_cut_early,     3, 1, "a-0",
-     "segment 2: starts at 284672/48000 s, where no cut is planned"                                                        },
-    { "sound ends early",                       sound_too_short,     3, 1, "a-0",      "rendition aac-128: ends at 614400" },
-    { "sound ends late",                        sound_too_long,      3, 1, "a-0",      "rendition aac-128: ends at 686080" },
+    {"a frame is lost",                          lose_frame,          1, 1, "v-0001-0",
+     "rendition 720p, chunk 1: segment 2: frames: expected 150, got 149"                                                    },
+    { "the total isn't the sum",                 lie_about_total,     1, 1, "v-0001-0",
+     "rendition 720p, chunk 1: frames in all: expected 150, got 151"                                                        },
+    { "a segment starts late",                   shift_start,         1, 1, "v-0001-0",
+     "rendition 720p, chunk 1: segment 2: start: expected 76800, got 77312"                                                 },
+    { "a segment is short",                      shorten,             1, 1, "v-0001-0",
+     "rendition 720p, chunk 1: segment 2: duration: expected 76800, got 76288"                                              },
+    { "a segment has another's number",          renumber,            1, 1, "v-0001-0", "segment"                           },
+    { "a number is beyond the plan",             no_such_number,      1, 1, "v-0001-0", "segment"                           },
+    { "a key isn't the segment's",               rename_key,          1, 1, "v-0001-0",
+     "segment 2: key: expected video/720p/seg-00002.m4s, got video/720p/seg-00009.m4s"                                      },
+    { "a segment is empty",                      empty,               1, 1, "v-0001-0", "video/720p/seg-00002.m4s is empty" },
+    { "a digest is cut",                         no_digest,           1, 1, "v-0001-0", "has no sha256"                     },
+    { "a GOP starts late",                       move_gop,            1, 1, "v-0001-0",
+     "start of a GOP: expected 102400, got 102401"                                                                          },
+    { "a GOP is lost",                           lose_gop,            1, 1, "v-0001-0", "segment 2: GOPs: expected 3, got 2"},
+    { "a GOP ends outside",                      gop_outside,         1, 1, "v-0001-0", "GOP 3 is at bytes"                 },
+    { "GOPs overlap",                            gops_overlap,        1, 1, "v-0001-0", "GOP 2 is at bytes"                 },
+    { "an init segment differs from chunk 0's",  other_init,          1, 0, "v-0001-0",
+     "task v-0001-0: rendition 720p: init segment: expected sha256 0123"                                                    },
+    { "a codecs string differs from chunk 0's",  other_codecs,        1, 0, "v-0001-0",
+     "codecs: expected avc1.64001f as task v-0000-0 has it, got avc1.640020"                                                },
+    { "a codecs string would leave its quotes",  codecs_with_quote,   1, 1, "v-0001-0",
+     "the codecs string is not one of RFC 6381"                                                                             },
+    { "a timescale differs",                     other_timescale,     1, 1, "v-0001-0",
+     "timescale: expected 12800, got 90000"                                                                                 },
+    { "a rendition isn't planned",               other_name,          1, 1, "v-0001-0", "rendition"                         },
+    { "sound has a target, and nobody measured", sound_unmeasured,    3, 1, "a-0",
+     "rendition aac-128: its loudness was not measured"                                                                     },
+    { "sound has a gap",                         sound_gap,           3, 1, "a-0",
+     "rendition aac-128: segment 2: start: expected 287744, got 288768"                                                     },
+    { "sound is cut where no cut is",            sound_cut_elsewhere, 3, 1, "a-0",
+     "segment 2: starts at 308224/48000 s, where no cut is planned"                                                         },
+    { "sound is cut three packets early",        sound_cut_early,     3, 1, "a-0",
+     "segment 2: starts at 284672/48000 s, where no cut is planned"                                                         },
+    { "sound ends early",                        sound_too_short,     3, 1, "a-0",      "rendition aac-128: ends at 614400" },
+    { "sound ends late",                         sound_too_long,      3, 1, "a-0",      "rendition aac-128: ends at 686080" },
 };
 
 static void what_is_not_as_planned_is_named_and_encoded_again(void **state)

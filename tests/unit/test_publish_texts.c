@@ -1,5 +1,6 @@
 /* What is published: playlists, manifest and receipt, letter by letter. */
 #include <errno.h>
+#include <inttypes.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -154,10 +155,11 @@ static void playlists_of_a_plain_package(void **state)
     expect_text(master_of(p), master_plain);
     expect_text(media_of(p, 0), media_plain);
     expect_text(iframes_of(p, 0), iframes_plain);
-    /* Less 1024 samples of priming; the differences are those of rounded times. */
-    expect_part(media_of(p, 2), "#EXTINF:5.994667,\nseg-00001.m4s\n"
+    /* The first one's 1024 samples of priming count: before each segment is its tfdt.
+     * The differences are those of rounded times. */
+    expect_part(media_of(p, 2), "#EXTINF:6.016000,\nseg-00001.m4s\n"
                                 "#EXTINF:6.016000,\nseg-00002.m4s\n"
-                                "#EXTINF:1.002666,\nseg-00003.m4s\n#EXT-X-ENDLIST\n");
+                                "#EXTINF:1.002667,\nseg-00003.m4s\n#EXT-X-ENDLIST\n");
     package_unbuild(p);
     fixture_release(&f);
 }
@@ -303,6 +305,28 @@ static void rounding_never_adds_up(void **state)
     expect_part(master_of(p), "FRAME-RATE=29.970,");
     expect_part(manifest_of(p), "frameRate=\"30000/1001\"");
     expect_part(manifest_of(p), "<S t=\"0\" d=\"29029\" r=\"9999\"/>\n        </SegmentTimeline>");
+    package_unbuild(p);
+    fixture_release(&f);
+}
+
+/* Video of 1.49 s rounds to 1; its sound has 71 packets, the one before 0 included. */
+static void a_target_duration_covers_the_priming(void **state)
+{
+    (void)state;
+    struct fixture f;
+    struct shape s = shape_plain;
+    s.tb.den = s.timescale = 100;
+    s.delta = 1;
+    s.rate = (AVRational){ 100, 1 };
+    s.n_frames = 149;
+    s.gop_frames = 149;
+    s.segment_gops = 1;
+    fixture_make(&f, &s);
+    struct package *p = fixture_package(&f);
+
+    expect_part(media_of(p, 0), "#EXTINF:1.490000,\nseg-00001.m4s\n");
+    expect_part(media_of(p, 2), "#EXTINF:1.514667,\nseg-00001.m4s\n");
+    expect_part(media_of(p, 0), "#EXT-X-TARGETDURATION:2\n");
     package_unbuild(p);
     fixture_release(&f);
 }
@@ -531,6 +555,137 @@ static void a_hostile_language_names_nothing(void **state)
     fixture_release(&f);
 }
 
+/* Tracks */
+
+static const struct audio_info english = { .language = "eng" },
+                               commentary = { .language = "eng", .roles = AUDIO_COMMENTARY },
+                               described = { .language = "deu",
+                                             .title = "For \"you\" & me \xef\xbf\xbf",
+                                             .roles = AUDIO_DESCRIPTION },
+                               again = { .language = "eng" }, nameless = { .language = "" };
+
+static void make_tracks(struct fixture *f)
+{
+    fixture_make(f, &shape_plain);
+    fixture_add_track(f, "eng", &english);
+    fixture_add_track(f, "eng-2", &commentary);
+    fixture_add_track(f, "deu", &described);
+    fixture_add_track(f, "eng-3", &again);
+    fixture_add_track(f, "6", &nameless);
+}
+
+static void a_group_has_every_track_and_one_default(void **state)
+{
+    (void)state;
+    static const char *const lines[] = {
+        "NAME=\"de\",LANGUAGE=\"de\",DEFAULT=YES,AUTOSELECT=YES,CHANNELS=\"2\","
+        "URI=\"audio/aac-128/index.m3u8\"\n",
+        "NAME=\"en\",LANGUAGE=\"en\",DEFAULT=NO,AUTOSELECT=YES,CHANNELS=\"2\","
+        "URI=\"audio/aac-128-eng/index.m3u8\"\n",
+        "NAME=\"en (commentary)\",LANGUAGE=\"en\",DEFAULT=NO,AUTOSELECT=NO,",
+        "NAME=\"For 'you' & me \xef\xbf\xbd\",LANGUAGE=\"de\",DEFAULT=NO,AUTOSELECT=YES,"
+        "CHARACTERISTICS=\"public.accessibility.describes-video\",",
+        "NAME=\"en 2\",LANGUAGE=\"en\",DEFAULT=NO,AUTOSELECT=NO,",
+        "NAME=\"Track 6\",DEFAULT=NO,AUTOSELECT=YES,",
+    };
+    struct fixture f;
+    make_tracks(&f);
+    struct package *p = fixture_package(&f);
+
+    char *text = master_of(p);
+    const char *at = text;
+    for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++) {
+        char line[512];
+        (void)snprintf(line, sizeof(line), "#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID=\"aac-128\",%s",
+                       lines[i]);
+        at = strstr(at, line);
+        if (!at)
+            fail_msg("%s is not there, or elsewhere:\n%s", line, text);
+    }
+    /* Each size once, with the one group. */
+    assert_null(strstr(strstr(text, "\nvideo/360p/index") + 1, "\nvideo/360p/index"));
+    assert_null(strstr(text, "AUDIO=\"aac-128-"));
+    free(text);
+    package_unbuild(p);
+    fixture_release(&f);
+}
+
+/* Segments of 99,000 bytes in 6 s, where the default track has 90,000. */
+static void the_largest_track_counts(void **state)
+{
+    (void)state;
+    struct fixture f;
+    fixture_make(&f, &shape_plain);
+    struct package *p = fixture_package(&f);
+    int64_t alone = p->renditions[0].rate.peak + p->renditions[2].rate.peak;
+    char want[64];
+    (void)snprintf(want, sizeof(want), "BANDWIDTH=%" PRId64 ",", alone);
+    expect_part(master_of(p), want);
+    package_unbuild(p);
+
+    fixture_add_track(&f, "eng", &english);
+    p = fixture_package(&f);
+    assert_true(p->renditions[3].rate.peak > p->renditions[2].rate.peak);
+    (void)snprintf(want, sizeof(want), "BANDWIDTH=%" PRId64 ",",
+                   p->renditions[0].rate.peak + p->renditions[3].rate.peak);
+    expect_part(master_of(p), want);
+    package_unbuild(p);
+    fixture_release(&f);
+}
+
+static void each_track_is_a_set_with_a_role(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *id, *lang, *part;
+    } rows[] = {
+        {"aac-128",        "lang=\"de\"", "role:2011\" value=\"main\""      },
+        { "aac-128-eng",   "lang=\"en\"", "role:2011\" value=\"alternate\"" },
+        { "aac-128-eng-2", "lang=\"en\"", "role:2011\" value=\"commentary\""},
+        { "aac-128-deu",   "lang=\"de\"",
+         "<Label>For 'you' &amp; me \xef\xbf\xbd</Label>\n      <Accessibility "
+          "schemeIdUri=\"urn:tva:metadata:cs:AudioPurposeCS:2007\" value=\"1\"/>\n      <Role "
+          "schemeIdUri=\"urn:mpeg:dash:role:2011\" value=\"description\"/>" },
+    };
+    struct fixture f;
+    make_tracks(&f);
+    struct package *p = fixture_package(&f);
+    char *mpd = manifest_of(p);
+
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        char id[64];
+        (void)snprintf(id, sizeof(id), "<Representation id=\"%s\"", rows[i].id);
+        char *to = strstr(mpd, id), *from = mpd;
+        assert_non_null(to);
+        for (char *next = mpd; (next = strstr(next, "<AdaptationSet")) && next < to; next++)
+            from = next;
+        char *set = strndup(from, (size_t)(to - from));
+        if (!strstr(set, rows[i].lang) || !strstr(set, rows[i].part))
+            fail_msg("%s: %s", rows[i].id, set);
+        free(set);
+    }
+    free(mpd);
+    package_unbuild(p);
+    fixture_release(&f);
+}
+
+static void sound_alone_in_tracks_is_a_variant_with_a_group(void **state)
+{
+    (void)state;
+    struct fixture f;
+    fixture_make_audio_only(&f);
+    fixture_add_track(&f, "eng", &english);
+    struct package *p = fixture_package(&f);
+
+    expect_part(master_of(p), "AUDIO=\"aac-128\"\naudio/aac-128/index.m3u8\n");
+    expect_part(master_of(p),
+                "NAME=\"en\",LANGUAGE=\"en\",DEFAULT=NO,AUTOSELECT=YES,CHANNELS=\"2\","
+                "URI=\"audio/aac-128-eng/index.m3u8\"\n");
+    expect_no_part(master_of(p), "\naudio/aac-128-eng/index.m3u8");
+    package_unbuild(p);
+    fixture_release(&f);
+}
+
 /* Publishing */
 
 static struct json_t *receipt_of(const struct memory_store *s)
@@ -668,6 +823,45 @@ static char *lasting_receipt(const struct fixture *f)
     return text;
 }
 
+static void the_receipt_says_which_track_and_how_loud(void **state)
+{
+    (void)state;
+    struct fixture f;
+    struct memory_store s;
+    const char *rung, *title, *language, *role;
+    double target, measured, gain;
+    int stream, is_default;
+    fixture_make(&f, &shape_plain);
+    fixture_add_track(&f, "eng", &english);
+    f.plan.renditions[3].loudness = -16;
+    f.results[4].renditions[0].loudness =
+        (struct loudness){ .known = 1, .integrated = -20.25, .true_peak = -6, .gain = 4 };
+    struct package *p = fixture_package(&f);
+    memory_store_init(&s);
+    assert_int_equal(package_publish(p, &job, &s.base, NULL), 0);
+    json_t *j = receipt_of(&s), *list = json_object_get(j, "renditions");
+
+    assert_int_equal(json_unpack(json_array_get(list, 3),
+                                 "{s:s, s:s, s:s, s:s, s:i, s:i, s:{s:f, s:f, s:f}}", "rung", &rung,
+                                 "title", &title, "language", &language, "role", &role, "stream",
+                                 &stream, "default", &is_default, "loudness", "target", &target,
+                                 "measured", &measured, "gain", &gain),
+                     0);
+    assert_string_equal(rung, "aac-128");
+    assert_string_equal(title, "en");
+    assert_string_equal(language, "en");
+    assert_string_equal(role, "alternate");
+    assert_int_equal(stream, 1);
+    assert_int_equal(is_default, 0);
+    assert_true(target == -16 && measured == -20.25 && gain == 4);
+    assert_null(json_object_get(json_array_get(list, 2), "loudness"));
+    assert_int_equal(json_integer_value(json_object_get(json_array_get(list, 2), "default")), 1);
+    json_decref(j);
+    memory_store_release(&s);
+    package_unbuild(p);
+    fixture_release(&f);
+}
+
 static void a_resumed_job_has_the_same_receipt_but_for_its_run(void **state)
 {
     (void)state;
@@ -695,6 +889,7 @@ int main(void)
         cmocka_unit_test(sound_alone_makes_a_package),
         cmocka_unit_test(a_video_without_sound_names_no_audio),
         cmocka_unit_test(rounding_never_adds_up),
+        cmocka_unit_test(a_target_duration_covers_the_priming),
         cmocka_unit_test(a_single_frame_is_a_package),
         cmocka_unit_test(variable_frame_durations_stay_exact),
         cmocka_unit_test(video_that_starts_after_the_sound_keeps_its_place),
@@ -704,9 +899,14 @@ int main(void)
         cmocka_unit_test(unusual_pixels_are_shown_in_shape),
         cmocka_unit_test(surround_sound_says_which),
         cmocka_unit_test(a_hostile_language_names_nothing),
+        cmocka_unit_test(a_group_has_every_track_and_one_default),
+        cmocka_unit_test(the_largest_track_counts),
+        cmocka_unit_test(each_track_is_a_set_with_a_role),
+        cmocka_unit_test(sound_alone_in_tracks_is_a_variant_with_a_group),
         cmocka_unit_test(nothing_is_named_before_it_is_there),
         cmocka_unit_test(a_full_disk_stops_before_the_master),
         cmocka_unit_test(the_receipt_has_everything_and_no_secret),
+        cmocka_unit_test(the_receipt_says_which_track_and_how_loud),
         cmocka_unit_test(a_resumed_job_has_the_same_receipt_but_for_its_run),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

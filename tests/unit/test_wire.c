@@ -28,6 +28,9 @@ static const char info_text[] =
     "  'tb':[1,1000],'rate':[25,1],'vfr':0,'start':-80,'end':3920,'frames':100,'bit_rate':2000},"
     " 'audio':{'stream':1,'codec':'aac','layout':'5.1','language':'eng','sample_rate':48000,"
     "  'channels':6,'tb':[1,48000],'start':0,'end':192000,'bit_rate':192000},"
+    " 'more_audio':[{'stream':3,'codec':'ac3','layout':'stereo','language':'deu','title':'D',"
+    "  'roles':['dub','description'],'sample_rate':44100,'channels':2,'tb':[1,1000],'start':-5,"
+    "  'end':4000,'bit_rate':0}],"
     " 'warnings':['one \\u00e9','two']}";
 
 static const char video_text[] =
@@ -35,13 +38,20 @@ static const char video_text[] =
     " 'params':[{'key':'crf','value':'21'},{'key':'x264-params','value':'a=1:b=2'}],"
     " 'width':1920,'height':1080,'sar':[1,1],'pix_fmt':'yuv420p','color':{'primaries':1,"
     " 'transfer':1,'matrix':1,'range':1,'chroma_location':1},'tonemap':0,'grid_period':[1,30],"
-    " 'grid_phase':[-1,60],'rate':[30,1],'maxrate':6000000,'threads':1,'gop_reset':1,'cost':0.5,"
+    " 'grid_phase':[-1,60],'rate':[30,1],'maxrate':6000000,'threads':1,'gop_reset':1,'copy':1,"
+    " 'not_copied':'the source is VP9','cost':0.5,"
     " 'memory_bytes':300000000}";
 
 static const char audio_text[] =
     "{'kind':'audio','name':'aac-128','codec':'aac','encoder':'aac','params':[],"
     " 'sample_rate':48000,'channels':2,'layout':'stereo','bit_rate':128000,'cost':0.01,"
     " 'memory_bytes':1000000}";
+
+static const char more_text[] =
+    "{'kind':'audio','name':'aac-128-deu','codec':'aac','encoder':'aac','params':[],'track':1,"
+    " 'rung':'aac-128','sample_rate':48000,'channels':2,'layout':'stereo','bit_rate':128000,"
+    " 'loudness':-16.0,'true_peak':-1.5,"
+    " 'cost':0.01,'memory_bytes':1000000}";
 
 /* Two chunks: -80 -40 0 40 | 80 120 220. */
 static const char chunk0_text[] =
@@ -65,7 +75,7 @@ static const char result_text[] =
     "   {'number':3,'key':'video/h264-1080/seg-00003.m4s','size_bytes':50,"
     "   'sha256':'" HEX64 "','md5':'" HEX32 "','start':180000,'duration':1,'frames':1,"
     "   'gops':[]}],"
-    "  'frames':51,'priming':0}],"
+    "  'frames':51,'priming':0,'loudness':{'integrated':-20.5,'true_peak':-3.25,'gain':4.5}}],"
     " 'frames_in':51,'frames_concealed':1,'warnings':['w'],'cpu_s':1.5,'wall_s':2.0,"
     " 'first_frame_s':0.1,'peak_bytes':100,'bytes_read':200,'engine':'x264 1','worker':'w1'}";
 
@@ -87,11 +97,11 @@ static json_t *parse(const char *text)
 
 static json_t *sample_plan(void)
 {
-    return json_pack("{s:i,s:o,s:i,s:i,s:i,s:[o,o],s:[[i]],s:[o,o],s:[i,i],s:f,s:f}", "v", 1,
+    return json_pack("{s:i,s:o,s:i,s:i,s:i,s:[o,o,o],s:[[i]],s:[o,o],s:[i,i],s:f,s:f}", "v", 1,
                      "info", parse(info_text), "origin", -80, "timescale", 90000, "duration",
-                     360000, "renditions", parse(video_text), parse(audio_text), "groups", 0,
-                     "chunks", parse(chunk0_text), parse(chunk1_text), "audio_cuts", 0, 14400,
-                     "segment_seconds", 6.0, "gop_seconds", 2.0);
+                     360000, "renditions", parse(video_text), parse(audio_text), parse(more_text),
+                     "groups", 0, "chunks", parse(chunk0_text), parse(chunk1_text), "audio_cuts", 0,
+                     14400, "segment_seconds", 6.0, "gop_seconds", 2.0);
 }
 
 static json_t *sample_task(int audio)
@@ -241,6 +251,15 @@ static const struct bad_row {
     { &PLAN,   "info.video.start",                  "9223372036854775807",
      "plan.info.video.start: 9223372036854775807"                                                                                                },
     { &PLAN,   "info.audio.channels",               "65",                                    "plan.info.audio.channels"                          },
+    { &PLAN,   "info.more_audio[0].channels",       "0",                                     "plan.info.more_audio[0].channels: 0"               },
+    { &PLAN,   "info.more_audio[0].title",          "'a\\nb'",                               "plan.info.more_audio[0].title: must have no"       },
+    { &PLAN,   "info.more_audio",                   "[]",                                    "plan.renditions[2].track: the source has no"       },
+    { &PLAN,   "renditions[2].track",               "2",                                     "plan.renditions[2].track: 2 does not follow"       },
+    { &PLAN,   "renditions[1].track",               "1",                                     "plan.renditions[1].track: 1 does not follow"       },
+    { &PLAN,   "renditions[2].track",               "16",                                    "plan.renditions[2].track: 16 is outside 0 to 15"   },
+    { &PLAN,   "renditions[2].loudness",            "-71",                                   "plan.renditions[2].loudness: -71 is outside"       },
+    { &PLAN,   "renditions[2].true_peak",           "1",                                     "plan.renditions[2].true_peak: 1 is outside"        },
+    { &PLAN,   "renditions[2].rung",                "'A'",                                   "plan.renditions[2].rung: must have a-z"            },
     { &PLAN,   "info.video",                        "null",                                  "plan.renditions: has video, the source has none"   },
     { &PLAN,   "info.audio",                        "null",                                  "plan.renditions: has audio, the source has none"   },
     { &PLAN,   "origin",                            "0.5",                                   "plan.origin: must be an integer"                   },
@@ -268,7 +287,7 @@ static const struct bad_row {
     { &PLAN,   "chunks[1].prev_pts",                "0",                                     "plan.chunks[1].prev_pts: 0 does not follow"        },
     { &PLAN,   "chunks[1].first_gop",               "3",                                     "plan.chunks[1].first_gop: 3 does not follow"       },
     { &PLAN,   "chunks[1].first_segment",           "0",                                     "plan.chunks[1].first_segment: 0 does"              },
-    { &PLAN,   "audio_cuts",                        "[]",                                    "plan.audio_cuts: 0 cuts for 1 audio"               },
+    { &PLAN,   "audio_cuts",                        "[]",                                    "plan.audio_cuts: 0 cuts for 2 audio"               },
     { &PLAN,   "audio_cuts",                        "[1,2]",                                 "plan.audio_cuts: must begin with 0"                },
     { &PLAN,   "audio_cuts",                        "[0,5,5]",                               "plan.audio_cuts[2]: 5 does not come after 5"       },
     { &PLAN,   "gop_seconds",                       "0",                                     "plan.gop_seconds"                                  },
@@ -331,6 +350,10 @@ static const struct bad_row {
      "result.renditions[0].segments[0].gops[1][3]: 90001"                                                                                        },
     { &RESULT, "renditions[0].segments[0].gops[1]", "[2500,1,89999,1]",
      "result.renditions[0].segments[0].gops[1]: overlaps"                                                                                        },
+    { &RESULT, "renditions[0].loudness.gain",       "'x'",
+     "result.renditions[0].loudness.gain: must be a"                                                                                             },
+    { &RESULT, "renditions[0].loudness.integrated", "-71",
+     "result.renditions[0].loudness.integrated: -71"                                                                                             },
     { &RESULT, "frames_in",                         "1.0",                                   "result.frames_in: must be an integer"              },
     { &RESULT, "cpu_s",                             "-1",                                    "result.cpu_s: -1 is outside"                       },
 };
@@ -395,6 +418,7 @@ static void arrays_have_limits(void **state)
         { &PLAN,   "chunks",                 "{}",  100001 },
         { &PLAN,   "audio_cuts",             "0",   1000001},
         { &PLAN,   "info.warnings",          "''",  257    },
+        { &PLAN,   "info.more_audio",        "{}",  16     },
         { &VTASK,  "chunk.gops",             "0",   1000001},
         { &VTASK,  "chunk.segments",         "0",   1000001},
         { &VTASK,  "chunk.pts.runs",         "1",   2000001},
@@ -468,6 +492,39 @@ static void a_new_field_is_ignored(void **state)
     }
 }
 
+/* What was written before there were tracks has one. */
+static void a_plan_without_tracks_has_one(void **state)
+{
+    struct plan p;
+    json_t *j = sample_plan();
+
+    (void)state;
+    json_object_del(json_object_get(j, "info"), "more_audio");
+    json_array_remove(json_object_get(j, "renditions"), 2);
+    assert_int_equal(plan_from_json(j, &p, NULL), 0);
+    assert_int_equal(plan_tracks(&p), 1);
+    assert_int_equal(p.renditions[1].track, 0);
+    assert_string_equal(rendition_rung(&p.renditions[1]), "aac-128");
+    assert_ptr_equal(media_audio(&p.info, 0), &p.info.audio);
+    assert_null(media_audio(&p.info, 1));
+    plan_release(&p);
+    json_decref(j);
+}
+
+static void roles_that_nobody_knows_are_left_out(void **state)
+{
+    struct plan p;
+    json_t *j = sample_plan();
+
+    (void)state;
+    mutate(j, "info.more_audio[0].roles", parse("['karaoke','commentary']"));
+    assert_int_equal(plan_from_json(j, &p, NULL), 0);
+    assert_int_equal(media_audio(&p.info, 1)->roles, AUDIO_COMMENTARY);
+    assert_string_equal(rendition_rung(&p.renditions[2]), "aac-128");
+    plan_release(&p);
+    json_decref(j);
+}
+
 static void an_error_is_never_taken_for_success(void **state)
 {
     static const char *const classes[] = { "none", "nobody-knows", "internal" };
@@ -510,6 +567,43 @@ static void what_a_source_calls_itself_is_made_harmless(void **state)
     json_decref(j);
     media_info_release(&back);
     free(warning);
+}
+
+static void what_a_display_is_comes_through_or_is_refused(void **state)
+{
+    static const char *const bad[] = {
+        "[[1,2],[3,4],[5,6]]",
+        "[[1,2],[3,4],[5,6],[7]]",
+        "[[1,2],[3,4],[5,6],[7,65536]]",
+        "7",
+    };
+    struct rendition r, back;
+    json_t *j = parse(video_text);
+
+    (void)state;
+    assert_int_equal(rendition_from_json(j, &r, NULL), 0);
+    assert_int_equal(r.hdr.has_mastering, 0);
+    json_decref(j);
+    r.hdr = (struct hdr_info){
+        1, {1,  2    },
+         { 3, 4    },
+         { 5, 6    },
+         { 7, 65535},
+         9, 8, 1000, 400
+    };
+    j = rendition_to_json(&r);
+    assert_int_equal(rendition_from_json(j, &back, NULL), 0);
+    assert_memory_equal(&back.hdr, &r.hdr, sizeof(r.hdr));
+    rendition_release(&back);
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+        struct err err = { 0 };
+        json_object_set_new(json_object_get(j, "hdr"), "points",
+                            json_loads(bad[i], JSON_DECODE_ANY, NULL));
+        assert_true(rendition_from_json(j, &back, &err) < 0);
+        assert_non_null(strstr(err.text, "hdr.points"));
+    }
+    json_decref(j);
+    rendition_release(&r);
 }
 
 static void a_copied_rendition_is_the_same_and_its_own(void **state)
@@ -594,8 +688,11 @@ int main(void)
         cmocka_unit_test(texts_have_limits),
         cmocka_unit_test(text_that_is_not_a_message_is_refused),
         cmocka_unit_test(a_new_field_is_ignored),
+        cmocka_unit_test(a_plan_without_tracks_has_one),
+        cmocka_unit_test(roles_that_nobody_knows_are_left_out),
         cmocka_unit_test(an_error_is_never_taken_for_success),
         cmocka_unit_test(what_a_source_calls_itself_is_made_harmless),
+        cmocka_unit_test(what_a_display_is_comes_through_or_is_refused),
         cmocka_unit_test(a_copied_rendition_is_the_same_and_its_own),
         cmocka_unit_test(out_of_memory_gives_no_half_message),
         cmocka_unit_test(segment_keys_are_the_packages_layout),

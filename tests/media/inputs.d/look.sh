@@ -95,7 +95,7 @@ thumb() { # … and how RGB becomes Y'CbCr
 # The mean difference of one picture, 0 to 255; nothing where there is none.
 # A source that doesn't say is taken for what docs/ladders.md says.
 look_picture() { # FILE FILTER
-    local n stream matrix made rgb=
+    local n stream matrix made rgb=''
     n=$(jq '[(.video.frames - 1), 9] | min' source.json)
     stream=$(jq .video.stream source.json)
     matrix=$(jq -r '.video | if .hdr then "hdr" elif .color.matrix then .color.matrix

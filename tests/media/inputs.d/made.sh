@@ -1,7 +1,7 @@
 # made.sh - sourced by ../inputs: how rows make their files. Each clip is 100
 # frames that show their numbers, 4 s at 25 frames a second, with 4 s of rising
 # and falling tones; both are made once, by `make_material`.
-# shellcheck shell=bash disable=SC2034
+# shellcheck shell=bash disable=SC2034,SC2154
 
 H264="-c:v libx264 -preset ultrafast -crf 16 -g 25 -bf 2 -pix_fmt yuv420p"
 HEVC="-c:v libx265 -preset ultrafast -crf 18 -g 25 -pix_fmt yuv420p"

@@ -1,5 +1,5 @@
 # Rows about damage: what can be played is, and it is said.
-# shellcheck shell=bash disable=SC2086,SC2154
+# shellcheck shell=bash disable=SC2016,SC2034,SC2046,SC2086,SC2154
 
 damaged='{"outcome":"damaged"}'
 
@@ -9,10 +9,10 @@ part_of() { # FROM TO PART: the first PART percent
 }
 row "MP4 cut off behind its index" '{"outcome":"damaged","warning":"cut off"}' cut.mp4 eval 'clip a.mp4 $H264 $AAC -movflags faststart && part_of a.mp4 cut.mp4 60'
 row "MP4 cut off before its index" '{"outcome":"refused","sentence":"cut off"}' cut.mp4 eval 'clip a.mp4 $H264 $AAC && part_of a.mp4 cut.mp4 60'
-row "fragments cut off" '{"outcome":"damaged"}' cut.mp4 eval 'clip a.mp4 $H264 $AAC -movflags frag_keyframe+empty_moov && part_of a.mp4 cut.mp4 60'
+long "fragments cut off" '{"outcome":"damaged"}' cut.mp4 eval 'clip a.mp4 $H264 $AAC -movflags frag_keyframe+empty_moov && part_of a.mp4 cut.mp4 60'
 row "Matroska cut off" "$damaged" cut.mkv eval 'clip a.mkv $H264 $AAC && part_of a.mkv cut.mkv 60'
-row "AVI cut off" "$damaged" cut.avi eval 'clip a.avi -c:v mjpeg -c:a pcm_s16le && part_of a.avi cut.avi 60'
-row "MPEG-TS cut off" '{}' cut.ts eval 'clip a.ts $H264 $AAC && part_of a.ts cut.ts 60'
+long "AVI cut off" "$damaged" cut.avi eval 'clip a.avi -c:v mjpeg -c:a pcm_s16le && part_of a.avi cut.avi 60'
+long "MPEG-TS cut off" '{}' cut.ts eval 'clip a.ts $H264 $AAC && part_of a.ts cut.ts 60'
 row "MP4 cut off behind its index, before any sample" '{"outcome":"refused"}' cut.mp4 \
     eval 'clip a.mp4 $H264 $AAC -movflags faststart && head -c $(($(offset_of a.mp4 mdat) + 12)) a.mp4 >cut.mp4'
 
@@ -39,7 +39,7 @@ flags='"video":{"frames":100,"every":0.04},"numbers":"0-99","chunks":5'
 row "H.264: every picture is flagged as a keyframe" "{$flags}" flags.mp4 eval 'clip flags.mp4 $H264 $AAC && no_stss flags.mp4'
 row "HEVC: every picture is flagged as a keyframe" "{$flags}" flags.mp4 \
     eval 'silent flags.mp4 $HEVC -x265-params log-level=error && no_stss flags.mp4'
-row "MPEG-4: every picture is flagged as a keyframe" "{$flags}" flags.mp4 eval 'silent flags.mp4 -c:v mpeg4 -q:v 3 -g 25 && no_stss flags.mp4'
+long "MPEG-4: every picture is flagged as a keyframe" "{$flags}" flags.mp4 eval 'silent flags.mp4 -c:v mpeg4 -q:v 3 -g 25 && no_stss flags.mp4'
 row "H.264: keyframes aren't flagged" "{$flags}" flags.mp4 eval 'clip flags.mp4 $H264 $AAC && one_stss flags.mp4'
 # The list names the second sample, too: half of an stss is wrong.
 row "H.264: a wrong picture is flagged as a keyframe" "{$flags}" flags.mp4 \
@@ -47,15 +47,15 @@ row "H.264: a wrong picture is flagged as a keyframe" "{$flags}" flags.mp4 \
 
 # ---- spoiled ----
 row "MP4 with a hole of zeroes" "$damaged" hole.mp4 eval 'clip hole.mp4 $H264 $AAC && zeroes hole.mp4 $(($(size_of hole.mp4) / 2)) 20000'
-row "MPEG-TS with a hole of zeroes" "$damaged" hole.ts eval 'clip hole.ts $H264 $AAC && zeroes hole.ts $(($(size_of hole.ts) / 2)) 20000'
-row "Matroska with a hole of zeroes" "$damaged" hole.mkv eval 'clip hole.mkv $H264 $AAC && zeroes hole.mkv $(($(size_of hole.mkv) / 2)) 20000'
+long "MPEG-TS with a hole of zeroes" "$damaged" hole.ts eval 'clip hole.ts $H264 $AAC && zeroes hole.ts $(($(size_of hole.ts) / 2)) 20000'
+long "Matroska with a hole of zeroes" "$damaged" hole.mkv eval 'clip hole.mkv $H264 $AAC && zeroes hole.mkv $(($(size_of hole.mkv) / 2)) 20000'
 row "a hole as long as a chunk" '{"outcome":"damaged","chunks":8}' hole.mp4 \
     eval 'clip hole.mp4 $H264 $AAC && zeroes hole.mp4 $(($(size_of hole.mp4) * 3 / 8)) $(($(size_of hole.mp4) / 4))'
 row "nothing left but the index" '{"outcome":"refused"}' hole.mp4 \
     eval 'silent hole.mp4 $H264 -movflags faststart && zeroes hole.mp4 $(($(offset_of hole.mp4 mdat) + 4)) $(($(size_of hole.mp4) - $(offset_of hole.mp4 mdat) - 4))'
 row "spoiled bytes in MP4" "$damaged" spoiled.mp4 eval 'clip spoiled.mp4 $H264 $AAC && spoil spoiled.mp4 20000 3001 40'
 row "spoiled bytes in MPEG-TS" "$damaged" spoiled.ts eval 'clip spoiled.ts -c:v mpeg2video -q:v 3 -c:a mp2 && spoil spoiled.ts 50000 5003 60'
-row "spoiled bytes in Matroska" "$damaged" spoiled.mkv eval 'clip spoiled.mkv $H264 $AAC && spoil spoiled.mkv 20000 3001 40'
+long "spoiled bytes in Matroska" "$damaged" spoiled.mkv eval 'clip spoiled.mkv $H264 $AAC && spoil spoiled.mkv 20000 3001 40'
 row "spoiled bytes in sound" "$damaged" spoiled.m4a eval 'heard spoiled.m4a $AAC && spoil spoiled.m4a 5000 701 40'
 row "MPEG-TS that loses its sync" "$damaged" lost.ts eval 'clip lost.ts $H264 $AAC && cut_out lost.ts $(($(size_of lost.ts) / 3)) 333 && cut_out lost.ts $(($(size_of lost.ts) * 2 / 3)) 1001'
 row "an index that points past the end" "$damaged" past.mp4 \

@@ -1,0 +1,211 @@
+/* H.264 and HEVC packets, made byte by byte, into the form of encoders. */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "common/base/err.h"
+#include "common/media/bitstream.h"
+
+#include <libavcodec/avcodec.h>
+
+/* High, level 4.0, 64x64, frames only, no VUI; and one that allows fields. */
+#define SPS       0x67, 0x64, 0x00, 0x28, 0xac, 0xd9, 0x44, 0x26, 0x84
+#define PPS       0x68, 0xeb, 0xe3, 0xcb
+#define IDR       0x65, 0x88, 0x84, 0x11, 0x22
+#define SLICE     0x41, 0x9a, 0x01, 0x33
+#define SLICE_2ND 0x41, 0x5a, 0x01, 0x33
+#define SEI       0x06, 0x05, 0x01, 0x00, 0x80
+#define AUD       0x09, 0xf0
+#define FILLER    0x0c, 0xff, 0x80
+#define CODE      0, 0, 0, 1
+
+static const uint8_t avcc[] = { 1, 0x64, 0, 0x28, 0xff, 0xe1, 0, 9, SPS, 1, 0, 4, PPS };
+static const uint8_t annexb[] = { CODE, SPS, 0, 0, 1, PPS };
+static const uint8_t header[] = { CODE, SPS, CODE, PPS };
+
+static struct bitstream *open_one(enum AVCodecID codec, const uint8_t *p, size_t n, struct err *e)
+{
+    AVCodecParameters *par = avcodec_parameters_alloc();
+    struct bitstream *b = NULL;
+
+    par->codec_id = codec;
+    par->extradata = av_mallocz(n + AV_INPUT_BUFFER_PADDING_SIZE);
+    memcpy(par->extradata, p, n);
+    par->extradata_size = (int)n;
+    if (bitstream_new(par, &b, e) < 0)
+        b = NULL;
+    avcodec_parameters_free(&par);
+    return b;
+}
+
+static void both_kinds_of_header_are_the_same(void **state)
+{
+    struct err e = { 0 };
+
+    (void)state;
+    for (int i = 0; i < 2; i++) {
+        struct bitstream *b = open_one(AV_CODEC_ID_H264, i ? annexb : avcc,
+                                       i ? sizeof(annexb) : sizeof(avcc), &e);
+        size_t n;
+        assert_non_null(b);
+        const uint8_t *p = bitstream_header(b, &n);
+        assert_int_equal(n, sizeof(header));
+        assert_memory_equal(p, header, n);
+        bitstream_free(b);
+    }
+}
+
+static void a_header_cut_anywhere_is_refused(void **state)
+{
+    (void)state;
+    for (size_t n = 0; n < sizeof(avcc); n++) {
+        struct err e = { 0 };
+        struct bitstream *b = open_one(AV_CODEC_ID_H264, avcc, n, &e);
+        assert_null(b);
+        assert_int_equal(e.cls, ERR_INPUT);
+    }
+}
+
+/* Of 4 bytes each: lengths and units. */
+static const uint8_t units_by_length[] = { 0, 0, 0, 2, AUD, 0, 0, 0, 9, SPS, 0, 0, 0, 4, PPS,
+                                           0, 0, 0, 5, SEI, 0, 0, 0, 5, IDR, 0, 0, 0, 3, FILLER };
+static const uint8_t units_by_code[] = { CODE, AUD, 0, 0, 1,   SPS,  0,   0, 0, 0,    0,     1,
+                                         PPS,  0,   0, 1, SEI, CODE, IDR, 0, 0, CODE, FILLER };
+static const uint8_t units_kept[] = { CODE, SEI, CODE, IDR };
+
+static int push(struct bitstream *b, const uint8_t *p, size_t n, AVPacket *to, int *ret_idr,
+                struct err *e)
+{
+    AVPacket *from = av_packet_alloc();
+
+    assert_int_equal(av_new_packet(from, (int)n), 0);
+    memcpy(from->data, p, n);
+    int r = bitstream_packet(b, from, to, ret_idr, e);
+    av_packet_free(&from);
+    return r;
+}
+
+static void packets_become_annex_b_without_what_nobody_needs(void **state)
+{
+    struct err e = { 0 };
+
+    (void)state;
+    for (int i = 0; i < 2; i++) {
+        struct bitstream *b = open_one(AV_CODEC_ID_H264, i ? annexb : avcc,
+                                       i ? sizeof(annexb) : sizeof(avcc), &e);
+        AVPacket *to = av_packet_alloc();
+        int idr = 0, r;
+        r = i ? push(b, units_by_code, sizeof(units_by_code), to, &idr, &e)
+              : push(b, units_by_length, sizeof(units_by_length), to, &idr, &e);
+        if (r < 0)
+            fail_msg("%s", e.text);
+        assert_true(idr);
+        assert_int_equal(to->size, sizeof(units_kept));
+        assert_memory_equal(to->data, units_kept, sizeof(units_kept));
+        av_packet_free(&to);
+        bitstream_free(b);
+    }
+}
+
+#define UNITS(...) (const uint8_t[]){ __VA_ARGS__ }, sizeof((const uint8_t[]){ __VA_ARGS__ })
+
+static const struct row {
+    const char *name;
+    const uint8_t *p;
+    size_t n;
+    const char *why; /* NULL: taken */
+    int idr;
+} rows[] = {
+    {"a slice",                UNITS(CODE,             SLICE), NULL,  0                                             },
+    {                                         "an IDR picture",                                                                    UNITS(CODE,                                      IDR),      NULL,     1                                  },
+    {                   "two slices",                                                UNITS(CODE,                                SLICE,                                     CODE,                                         SLICE_2ND),                                 NULL, 0 },
+    {              "two pictures",                                                                               UNITS(CODE, SLICE,      CODE,          SLICE),
+     "a packet of the source isn't one whole picture", 0 },
+    {                                       "a picture's second half",                               UNITS(CODE,                                            SLICE_2ND),
+     "a packet of the source isn't one whole picture",          0},
+    { "IDR and not",                                                                 UNITS(CODE,                                            IDR,                                      CODE,          SLICE_2ND),
+     "a packet of the source isn't one whole picture", 0 },
+    {        "no picture",                                                                   UNITS(CODE,                                             AUD,                                      CODE,              SPS),                   "a packet of the source isn't one whole picture",
+     0 },
+    {                "another SPS",                                                        UNITS(CODE,                                      0x67,                                        0x64,                            0,                                                                         0x29, 0xac, CODE, IDR),
+     "the source's parameter sets change", 0 },
+    {                                                                                                                "another PPS",                                                                       UNITS(CODE,                                      0x68,   0xeb,  CODE,           IDR), "the source's parameter sets change", 0 },
+    {                                        "a data partition",                                                                                                                          UNITS(CODE,                   0x42,   0x9a, 0x01),           "the source has NAL units of type 2", 0 },
+    {                                        "another view",              UNITS(CODE,                    IDR,   CODE,  0x74,                                              1, 2, 3), "the source has NAL units of type 20",
+     0 },
+    {                                        "nothing but zeros",                                                                                                                         UNITS(0,                                             0,                                0,       0,        0, 0),
+     "a packet of the source isn't one whole picture", 0 },
+    {"no start code",UNITS(1, 2,      3,          4),                                         "the source is damaged", 0 },
+    {                                                                             "something before it",                                                                                                                                                                                                                                 UNITS(9,                     CODE,                          SLICE),                     "the source is damaged",      0 },
+    {"the forbidden bit",UNITS(CODE,                      0xc1,                           0x9a,0x01),                        "the source is damaged", 0 },
+};
+
+static void a_packet_is_one_whole_picture_of_this_stream(void **state)
+{
+    struct err none = { 0 };
+    struct bitstream *b = open_one(AV_CODEC_ID_H264, annexb, sizeof(annexb), &none);
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+        struct err e = { 0 };
+        int idr = 0, r = push(b, rows[i].p, rows[i].n, NULL, &idr, &e);
+        if ((r == 0) != !rows[i].why || (rows[i].why && strcmp(e.text, rows[i].why) != 0) ||
+            idr != rows[i].idr)
+            fail_msg("%s: %d, %s", rows[i].name, r, e.text);
+    }
+    bitstream_free(b);
+}
+
+static void lengths_that_do_not_add_up_are_damage(void **state)
+{
+    static const uint8_t good[] = { 0, 0, 0, 5, SEI, 0, 0, 0, 5, IDR };
+    struct err e = { 0 };
+    struct bitstream *b = open_one(AV_CODEC_ID_H264, avcc, sizeof(avcc), &e);
+    int idr;
+
+    (void)state;
+    assert_int_equal(push(b, good, sizeof(good), NULL, &idr, &e), 0);
+    for (size_t n = 1; n < sizeof(good); n++)
+        assert_int_equal(push(b, good, n, NULL, &idr, &e), -EINVAL);
+    for (size_t i = 0; i < sizeof(good); i += 9) {
+        uint8_t bad[sizeof(good)];
+        memcpy(bad, good, sizeof(bad));
+        bad[i + 3] = 0;
+        assert_int_equal(push(b, bad, sizeof(bad), NULL, &idr, &e), -EINVAL);
+    }
+    bitstream_free(b);
+}
+
+static void the_header_tells_profile_level_and_fields(void **state)
+{
+    struct err e = { 0 };
+    struct bitstream *b = open_one(AV_CODEC_ID_H264, avcc, sizeof(avcc), &e);
+    struct bitstream_facts f;
+
+    (void)state;
+    bitstream_facts(b, &f);
+    assert_int_equal(f.profile, 100);
+    assert_int_equal(f.level, 40);
+    assert_int_equal(f.constrained, 0);
+    assert_int_equal(f.interlaced, 0);
+    bitstream_free(b);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(both_kinds_of_header_are_the_same),
+        cmocka_unit_test(a_header_cut_anywhere_is_refused),
+        cmocka_unit_test(packets_become_annex_b_without_what_nobody_needs),
+        cmocka_unit_test(a_packet_is_one_whole_picture_of_this_stream),
+        cmocka_unit_test(lengths_that_do_not_add_up_are_damage),
+        cmocka_unit_test(the_header_tells_profile_level_and_fields),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,200 @@
+/* What is right about that which a page has seen (the reports of page/stage.js).
+ * Each function gives a list of complaints; an empty one is right. */
+'use strict';
+
+const PULSE_EVERY = 1.07, PULSE_FIRST = 0.3; /* of the clip's sound, see players.sh */
+
+const round = (x) => Math.round(x * 1e4) / 1e4;
+const median = (list) => [...list].sort((a, b) => a - b)[Math.floor(list.length / 2)];
+
+/* Words of the player, errors of the element. */
+function calm(report) {
+    return [
+        ...report.complaints,
+        ...report.events.filter(({ type }) => type === 'error').map(() => 'the element tells of an error'),
+    ];
+}
+
+/* What was buffered of one source buffer or all: one range, from `start` to `end`. */
+function whole(what, ranges, end, frame) {
+    if (ranges.length === 1 && ranges[0][0] <= frame && Math.abs(ranges[0][1] - end) <= frame)
+        return [];
+    return [`${what} is buffered as ${JSON.stringify(ranges)}, not from 0 to ${end}`];
+}
+
+/* An element that waits although what it needs is loaded waits for a decoder that gets
+ * too little of the processor, or for media that it can't go on with: see `starved`. */
+const LOADED_S = 0.5;
+const waits = (report, test) =>
+    report.events.filter(({ type, ahead }) => type === 'waiting' && test(ahead)).map(({ at }) => round(at));
+
+/* Neither waited for data nor jumped. */
+function smooth(report) {
+    return [
+        ...waits(report, (ahead) => ahead < LOADED_S).map((at) => `it waits for data at ${at}`),
+        ...report.events.filter(({ type }) => type === 'seeking').map(({ at }) => `the player jumps at ${at}`),
+    ];
+}
+
+/* Where it waited with enough loaded. A busy machine does that anywhere, bad media each
+ * time: who finds some plays it again, slower. */
+function starved(report) {
+    return waits(report, (ahead) => ahead >= LOADED_S);
+}
+
+/* Each picture that was shown is the one of its time, and later than the last. */
+function pictures(frames, fps, least) {
+    const wrong = [];
+    let last = -1;
+    for (const { time, number } of frames) {
+        if (Math.abs(time - number / fps) > 0.1 / fps)
+            wrong.push(`at ${round(time)} picture ${number} is shown, not ${round(time * fps)}`);
+        if (time < last)
+            wrong.push(`picture ${number} is shown after ${round(last)}`);
+        last = time;
+    }
+    if (frames.length < least)
+        wrong.push(`only ${frames.length} pictures were shown`);
+    return wrong;
+}
+
+/* What Chromium says of samples that overlap, leave a hole or can't be decoded. Priming
+ * before 0 is dropped, and meant to be. */
+function unheard(messages) {
+    return messages.filter((text) =>
+        /splice|overlap|gap|trimm|corrupt|error|fail|invalid/i.test(text) ||
+        (/^Dropping/.test(text) && !/ PTS -\d+us/.test(text)));
+}
+
+function played(report, media, { seconds, fps }) {
+    const frame = 1 / fps, complaints = [...calm(report), ...smooth(report), ...unheard(media)];
+    if (!report.ended)
+        complaints.push(`it has not ended, at ${report.time}`);
+    if (Math.abs(report.time - seconds) > frame)
+        complaints.push(`it ended at ${report.time}, the manifest says ${seconds}`);
+    if (report.mostRanges > 1)
+        complaints.push(`what was buffered had ${report.mostRanges} parts`);
+    complaints.push(...whole('the whole', report.buffered, seconds, frame));
+    for (const { type, ranges } of report.buffers)
+        complaints.push(...whole(type, ranges, seconds, frame));
+    if (report.buffers.length < 2)
+        complaints.push(`there are ${report.buffers.length} source buffers`);
+    /* A loaded machine shows fewer pictures; a tenth of them is a test still. */
+    return [...complaints, ...pictures(report.frames, fps, (seconds * fps) / 10)];
+}
+
+function sought(report) {
+    return [
+        ...calm(report),
+        ...report.shown
+            .filter(({ due, number }) => Math.abs(number - due) > 1)
+            .map(({ target, due, number }) => `after a seek to ${target} picture ${number} is shown, not ${due}`),
+    ];
+}
+
+function changed(report, { fps, sizes }) {
+    const complaints = [...calm(report), ...smooth(report), ...pictures(report.frames, fps, 20)];
+    for (const { height, width, from } of report.changes)
+        if (width !== sizes[height])
+            complaints.push(`${height} lines, chosen at ${from}, are ${width} wide, not ${sizes[height]}`);
+    const here = report.buffered.filter(([start, end]) => start <= report.time && report.time <= end);
+    if (report.mostRanges > 1 || here.length !== 1)
+        complaints.push(`buffered is ${JSON.stringify(report.buffered)} at ${report.time}, at most ${report.mostRanges} parts`);
+    return complaints;
+}
+
+/* Where the sound stands against the picture, in seconds: above 0 it is late. Pulses are
+ * on the clock of the context; the pairs around each tell the element's time. Where these
+ * disagree sound was missing, since the machine had no time for it: no measure there. */
+function offsets({ pulses, clock, frames }, fps) {
+    const picture = median(frames.map(({ time, number }) => time - number / fps)), late = [];
+    for (const pulse of pulses) {
+        const near = clock.filter(([context]) => Math.abs(context - pulse) < 0.25).map(([context, media]) => media - context);
+        if (near.length < 3 || Math.max(...near) - Math.min(...near) > 0.03)
+            continue;
+        const time = pulse + median(near);
+        const index = Math.round((time - PULSE_FIRST) / PULSE_EVERY);
+        late.push(time - PULSE_FIRST - index * PULSE_EVERY - picture);
+    }
+    return late;
+}
+
+/* Whether there is enough to tell. */
+function audible(report, fps) {
+    return report.heard.every((heard) => offsets(heard, fps).length >= 2);
+}
+
+function together(report, { fps, most }) {
+    const complaints = calm(report);
+    for (const heard of report.heard) {
+        const late = offsets(heard, fps);
+        if (late.length < 2)
+            complaints.push(`from ${heard.place} on ${late.length} pulses could be measured, of ${heard.pulses.length}`);
+        for (const seconds of late)
+            if (!(Math.abs(seconds) <= most))
+                complaints.push(`from ${heard.place} on the sound is ${round(seconds)} s late`);
+    }
+    return complaints;
+}
+
+/* How late the sound is, pulse by pulse, in milliseconds. */
+function lateness(report, fps) {
+    return report.heard.flatMap((heard) => offsets(heard, fps).map((late) => Math.round(late * 1000)));
+}
+
+/* Languages of tracks as a player lists them, and as the package's playlist does. */
+function listed(tracks, promised) {
+    return ['audio', 'text'].flatMap((kind) => {
+        const found = [...new Set(tracks[kind])].sort();
+        return JSON.stringify(found) === JSON.stringify(promised[kind]) ? [] :
+            [`${kind}: the player lists ${JSON.stringify(found)}, master.m3u8 ${JSON.stringify(promised[kind])}`];
+    });
+}
+
+const CORNERS = [ /* of players.sh's portrait clip, upright; places in a grid of 8 by 8 */
+    { place: 0, name: 'yellow', color: [255, 255, 0] },
+    { place: 7, name: 'red', color: [255, 0, 0] },
+    { place: 56, name: 'blue', color: [0, 0, 255] },
+    { place: 63, name: 'lime', color: [0, 255, 0] },
+];
+
+const tall = ({ width, height }) => (width < height ? [] : [`it is ${width} wide and ${height} high`]);
+
+function corners(report) {
+    const far = ({ place, color }) => color.some((level, i) => Math.abs(level - report.grid[place][i]) > 50);
+    return [
+        ...calm(report), ...tall(report),
+        ...CORNERS.filter(far).map(({ place, name }) => `the corner of ${name} is ${report.grid[place]}`),
+    ];
+}
+
+/* How alike two grids of luma are, -1 to 1, whatever their brightness and contrast. */
+function likeness(a, b) {
+    const mean = (list) => list.reduce((sum, x) => sum + x, 0) / list.length;
+    const p = a.map((x) => x - mean(a)), q = b.map((x) => x - mean(b));
+    const dot = (u, v) => u.reduce((sum, x, i) => sum + x * v[i], 0);
+    return dot(p, q) / Math.sqrt(dot(p, p) * dot(q, q));
+}
+
+/* Against 64 means of the source: alike as it stands, and less so turned or mirrored. */
+function upright(report, luma) {
+    const seen = report.grid.map(([r, g, b]) => 0.3 * r + 0.59 * g + 0.11 * b);
+    const turns = {
+        'turned by 90': (x, y) => 8 * x + (7 - y),
+        'turned by 180': (x, y) => 8 * (7 - y) + (7 - x),
+        'turned by 270': (x, y) => 8 * (7 - x) + y,
+        mirrored: (x, y) => 8 * y + (7 - x),
+        'upside down': (x, y) => 8 * (7 - y) + x,
+    };
+    const as = likeness(seen, luma), complaints = [...calm(report), ...tall(report)];
+    if (!(as > 0.9))
+        complaints.push(`the picture is like the source's by ${round(as)} only`);
+    for (const [name, from] of Object.entries(turns)) {
+        const other = likeness(seen.map((_, i) => seen[from(i % 8, Math.floor(i / 8))]), luma);
+        if (other >= as)
+            complaints.push(`${name} it is more like the source: ${round(other)}, not ${round(as)}`);
+    }
+    return complaints;
+}
+
+module.exports = { audible, calm, changed, corners, lateness, listed, played, sought, starved, together, upright };

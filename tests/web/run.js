@@ -1,0 +1,206 @@
+/* Plays packages in Chromium with hls.js, dash.js and shaka-player.
+ *
+ *   node run.js PACKAGES MODULES FAILURES [PATTERN]
+ *
+ * PACKAGES has those that players.sh made; MODULES is a node_modules; in FAILURES
+ * lands, for each fact that does not hold, a picture of the page and what it said. PATTERN
+ * leaves out the facts whose names don't match it.
+ * Prints "ok - FACT", "not ok - FACT" or "skip - FACT # WHY", with lines of detail that
+ * begin with "#". Its exit status tells only whether it came to its end: the facts
+ * are the lines.
+ */
+'use strict';
+
+const fs = require('fs');
+const os = require('os');
+const path = require('path');
+const { launch, limited, Page } = require('./browser.js');
+const judge = require('./judge.js');
+const { packageAt } = require('./package.js');
+const { serve } = require('./server.js');
+
+const FPS = 25;
+/* How fast things are played: the next where a busy machine did not keep up with one. */
+const PLAY_RATES = [4, 4, 3, 2], CHANGE_RATES = [2, 2, 1.5, 1];
+const SYNC_S = 0.04;
+const FACT_S = 240; /* nothing takes that long, but for a machine that does much else */
+
+const PLAYERS = [
+    { title: 'hls.js', player: 'hls', manifest: 'master.m3u8' },
+    { title: 'dash.js', player: 'dash', manifest: 'manifest.mpd' },
+    { title: 'shaka with HLS', player: 'shaka', manifest: 'master.m3u8' },
+    { title: 'shaka with DASH', player: 'shaka', manifest: 'manifest.mpd' },
+];
+
+const [packages, modules, failures] = process.argv.slice(2, 5).map((name) => path.resolve(name));
+const pattern = new RegExp(process.argv[5] || '');
+
+const seconds = (since) => {
+    const s = (Date.now() - since) / 1000;
+    return s < 1 ? '' : ` (${s.toFixed(1)} s)`;
+};
+const tell = (lines) => process.stdout.write(`${lines.join('\n')}\n`);
+
+/* One fact on a page of its own. `check` gives { complaints, remarks }. */
+async function fact(browser, url, name, what, check) {
+    const since = Date.now(), page = await Page.open(browser, url);
+    let found;
+    try {
+        found = await limited(page.stage(what).then(() => check(page, what)), FACT_S);
+    } catch (error) {
+        found = { complaints: [String(error.message).split('\n')[0]] };
+    }
+    const { complaints, remarks = [] } = found;
+    const lines = [`${complaints.length ? 'not ok' : 'ok'} - ${name}${seconds(since)}`];
+    lines.push(...complaints.slice(0, 12).map((line) => `#   ${line}`), ...remarks.map((line) => `#   ${line}`));
+    if (complaints.length)
+        lines.push(`#   see ${await page.keep(failures, name)}.png and .log`);
+    tell(lines);
+    await page.close();
+}
+
+/* Once more, where the element waited for something else than data. On a busy machine it
+ * does that now and then, here and there; with media that can't be played on it does so
+ * each time at the same place. Everything else has to be right each time. */
+async function patiently(page, what, rates, attempt, verdict) {
+    const remarks = [];
+    let places = null;
+    for (const rate of rates) {
+        if (places)
+            await page.stage(what);
+        const report = await attempt(rate), complaints = verdict(report), now = judge.starved(report);
+        places = places ? places.filter((place) => now.some((other) => Math.abs(place - other) < 0.25)) : now;
+        if (complaints.length || places.length === 0)
+            return { complaints, remarks };
+        remarks.push(`at ${rate} times the rate it waited at ${now.join(', ')} though all was loaded`);
+    }
+    return { complaints: remarks };
+}
+
+/* Joints exactly, just before and just after one, what isn't loaded yet, back and forth,
+ * the last picture, and the first. Those exactly at joints come first and far from what
+ * is loaded: dash.js 5.2 takes a place where something loaded ends for loaded, too, and
+ * then waits for ever. */
+function targetsIn({ joints, seconds: { 'master.m3u8': end } }) {
+    const frame = 1 / FPS, joint = (part) => joints[Math.floor(part * joints.length)];
+    return [
+        joint(0.5), joint(0.99), joint(0.35) + frame, joint(0.2) - frame / 2, joint(0.75) + frame / 2,
+        end - frame / 2, frame / 2, 0.37 * end, end - 0.5, 0,
+    ];
+}
+
+function factsOf(pack, { title, player, manifest }) {
+    const it = packageAt(path.join(packages, pack)), length = it.seconds[manifest];
+    const [low, middle, high] = it.heights;
+    const what = { player, manifest: `/packages/${pack}/${manifest}` };
+    const named = (words) => `${pack}, ${title}: ${words}`;
+    return [
+        [named('plays from start to end, fast'), { ...what, ahead: 60 }, (page, asked) =>
+            patiently(page, asked, PLAY_RATES, (rate) => page.run('play', rate),
+                (report) => judge.played(report, page.media, { seconds: length, fps: FPS }))],
+        [named('ten seeks show the right picture'), { ...what, ahead: 4 }, async (page) => {
+            return { complaints: judge.sought(await page.run('seek', targetsIn(it), FPS)) };
+        }],
+        [named('switches up and down while it plays'), { ...what, ahead: 4, lowest: true }, (page, asked) =>
+            patiently(page, asked, CHANGE_RATES, (rate) => page.run('change', [high, middle, high, low], rate),
+                (report) => judge.changed(report, { fps: FPS, sizes: it.sizes }))],
+        [named('sound and picture are within 40 ms'), what, async (page, asked) => {
+            let report = null;
+            for (let tries = 0; tries < 3 && !(report && judge.audible(report, FPS)); tries++) {
+                if (report)
+                    await page.stage(asked);
+                report = await page.run('listen', [0, it.joints[Math.floor(it.joints.length / 2)] - 1], 3.4);
+            }
+            return {
+                complaints: judge.together(report, { fps: FPS, most: SYNC_S }),
+                remarks: [`the sound is late by ${judge.lateness(report, FPS).join(', ')} ms`],
+            };
+        }],
+    ];
+}
+
+/* A phone's clip, drawn or real, with every player: only its picture counts. */
+function standing(pack, { title, player, manifest }) {
+    const real = pack.startsWith('real-'), of = (ending) => path.join(packages, `${pack}.${ending}`);
+    const time = real ? Number(fs.readFileSync(of('at'), 'utf8')) : 1;
+    return [
+        [`${pack}, ${title}: stands upright`, { player, manifest: `/packages/${pack}/${manifest}`, ahead: 4 }, async (page) => {
+            const report = await page.run('look', time);
+            if (!real)
+                return { complaints: judge.corners(report) };
+            const luma = fs.readFileSync(of('luma'), 'utf8').trim().split(/\s+/).map(Number);
+            return { complaints: judge.upright(report, luma) };
+        }],
+    ];
+}
+
+/* A film with tracks in several languages. */
+function speaking(pack, { title, player, manifest }) {
+    const { tracks } = packageAt(path.join(packages, pack));
+    return [
+        [`${pack}, ${title}: lists the tracks that the package has`,
+            { player, manifest: `/packages/${pack}/${manifest}`, ahead: 4 }, async (page) => ({
+                complaints: judge.listed(await page.run('tracks'), tracks),
+                remarks: [`audio: ${tracks.audio.join(' ') || 'not told'}; text: ${tracks.text.join(' ') || 'none'}`],
+            })],
+    ];
+}
+
+/* Why this browser can't play a package, if it can't. */
+async function refusal(browser, url, pack) {
+    const { codecs } = packageAt(path.join(packages, pack)), page = await Page.open(browser, url);
+    await page.page.goto(`${url}/page/page.html`);
+    const unknown = await page.page.evaluate((list) => list.filter((codec) =>
+        !MediaSource.isTypeSupported(`${codec.startsWith('mp4a') || codec === 'opus' ? 'audio' : 'video'}/mp4; codecs="${codec}"`)), codecs);
+    await page.close();
+    return unknown.length ? `this Chromium doesn't play ${unknown.join(', ')}` : null;
+}
+
+/* One browser with one player; facts of its packages one after the other. */
+async function sitting(url, packs, facts, player) {
+    const browser = await launch(modules, packages);
+    for (const pack of packs) {
+        const why = await refusal(browser, url, pack);
+        for (const [name, what, check] of facts(pack, player)) {
+            if (!pattern.test(name))
+                continue;
+            if (why)
+                tell([`skip - ${name} # ${why}`]);
+            else
+                await fact(browser, url, name, what, check);
+        }
+    }
+    await limited(browser.close(), 30).catch(() => {});
+}
+
+/* Some at the same time, for most of what they do is wait. */
+async function all(jobs, width) {
+    const queue = [...jobs];
+    const lane = async () => {
+        while (queue.length)
+            await queue.shift()();
+    };
+    await Promise.all(Array.from({ length: width }, lane));
+}
+
+async function main() {
+    const server = await serve({ '/page/': path.join(__dirname, 'page'), '/modules/': modules, '/packages/': packages });
+    const short = fs.readdirSync(packages).filter((name) => /^(portrait|tracks|real-[^.]*)$/.test(name));
+    const ofShort = (pack, player) => (pack === 'tracks' ? speaking : standing)(pack, player);
+    const jobs = PLAYERS.flatMap((player) => [
+        () => sitting(server.url, ['h264'], factsOf, player),
+        () => sitting(server.url, ['av1'], factsOf, player),
+        () => sitting(server.url, short, ofShort, player),
+    ]);
+    await all(jobs, Math.max(2, Math.min(4, 2 * os.cpus().length)));
+    tell([
+        `${server.missing.length ? 'not ok' : 'ok'} - players ask for nothing that isn't there`,
+        ...server.missing.slice(0, 12).map((name) => `#   ${name}`),
+    ]);
+    server.close();
+}
+
+main().then(() => process.exit(0), (error) => {
+    console.error(error.stack || error);
+    process.exit(1);
+});

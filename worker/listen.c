@@ -1,0 +1,105 @@
+#include "listen.h"
+
+#include "../common/base/err.h"
+#include "../common/child/inside.h"
+#include "sound.h"
+
+#include <errno.h>
+#include <libavutil/common.h>
+#include <libavutil/mathematics.h>
+
+/* (pts * tb of the sound) - (origin * tb of the timeline), as num/den
+ * seconds. A stamp years off, which a damaged file may have, saturates. */
+static int64_t on_timeline(const struct listener *l, int64_t pts, int64_t *ret_den)
+{
+    const struct media_info *i = &l->t->info;
+    AVRational tb = l->src.fmt->streams[i->audio.stream]->time_base;
+    AVRational otb = i->video.stream >= 0 ? i->video.tb : i->audio.tb;
+    int64_t den = INT64_C(1000000000);
+
+    *ret_den = den;
+    return av_sat_sub64(av_rescale_q(pts, tb, (AVRational){ 1, (int)den }),
+                        av_rescale_q(l->t->origin, otb, (AVRational){ 1, (int)den }));
+}
+
+static int take_frame(struct listener *l, struct sound *const *sounds, size_t n, struct err *err)
+{
+    AVFrame *f = l->frame;
+    int64_t pts = f->pts != AV_NOPTS_VALUE ? f->pts : f->best_effort_timestamp;
+    int64_t den, num;
+    int r = 0;
+
+    if (pts == AV_NOPTS_VALUE || f->nb_samples <= 0)
+        return 0;
+    num = on_timeline(l, pts, &den);
+    for (size_t i = 0; r == 0 && i < n; i++)
+        r = sound_push(sounds[i], f, num, den, err);
+    return r;
+}
+
+static int feed(struct listener *l, const AVPacket *pkt, struct sound *const *sounds, size_t n,
+                struct err *err)
+{
+    int got = avcodec_send_packet(l->dec, pkt);
+
+    if (got < 0 && got != AVERROR_EOF)
+        l->damaged++;
+    while ((got = avcodec_receive_frame(l->dec, l->frame)) >= 0) {
+        int r = take_frame(l, sounds, n, err);
+        av_frame_unref(l->frame);
+        if (r < 0)
+            return r;
+    }
+    return got == AVERROR(ENOMEM) ? err_set(err, -ENOMEM, ERR_RESOURCE, "out of memory for sound")
+                                  : 0;
+}
+
+int listener_run(struct listener *l, struct sound *const *sounds, size_t n, struct err *err)
+{
+    int stream = l->t->info.audio.stream, r = 0;
+    int bits = l->src.fmt->streams[stream]->pts_wrap_bits;
+
+    while (r == 0 && (r = media_read(&l->src, l->pkt, err)) == 0) {
+        if (l->pkt->stream_index == stream) {
+            l->pkt->pts = media_unwrap(l->pkt->pts, l->near, bits);
+            l->pkt->dts = media_unwrap(l->pkt->dts, l->near, bits);
+            if (l->pkt->pts != AV_NOPTS_VALUE)
+                l->near = l->pkt->pts;
+            r = feed(l, l->pkt, sounds, n, err);
+        }
+        av_packet_unref(l->pkt);
+    }
+    if (r < 0 && r != AVERROR_EOF)
+        return r;
+    return feed(l, NULL, sounds, n, err);
+}
+
+int listener_open(struct listener *l, struct inside *in, const struct task *t, struct err *err)
+{
+    int stream = t->info.audio.stream;
+
+    *l = (struct listener){ .t = t, .near = AV_NOPTS_VALUE };
+    int r = media_open(in, 0, &l->src, err);
+    if (r < 0)
+        return r;
+    if (stream >= (int)l->src.fmt->nb_streams)
+        return err_set(err, -EINVAL, ERR_INPUT, "the source has no stream %d any more", stream);
+    l->src.splices = t->info.splices;
+    l->src.n_splices = t->info.n_splices;
+    media_select(&l->src, stream);
+    r = media_decoder(&l->src, stream, &l->dec, err);
+    l->pkt = av_packet_alloc();
+    l->frame = av_frame_alloc();
+    if (r == 0 && (!l->pkt || !l->frame))
+        r = err_set(err, -ENOMEM, ERR_RESOURCE, "out of memory for sound");
+    return r;
+}
+
+void listener_close(struct listener *l)
+{
+    avcodec_free_context(&l->dec);
+    av_packet_free(&l->pkt);
+    av_frame_free(&l->frame);
+    media_close(&l->src);
+    *l = (struct listener){ 0 };
+}

@@ -1,0 +1,30 @@
+/* listen.h - the sound of a task's track, decoded from its first packet to
+ * its last, given to any number of lines (sound.h). Runs in a child.
+ */
+#ifndef GOPMILL_WORKER_LISTEN_H
+#define GOPMILL_WORKER_LISTEN_H
+
+#include "../common/media/open.h"
+#include "../common/wire/task.h"
+
+struct err;
+struct inside;
+struct sound;
+
+struct listener {
+    const struct task *t; /* borrowed */
+    struct media_source src;
+    AVCodecContext *dec;
+    AVPacket *pkt;
+    AVFrame *frame;
+    int64_t near; /* of the last packet, for timestamps that wrap */
+    uint64_t damaged;
+};
+
+/* On failure, too, to be closed. */
+int listener_open(struct listener *l, struct inside *in, const struct task *t, struct err *err);
+/* To the end; how often the decoder found damage is in l->damaged then. */
+int listener_run(struct listener *l, struct sound *const *sounds, size_t n, struct err *err);
+void listener_close(struct listener *l); /* leaves it zeroed */
+
+#endif
