@@ -62,14 +62,17 @@ def wrong_video($e; $g):
     elif $g == null then "there is no picture"
     else $e.exact as $exact | wrong_times($e; $g), wrong_size($e; $g), wrong_color($e; $g) end;
 
-def wrong_sound($e; $g; $until):
+# How long a last frame is shown is often not said.
+def last_step($v): if $v == null or ($v.times | length) < 2 then 0 else $v.times[-1] - $v.times[-2] end;
+
+def wrong_sound($e; $g; $until; $slack):
     if $e == null and $g == null then empty
     elif $e == null then "there is sound"
     elif $g == null then "there is no sound"
     else
         if $g.channels != ([$e.channels, 2] | min) then "\($g.channels) channels" else empty end,
         if $g.start > $e.start + 0.03 then "the sound begins at \($g.start | s) s" else empty end,
-        if ($g.end - ([$e.end, $until] | max) | abs) > 0.08 then "the sound ends at \($g.end | s) instead of \([$e.end, $until] | max | s) s" else empty end
+        if ($g.end - ([$e.end, $until] | max) | abs) > 0.08 + $slack then "the sound ends at \($g.end | s) instead of \([$e.end, $until] | max | s) s" else empty end
     end;
 
 def ends($v): if $v == null then 0 else $v.first + $v.times[-1] + ($v.last // 0) end;
@@ -77,7 +80,7 @@ def ends($v): if $v == null then 0 else $v.first + $v.times[-1] + ($v.last // 0)
 def wrong_package($e; $g):
     wrong_video($e.video; $g.video),
     (if $e.video and $g.video then wrong_start($e.video; $g.video; $e.sound) else empty end),
-    wrong_sound($e.sound; $g.sound; ends($e.video)),
+    wrong_sound($e.sound; $g.sound; ends($e.video); last_step($e.video)),
     (if $e.picture_off and $e.picture_off > ($e.picture_limit // 12) then "pictures differ by \($e.picture_off | s) of 255" else empty end),
     (if $e.combed and $e.combed > 0.2 then "\($e.combed * 100 | round) % of the frames are combed" else empty end);
 
