@@ -50,6 +50,11 @@ int lineup_push(struct lineup *l, AVFrame *f, struct err *err)
 {
     int64_t pts = f->pts;
 
+    /* Its time may be a damaged one: those still to come aren't given up for it. */
+    if (pts > l->pts[l->n - 1] && l->last->buf[0]) {
+        l->dropped++;
+        return 0;
+    }
     while (!lineup_complete(l) && l->pts[l->next] < pts) {
         int r = stand_in(l, l->last->buf[0] ? l->last : f, err);
         if (r < 0)
@@ -65,6 +70,15 @@ int lineup_push(struct lineup *l, AVFrame *f, struct err *err)
     if (r == 0 && av_frame_ref(l->last, f) < 0)
         return err_set(err, -ENOMEM, ERR_RESOURCE, "out of memory for a frame");
     return r;
+}
+
+int lineup_lend(struct lineup *l, const AVFrame *f, struct err *err)
+{
+    if (lineup_complete(l) || l->last->buf[0])
+        return 0;
+    return av_frame_ref(l->last, f) < 0
+               ? err_set(err, -ENOMEM, ERR_RESOURCE, "out of memory for a frame")
+               : 0;
 }
 
 int lineup_finish(struct lineup *l, struct err *err)

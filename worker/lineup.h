@@ -33,6 +33,15 @@ void lineup_release(struct lineup *l);
 /* A decoded frame with its pts in source ticks; borrowed. */
 int lineup_push(struct lineup *l, AVFrame *f, struct err *err);
 
+/* Whether nothing has come that could stand in for what is missing. */
+static inline int lineup_empty(const struct lineup *l)
+{
+    return l->next < l->n && !l->last->buf[0];
+}
+
+/* A picture to stand in for all, where lineup_empty(); borrowed. */
+int lineup_lend(struct lineup *l, const AVFrame *f, struct err *err);
+
 /* The decoder has no more: frames still missing are stood in for.
  * -EINVAL with ERR_INPUT where there was no frame at all to stand in. */
 int lineup_finish(struct lineup *l, struct err *err);

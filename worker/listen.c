@@ -84,6 +84,8 @@ int listener_open(struct listener *l, struct inside *in, const struct task *t, s
         return r;
     if (stream >= (int)l->src.fmt->nb_streams)
         return err_set(err, -EINVAL, ERR_INPUT, "the source has no stream %d any more", stream);
+    l->src.splices = t->info.splices;
+    l->src.n_splices = t->info.n_splices;
     media_select(&l->src, stream);
     r = media_decoder(&l->src, stream, &l->dec, err);
     l->pkt = av_packet_alloc();

@@ -37,6 +37,7 @@ struct sound {
     struct limiter *limiter; /* NULL: nothing was mixed so far */
     int mixes;               /* fewer channels come out than go in */
     int64_t pos;             /* input samples since 0, at `from.rate` */
+    int size, least, most;   /* of a frame: the last one's; of those that came twice in a row */
     int odd_frames;          /* how many in a row were off by more than jitter, all to one side */
     int64_t odd;             /* the least of them, input samples */
     double silence_s, dropped_s;
@@ -268,13 +269,25 @@ static int add_frame(struct sound *s, const AVFrame *f, int skip, struct err *er
     return convert(s, planes, f->nb_samples - skip, err);
 }
 
+/* Frames of Vorbis are of two sizes, and there are files whose stamps are
+ * those of their ends: then a stamp is off by what two sizes differ. */
+static int64_t slack(struct sound *s, int n_samples)
+{
+    if (n_samples == s->size) {
+        s->least = s->least == 0 || n_samples < s->least ? n_samples : s->least;
+        s->most = n_samples > s->most ? n_samples : s->most;
+    }
+    s->size = n_samples;
+    return s->most - s->least;
+}
+
 /* How far a frame that should stand `off` samples further on is moved: not
  * at all where its timestamp merely jitters, at once where at least a frame
  * is missing. In between (phones that stamp by the clock are off by half a
  * frame, now and then) it has to last before it is believed. */
 static int64_t correction(struct sound *s, int64_t off, int n_samples)
 {
-    int64_t jitter = (int64_t)s->from.rate * JITTER_MS / 1000;
+    int64_t jitter = (int64_t)s->from.rate * JITTER_MS / 1000 + slack(s, n_samples);
     int64_t hole = (int64_t)s->from.rate * HOLE_MS / 1000;
     int64_t frame = (int64_t)n_samples * 9 / 10;
     int64_t size = off < 0 ? -off : off;

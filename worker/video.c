@@ -12,7 +12,12 @@
 #include "venc.h"
 
 #include <errno.h>
+#include <libavutil/common.h>
+#include <libavutil/imgutils.h>
+#include <libavutil/pixdesc.h>
 #include <string.h>
+
+enum { PS_BACK_BYTES = 64 << 10 };
 
 struct chunk_run {
     struct inside *in;
@@ -31,6 +36,7 @@ struct chunk_run {
     size_t first;        /* rendition that is encoded */
     int ahead, looked;   /* frames behind the chunk: wanted, taken */
     uint64_t fed;        /* packets since the seek packet */
+    int64_t shown, step; /* time of the last frame decoded, and from the one before to it */
     int64_t near;        /* a time close to the next packet's, for those that wrap */
     uint64_t damaged;    /* packets or frames that the decoder complained about */
 };
@@ -110,11 +116,26 @@ static void note_damage(struct chunk_run *c)
         c->damaged++;
 }
 
+/* Where packets have decode times only (MPEG in AVI and PS), the last frames
+ * that a decoder lets go of have no time at all. */
+static int64_t time_of(struct chunk_run *c, const AVFrame *f)
+{
+    int64_t pts = f->pts != AV_NOPTS_VALUE ? f->pts : f->best_effort_timestamp;
+
+    if (pts == AV_NOPTS_VALUE && c->step > 0)
+        pts = c->shown + c->step;
+    if (pts == AV_NOPTS_VALUE)
+        return pts;
+    c->step = c->shown != AV_NOPTS_VALUE ? av_sat_sub64(pts, c->shown) : 0;
+    c->shown = pts;
+    return pts;
+}
+
 static int take_frame(struct chunk_run *c, struct err *err)
 {
     AVFrame *f = c->frame;
     const struct chunk *k = &c->t->chunk;
-    int64_t pts = f->pts != AV_NOPTS_VALUE ? f->pts : f->best_effort_timestamp;
+    int64_t pts = time_of(c, f);
 
     if (f->decode_error_flags || f->flags & AV_FRAME_FLAG_CORRUPT)
         note_damage(c);
@@ -183,7 +204,8 @@ static int is_seek_packet(const struct chunk *k, const AVPacket *p)
 
     if (k->seek_pos >= 0 && p->pos >= 0 && p->pos != k->seek_pos)
         return 0;
-    return pts == k->seek_pts && (pts != INT64_MIN || dts == k->seek_dts);
+    /* A planner may have given a time to a packet that has none. */
+    return pts == INT64_MIN ? dts == k->seek_dts : pts == k->seek_pts;
 }
 
 /* The next packet of the video stream. */
@@ -215,23 +237,43 @@ static int seek(struct chunk_run *c)
     const struct chunk *k = &c->t->chunk;
     AVFormatContext *f = c->src.fmt;
     int stream = c->t->info.video.stream;
-    int by_byte = strcmp(f->iformat->name, "mpegts") == 0 || strcmp(f->iformat->name, "mpeg") == 0;
+    int by_byte = media_has_one_clock(&c->src);
     int64_t ts = media_is_mov(&c->src) && k->seek_dts != INT64_MIN ? k->seek_dts : k->seek_pts;
 
     if (k->index == 0 || k->seek_pos == 0)
         return 0;
+    /* Pictures begin anywhere in the packets of a PS. What remains of the one
+     * before would be taken for the one that is wanted: that is left behind. */
+    if (by_byte && k->seek_pos > 0) {
+        int64_t back = strcmp(f->iformat->name, "mpeg") == 0 ? PS_BACK_BYTES : 0;
+        return av_seek_frame(f, stream,
+                             av_sat_sub64(k->seek_pos, back) > 0 ? k->seek_pos - back : 0,
+                             AVSEEK_FLAG_BYTE);
+    }
     if (by_byte)
-        return k->seek_pos > 0 ? av_seek_frame(f, stream, k->seek_pos, AVSEEK_FLAG_BYTE) : -1;
+        return -1;
     return ts == INT64_MIN ? -1 : av_seek_frame(f, stream, ts, AVSEEK_FLAG_BACKWARD);
+}
+
+static int open_source(struct chunk_run *c, struct err *err)
+{
+    int stream = c->t->info.video.stream;
+    int r = media_open(c->in, 0, &c->src, err);
+
+    if (r < 0)
+        return r;
+    if (stream >= (int)c->src.fmt->nb_streams)
+        return err_set(err, -EINVAL, ERR_INPUT, "the source has no stream %d any more", stream);
+    c->src.splices = c->t->info.splices;
+    c->src.n_splices = c->t->info.n_splices;
+    media_select(&c->src, stream);
+    return 0;
 }
 
 static int reopen(struct chunk_run *c, struct err *err)
 {
     media_close(&c->src);
-    int r = media_open(c->in, 0, &c->src, err);
-    if (r == 0)
-        media_select(&c->src, c->t->info.video.stream);
-    return r;
+    return open_source(c, err);
 }
 
 /* Read until the seek packet is in `pkt`. AVERROR_EOF: it isn't ahead. */
@@ -365,7 +407,6 @@ static int encodes(const struct chunk_run *c)
 
 static int open_all(struct chunk_run *c, struct err *err)
 {
-    int stream = c->t->info.video.stream;
     int r = lineup_init(&c->line, &c->t->chunk, err);
 
     c->line.emit = on_frame;
@@ -375,22 +416,44 @@ static int open_all(struct chunk_run *c, struct err *err)
     if (r == 0 && (!c->pkt || !c->frame))
         r = err_set(err, -ENOMEM, ERR_RESOURCE, "out of memory for a decoder");
     if (r == 0)
-        r = media_open(c->in, 0, &c->src, err);
-    if (r == 0 && stream >= (int)c->src.fmt->nb_streams)
-        r = err_set(err, -EINVAL, ERR_INPUT, "the source has no stream %d any more", stream);
-    if (r == 0) {
-        media_select(&c->src, stream);
+        r = open_source(c, err);
+    if (r == 0)
         r = open_copies(c, err);
-    }
     if (r == 0)
         r = open_encoders(c, err);
-    return r == 0 && encodes(c) ? media_decoder(&c->src, stream, &c->dec, err) : r;
+    return r == 0 && encodes(c) ? media_decoder(&c->src, c->t->info.video.stream, &c->dec, err) : r;
+}
+
+/* Of a chunk in the middle that is lost as a whole, black is shown: what comes
+ * before and after can still be seen. Where the first one is, nobody knows
+ * whether there is anything to see at all. */
+static int lend_black(struct chunk_run *c, struct err *err)
+{
+    const struct video_info *v = &c->t->info.video;
+    AVFrame *f = c->frame;
+    ptrdiff_t strides[4];
+
+    if (c->t->chunk.index == 0 || !lineup_empty(&c->line))
+        return 0;
+    f->format = av_get_pix_fmt(v->pix_fmt);
+    f->width = v->width;
+    f->height = v->height;
+    if (f->format == AV_PIX_FMT_NONE || av_frame_get_buffer(f, 0) < 0)
+        return 0;
+    for (int i = 0; i < 4; i++)
+        strides[i] = f->linesize[i];
+    int r = av_image_fill_black(f->data, strides, f->format, AVCOL_RANGE_MPEG, f->width, f->height);
+    r = r < 0 ? 0 : lineup_lend(&c->line, f, err);
+    av_frame_unref(f);
+    return r;
 }
 
 static int finish_pictures(struct chunk_run *c, struct err *err)
 {
-    int r = lineup_finish(&c->line, err);
+    int r = lend_black(c, err);
 
+    if (r == 0)
+        r = lineup_finish(&c->line, err);
     return r == 0 ? picture_flush(c->pic, err) : r;
 }
 
@@ -433,7 +496,10 @@ static int report(struct chunk_run *c, struct err *err)
 
     c->res->frames_in = c->dec ? c->line.decoded : c->line.n;
     c->res->frames_concealed = c->line.concealed;
-    if (c->line.concealed > 0)
+    if (c->line.concealed == c->line.n)
+        r = encode_warn(c->res, "chunk %u: none of its %zu frames can be decoded; it is black", k,
+                        c->line.n);
+    else if (c->line.concealed > 0)
         r = encode_warn(c->res,
                         "chunk %u: %llu of %zu frames can't be decoded; the frame before "
                         "each stands in",
@@ -468,7 +534,9 @@ static void release(struct chunk_run *c)
 int encode_video(struct inside *in, const struct task *t, int64_t start_ns, struct task_result *res,
                  struct err *err)
 {
-    struct chunk_run c = { .in = in, .t = t, .res = res, .start_ns = start_ns };
+    struct chunk_run c = {
+        .in = in, .t = t, .res = res, .start_ns = start_ns, .shown = AV_NOPTS_VALUE
+    };
     int r = open_all(&c, err);
 
     if (r == 0)

@@ -92,7 +92,7 @@ static void check_video_of(struct package *p, const struct mpd_representation *m
     double rate = (double)m->frame_rate_num / (double)m->frame_rate_den;
     frame_rates(r, &common, &average, &even);
     if (r->whole && r->n_frames > 2 && rate > 0 && even && fabs(rate - common) > common * 0.005 &&
-        fabs(rate - average) > average * 0.005)
+        fabs(rate - average) > average * (0.005 + 1.0 / (double)r->n_frames))
         report_fail(p->report, CHECK_DASH_REPRESENTATION,
                     "%s: @frameRate %lld/%lld, but it has %.3f frames/s", m->id,
                     (long long)m->frame_rate_num, (long long)m->frame_rate_den, common);

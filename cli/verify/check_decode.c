@@ -36,13 +36,15 @@ struct run {
 static void picture_breach(struct run *x, const char *what, const struct target *t, double own,
                            double other)
 {
-    /* Where frames had to be concealed, pictures stand in for others. */
-    int concealed = x->w->p->receipt && x->w->p->receipt->frames_concealed > 0;
+    /* Where frames had to be concealed, pictures stand in for others; and what
+     * two decoders make of damage needn't be alike. */
+    int concealed = (x->w->p->receipt && x->w->p->receipt->frames_concealed > 0) ||
+                    (x->w->s && x->w->s->damage > 0);
     double at = seconds(x->r->shown[t->frame], x->r->init.timescale);
     x->moved++;
     if (concealed)
         report_warn(x->w->p->report, CHECK_SOURCE_PICTURE,
-                    "%s: at %.6f s (frame %zu): %s (%.1f against %.1f); frames were concealed",
+                    "%s: at %.6f s (frame %zu): %s (%.1f against %.1f); the source is damaged",
                     x->r->folder, at, t->frame, what, own, other);
     else
         report_fail(x->w->p->report, CHECK_SOURCE_PICTURE,

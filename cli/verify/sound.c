@@ -55,11 +55,23 @@ static int wanted(const struct sound *s, double from, double to)
     return 0;
 }
 
-/* A twentieth of the way from where it is due to where it claims to be. */
+#define JITTER_S \
+    0.018 /* stamps are off by that: phones, by half a frame; more is a hole or an overlap */
+
+/* A twentieth of the way from where it is due to where it claims to be. Where
+ * frames differ in size (Vorbis) a claim may be of their ends: then by that
+ * difference it says nothing. */
 static double smooth(struct sound *s, const AVFrame *f, double at_s)
 {
-    double off = at_s - s->next_s;
-    if (s->next_s != 0 && fabs(off) < 0.05)
+    double off = at_s - s->next_s, idle = 0;
+    if (s->next_s != 0 && f->sample_rate > 0) {
+        s->least = s->least && s->least < f->nb_samples ? s->least : f->nb_samples;
+        s->most = s->most > f->nb_samples ? s->most : f->nb_samples;
+        idle = s->least * 2 < s->most ? (double)(s->most - s->least) / f->sample_rate : 0;
+    }
+    if (s->next_s != 0 && fabs(off) <= idle)
+        at_s = s->next_s;
+    else if (s->next_s != 0 && fabs(off) < JITTER_S)
         at_s = s->next_s + off / 20;
     if (f->sample_rate > 0)
         s->next_s = at_s + (double)f->nb_samples / f->sample_rate;

@@ -21,6 +21,7 @@ struct sound_window {
 struct sound { /* fills windows from frames in order */
     struct SwrContext *swr;
     int rate, format, channels;   /* of the frames so far */
+    int least, most;              /* samples of a frame, of those that aren't the first */
     double next_s;                /* when the next frame is due; 0 where nothing was heard yet */
     struct sound_window *windows; /* borrowed */
     size_t n_windows;
@@ -28,7 +29,7 @@ struct sound { /* fills windows from frames in order */
 
 /* Put the samples of `f`, which is heard at `at_s`, where they belong. Times
  * that merely jitter around a continuous track are smoothed: containers round
- * them to ms or to 20 ms packets. 0 or negative. */
+ * them to ms, phones stamp by the clock. 0 or negative. */
 int sound_add(struct sound *s, const struct AVFrame *f, double at_s);
 void sound_release(struct sound *s);
 

@@ -43,6 +43,7 @@ void source_free(struct source *s)
     free(s->watched);
     free(s->thumbs);
     free(s->seen);
+    seams_release(&s->seams);
     free(s->sums);
     free(s->summed);
     free(s);
@@ -121,6 +122,33 @@ static int best_video(AVFormatContext *f)
     return v < 0 ? -1 : v;
 }
 
+/* Programs that know no matrix keep a rotation as a tag, degrees clockwise. */
+static void matrix_of_tag(struct source *s, const AVStream *st)
+{
+    static const int32_t one = 1 << 16;
+    const AVDictionaryEntry *tag = av_dict_get(st->metadata, "rotate", NULL, 0);
+    int cos = 0, sin = 0;
+    if (!tag || s->has_matrix)
+        return;
+    switch ((atoi(tag->value) % 360 + 360) % 360) {
+    case 90:
+        sin = 1;
+        break;
+    case 180:
+        cos = -1;
+        break;
+    case 270:
+        sin = -1;
+        break;
+    default:
+        return;
+    }
+    s->has_matrix = 1;
+    s->matrix[0] = s->matrix[4] = cos * one;
+    s->matrix[1] = sin * one;
+    s->matrix[3] = -sin * one;
+}
+
 static void find_sounds(struct source *s, AVFormatContext *f)
 {
     int best = av_find_best_stream(f, AVMEDIA_TYPE_AUDIO, -1, s->video, NULL, 0);
@@ -154,6 +182,7 @@ static void find_streams(struct source *s, AVFormatContext *f)
         s->has_matrix = m && size >= sizeof(s->matrix);
         if (s->has_matrix)
             memcpy(s->matrix, m, sizeof(s->matrix));
+        matrix_of_tag(s, st);
     }
 }
 
@@ -196,19 +225,36 @@ static void take_times(struct source *s, struct times *t)
     s->doubles = t->n - n;
 }
 
+/* A stream that begins in the middle of a GOP shows nothing before its first
+ * keyframe. Forget what was listed up to it; later, what is shown before it. */
+static void begin_at_key(struct source *s, struct times *t, const AVPacket *key)
+{
+    s->begins_at_key = t->n > 0;
+    s->first_shown = s->begins_at_key ? key->pts : INT64_MIN;
+    t->n = 0;
+}
+
 static int list_packets(struct source *s, AVFormatContext *f)
 {
     struct times t = { 0 };
+    int begun = 0;
     _cleanup_(packet_freep) AVPacket *pkt = av_packet_alloc();
     if (!pkt)
         return -ENOMEM;
     keep_only(f, s->video);
+    int64_t pos = 0;
     int r = 0;
     while (!r && av_read_frame(f, pkt) >= 0) {
-        if (pkt->stream_index == s->video && !(pkt->flags & AV_PKT_FLAG_DISCARD)) {
+        seams_apply(&s->seams, pkt, &pos);
+        int shown = pkt->stream_index == s->video && !(pkt->flags & AV_PKT_FLAG_DISCARD);
+        if (pkt->stream_index == s->video && pkt->flags & AV_PKT_FLAG_KEY && !begun) {
+            begin_at_key(s, &t, pkt);
+            begun = 1;
+        }
+        if (shown) {
             if (pkt->pts == AV_NOPTS_VALUE)
                 s->unknown++;
-            else
+            else if (!s->begins_at_key || pkt->pts >= s->first_shown)
                 r = times_add(&t, pkt->pts);
         }
         av_packet_unref(pkt);
@@ -234,6 +280,13 @@ static void first_sound_packet(const struct source *s, struct source_sound *x)
     }
 }
 
+static int find_seams(struct source *s, struct err *err)
+{
+    _cleanup_(format_freep) AVFormatContext *f = NULL;
+    int r = open_format(s, &f, err);
+    return r < 0 ? r : seams_find(f, s->video, s->sound ? s->sound->stream : -1, &s->seams);
+}
+
 static int first_sound(void *arg, const AVFrame *f)
 {
     struct source_sound *x = arg;
@@ -257,7 +310,9 @@ int source_open(const char *path, struct source **ret, struct err *err)
     find_streams(s, f);
     if (s->video < 0 && !s->sound)
         return err_set(err, -EINVAL, ERR_INPUT, "%s: neither video nor audio", path);
-    r = s->video >= 0 ? list_packets(s, f) : 0;
+    r = seams_possible(f) ? find_seams(s, err) : 0;
+    if (!r && s->video >= 0)
+        r = list_packets(s, f);
     if (!r && s->video >= 0 && (!s->n || s->unknown))
         r = source_decode_times(s, err);
     /* Sound that doesn't decode starts nothing. */
@@ -293,8 +348,26 @@ static int open_codec(const struct source *s, AVFormatContext *f, int stream, AV
     return 0;
 }
 
+struct pace { /* of decoded pictures */
+    int64_t last, step;
+};
+
+/* At the end a decoder may give frames without any time. */
+static int64_t time_of(const AVFrame *f, struct pace *p)
+{
+    int64_t at = f->best_effort_timestamp;
+    if (at == AV_NOPTS_VALUE && p->step > 0)
+        at = p->last + p->step;
+    if (at == AV_NOPTS_VALUE)
+        return at;
+    p->step = p->last != AV_NOPTS_VALUE && at > p->last ? at - p->last : 0;
+    p->last = at;
+    return at;
+}
+
 /* All frames that are ready. Damaged input is the source's business. */
-static int drain(AVCodecContext *c, AVFrame *frame, int (*each)(void *, const AVFrame *), void *arg)
+static int drain(AVCodecContext *c, AVFrame *frame, struct pace *pace,
+                 int (*each)(void *, const AVFrame *), void *arg)
 {
     for (;;) {
         int r = avcodec_receive_frame(c, frame);
@@ -302,7 +375,8 @@ static int drain(AVCodecContext *c, AVFrame *frame, int (*each)(void *, const AV
             return -ENOMEM;
         if (r < 0)
             return 0;
-        frame->pts = frame->best_effort_timestamp;
+        frame->pts = c->codec_type == AVMEDIA_TYPE_VIDEO ? time_of(frame, pace)
+                                                         : frame->best_effort_timestamp;
         r = each(arg, frame);
         if (r)
             return r;
@@ -324,20 +398,33 @@ static int decode(const struct source *s, int stream, int (*each)(void *arg, con
     if (r < 0)
         return r;
     keep_only(f, stream);
+    struct pace pace = { AV_NOPTS_VALUE, 0 };
+    int64_t pos = 0;
+    int begun = stream != s->video || !s->begins_at_key;
     while (!r && av_read_frame(f, pkt) >= 0) {
-        if (pkt->stream_index == stream) {
+        begun |= pkt->stream_index == stream && pkt->flags & AV_PKT_FLAG_KEY;
+        if (pkt->stream_index == stream && begun) {
+            seams_apply(&s->seams, pkt, &pos);
             int sent = avcodec_send_packet(c, pkt);
             if ((sent < 0 || pkt->flags & AV_PKT_FLAG_CORRUPT) && damage)
                 (*damage)++;
-            r = drain(c, frame, each, arg);
+            r = drain(c, frame, &pace, each, arg);
         }
         av_packet_unref(pkt);
     }
     if (!r) {
         (void)avcodec_send_packet(c, NULL);
-        r = drain(c, frame, each, arg);
+        r = drain(c, frame, &pace, each, arg);
     }
     return r;
+}
+
+int source_decode_counting(const struct source *s, int stream,
+                           int (*each)(void *arg, const AVFrame *f), void *arg, size_t *damage,
+                           struct err *err)
+{
+    *damage = 0;
+    return decode(s, stream, each, arg, damage, err);
 }
 
 int source_decode(const struct source *s, int stream, int (*each)(void *arg, const AVFrame *f),
@@ -417,6 +504,7 @@ const struct sum *source_sum(const struct source *s, size_t frame)
 struct looking {
     struct source *s;
     struct SwsContext *sws;
+    size_t damage;
 };
 
 static int look(void *arg, const AVFrame *f)

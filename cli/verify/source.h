@@ -8,6 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "seams.h"
 #include "sum.h"
 #include "thumb.h"
 
@@ -35,6 +36,9 @@ struct source {
     const struct source_sound *sound; /* the best of them; NULL: none */
     int32_t matrix[9];
     int has_matrix;
+    struct seams seams;
+    int begins_at_key;   /* packets before the first keyframe count for nothing … */
+    int64_t first_shown; /* … nor do frames before this; in video_tb */
 
     int64_t *pts; /* shown frames, ascending, without doubles; in video_tb */
     size_t n;
@@ -76,6 +80,11 @@ const struct sum *source_sum(const struct source *s, size_t frame); /* NULL: not
 struct AVFormatContext;
 int source_format(const struct source *s, struct AVFormatContext **ret, struct err *err);
 void source_format_close(struct AVFormatContext **f); /* NULL in it is a no-op */
+
+/* As below, and counts what the decoder refused. */
+int source_decode_counting(const struct source *s, int stream,
+                           int (*each)(void *arg, const struct AVFrame *f), void *arg,
+                           size_t *damage, struct err *err);
 
 /* Every decoded frame of the stream, in order. A non-zero return of `each`
  * ends it and is returned. */

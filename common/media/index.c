@@ -1,6 +1,7 @@
 /* Reading every packet's times once, and what they say about the stream. */
 #include "../base/cleanup.h"
 #include "../base/err.h"
+#include "clock.h"
 #include "index_build.h"
 #include "open.h"
 
@@ -92,95 +93,231 @@ static int64_t skipped(const AVStream *st, const AVPacket *pkt)
     return av_rescale_q(samples, (AVRational){ 1, st->codecpar->sample_rate }, st->time_base);
 }
 
-static void follow_audio(struct index_audio *a, const AVStream *st, AVPacket *pkt)
+static void follow_audio(struct index_audio *a, const struct index_packet *p, int64_t skip)
 {
-    if (pkt->pts == AV_NOPTS_VALUE || pkt->flags & AV_PKT_FLAG_DISCARD)
+    if (p->pts == INT64_MIN || p->flags & PACKET_HIDDEN)
         return;
-    int64_t pts = media_unwrap(pkt->pts, a->last, st->pts_wrap_bits);
-    a->last = pts;
     if (a->start == AV_NOPTS_VALUE)
-        a->start = pts + skipped(st, pkt);
-    else if (pts < a->start)
-        a->start = pts;
-    if (a->end == AV_NOPTS_VALUE || pts + pkt->duration > a->end)
-        a->end = pts + pkt->duration;
+        a->start = p->pts + skip;
+    else if (p->pts < a->start)
+        a->start = p->pts;
+    if (a->end == AV_NOPTS_VALUE || p->pts + p->duration > a->end)
+        a->end = p->pts + p->duration;
 }
 
-static void unwrap_packet(const AVStream *st, AVPacket *pkt, int64_t *last)
+void index_look(struct index_packet *p, const AVCodecParameters *par, const uint8_t *data, size_t n)
 {
-    pkt->dts = media_unwrap(pkt->dts, *last, st->pts_wrap_bits);
-    pkt->pts = media_unwrap(pkt->pts, pkt->dts != AV_NOPTS_VALUE ? pkt->dts : *last,
-                            st->pts_wrap_bits);
-    if (pkt->dts != AV_NOPTS_VALUE)
-        *last = pkt->dts;
-    else if (pkt->pts != AV_NOPTS_VALUE)
-        *last = pkt->pts;
+    switch (keyframe_kind(par, data, n)) {
+    case KEYFRAME_UNKNOWN:
+        break;
+    case KEYFRAME_NOT:
+        p->flags &= ~(uint32_t)PACKET_KEY;
+        break;
+    case KEYFRAME_UNSAFE:
+        /* Not every intra picture is a way in: only where somebody says so. */
+        if (p->flags & PACKET_KEY)
+            p->flags |= PACKET_SEEN | PACKET_UNSAFE;
+        break;
+    case KEYFRAME_SAFE:
+        p->flags |= PACKET_KEY | PACKET_SEEN;
+        break;
+    }
 }
 
-/* Where the packet's bytes are at hand, whether decoding may begin at it is
- * known at once, and needs no second look. */
-static void look(struct index_packet *p, const AVStream *st, const AVPacket *pkt)
+/* A track's packets. */
+struct scan_sound {
+    struct media_index idx;
+    size_t room;
+    int64_t skip; /* priming of the first one */
+};
+
+struct scan {
+    struct media_source *s;
+    int video;
+    struct media_index *idx;
+    size_t room;
+    struct index_track *tracks;
+    struct scan_sound *sounds; /* of each track */
+    size_t n_tracks;
+    struct fields fields;
+};
+
+static int add_video(struct scan *c, const AVPacket *pkt)
 {
-    if (!(p->flags & PACKET_KEY) || st->codecpar->codec_id != AV_CODEC_ID_H264)
-        return;
-    p->flags |= PACKET_SEEN;
-    if (!keyframe_is_safe(st->codecpar, pkt->data, (size_t)pkt->size))
-        p->flags |= PACKET_UNSAFE;
+    const AVStream *st = c->s->fmt->streams[c->video];
+    int second = is_second_field(&c->fields, pkt);
+    int r = c->idx->n < PACKETS_MAX ? add_packet(c->idx, &c->room, pkt) : -E2BIG;
+
+    if (r < 0)
+        return r;
+    struct index_packet *p = &c->idx->packets[c->idx->n - 1];
+    if (second)
+        p->flags |= PACKET_SECOND | PACKET_HIDDEN;
+    /* The bytes are at hand: no second look is needed. */
+    if (!media_is_mov(c->s) && pkt->size > 0)
+        index_look(p, st->codecpar, pkt->data, (size_t)pkt->size);
+    return 0;
 }
 
-static struct index_track *track_of(struct index_track *tracks, size_t n, int stream)
+static int add_sound(struct scan *c, const AVPacket *pkt)
 {
-    for (size_t i = 0; i < n; i++)
-        if (tracks[i].stream == stream)
-            return &tracks[i];
-    return NULL;
+    for (size_t i = 0; i < c->n_tracks; i++) {
+        struct scan_sound *x = &c->sounds[i];
+        if (c->tracks[i].stream != pkt->stream_index)
+            continue;
+        if (x->idx.n == 0)
+            x->skip = skipped(c->s->fmt->streams[pkt->stream_index], pkt);
+        return x->idx.n < PACKETS_MAX ? add_packet(&x->idx, &x->room, pkt) : -E2BIG;
+    }
+    return 0;
 }
 
-/* Let the demuxer drop what isn't wanted. */
-static void scan_begin(struct media_source *s, int video, struct index_track *tracks, size_t n)
+static int read_all(struct scan *c, struct err *err)
 {
-    for (size_t i = 0; i < n; i++)
-        tracks[i].times = (struct index_audio){ AV_NOPTS_VALUE, AV_NOPTS_VALUE, AV_NOPTS_VALUE };
-    for (unsigned i = 0; i < s->fmt->nb_streams; i++)
-        if ((int)i != video && !track_of(tracks, n, (int)i))
-            s->fmt->streams[i]->discard = AVDISCARD_ALL;
-}
-
-int index_scan(struct media_source *s, int video, struct index_track *tracks, size_t n_tracks,
-               struct media_index *idx, struct err *err)
-{
-    struct fields fields = { 0 };
-    int64_t last = AV_NOPTS_VALUE;
-    size_t room = 0;
     AVPacket *pkt = av_packet_alloc();
     int r = pkt ? 0 : -ENOMEM;
 
-    scan_begin(s, video, tracks, n_tracks);
-    /* The samples of MP4 are whole frames, and are not read here. */
-    if (video >= 0 && !media_is_mov(s))
-        fields_open(&fields, s->fmt->streams[video]);
-    while (r == 0 && (r = media_read(s, pkt, err)) == 0) {
-        struct index_track *track = track_of(tracks, n_tracks, pkt->stream_index);
-        if (track)
-            follow_audio(&track->times, s->fmt->streams[pkt->stream_index], pkt);
-        if (pkt->stream_index == video) {
-            unwrap_packet(s->fmt->streams[video], pkt, &last);
-            int second = is_second_field(&fields, pkt);
-            r = idx->n < PACKETS_MAX ? add_packet(idx, &room, pkt) : -E2BIG;
-            if (r == 0 && second)
-                idx->packets[idx->n - 1].flags |= PACKET_SECOND | PACKET_HIDDEN;
-            if (r == 0 && !media_is_mov(s))
-                look(&idx->packets[idx->n - 1], s->fmt->streams[video], pkt);
-        }
+    while (r == 0 && (r = media_read(c->s, pkt, err)) == 0) {
+        r = pkt->stream_index == c->video ? add_video(c, pkt) : add_sound(c, pkt);
         av_packet_unref(pkt);
     }
     av_packet_free(&pkt);
-    fields_close(&fields);
+    return r == AVERROR_EOF ? 0 : r;
+}
+
+/* One line for the times of all streams. Only clocks that all streams share
+ * start over: elsewhere, what jumps is meant. */
+static int put_on_line(struct scan *c, struct clock_line *line)
+{
+    int stream = c->video >= 0 ? c->video : c->n_tracks > 0 ? c->tracks[0].stream : -1;
+    size_t first = c->video >= 0 ? 0 : 1;
+
+    if (stream < 0)
+        return 0;
+    const AVStream *st = c->s->fmt->streams[stream];
+    line->bits = st->pts_wrap_bits;
+    line->ticks = media_has_one_clock(c->s) ? st->time_base.den / st->time_base.num : 0;
+    int r = clock_follow(line, c->video >= 0 ? c->idx : &c->sounds[0].idx);
+    for (size_t i = first; r == 0 && i < c->n_tracks; i++) {
+        line->bits = c->s->fmt->streams[c->tracks[i].stream]->pts_wrap_bits;
+        clock_take_along(line, &c->sounds[i].idx);
+    }
+    return r;
+}
+
+/* With one picture of delay, as MPEG-1, 2 and 4 have it, a picture that others
+ * refer to is shown when the next such one is decoded. */
+static int64_t shown_at(const struct media_index *idx, size_t i, int64_t step)
+{
+    int64_t last = idx->packets[i].dts;
+
+    for (size_t k = i + 1; k < idx->n; k++) {
+        const struct index_packet *p = &idx->packets[k];
+        if (p->dts == INT64_MIN)
+            continue;
+        if (p->pts == INT64_MIN || p->pts > p->dts)
+            return p->dts;
+        last = p->dts;
+    }
+    return last + step;
+}
+
+/* AVI has no times of display, and MPEG-PS not for every picture. A decoder
+ * makes them of decode times, and so does this. */
+static void fill_times(struct media_index *idx, const AVStream *st)
+{
+    enum AVCodecID id = st->codecpar->codec_id;
+    int64_t step = 1;
+
+    if (id != AV_CODEC_ID_MPEG1VIDEO && id != AV_CODEC_ID_MPEG2VIDEO && id != AV_CODEC_ID_MPEG4)
+        return;
+    for (size_t i = 0; i < idx->n; i++) {
+        struct index_packet *p = &idx->packets[i];
+        step = p->duration > 0 ? p->duration : step;
+        if (p->pts == INT64_MIN && p->dts != INT64_MIN)
+            p->pts = shown_at(idx, i, step);
+        /* It lies somewhere behind the one before. */
+        if (p->pos < 0 && i > 0)
+            p->pos = idx->packets[i - 1].pos;
+    }
+}
+
+static int scan_begin(struct scan *c)
+{
+    c->sounds = calloc(c->n_tracks + 1, sizeof(*c->sounds));
+    if (!c->sounds)
+        return -ENOMEM;
+    for (unsigned i = 0; i < c->s->fmt->nb_streams; i++)
+        c->s->fmt->streams[i]->discard = (int)i == c->video ? AVDISCARD_DEFAULT : AVDISCARD_ALL;
+    for (size_t t = 0; t < c->n_tracks; t++)
+        c->s->fmt->streams[c->tracks[t].stream]->discard = AVDISCARD_DEFAULT;
+    /* The samples of MP4 are whole frames, and are not read here. */
+    if (c->video >= 0 && !media_is_mov(c->s))
+        fields_open(&c->fields, c->s->fmt->streams[c->video]);
+    return 0;
+}
+
+static void scan_end(struct scan *c)
+{
+    for (size_t t = 0; c->sounds && t < c->n_tracks; t++) {
+        struct index_audio *a = &c->tracks[t].times;
+        *a = (struct index_audio){ AV_NOPTS_VALUE, AV_NOPTS_VALUE };
+        for (size_t i = 0; i < c->sounds[t].idx.n; i++)
+            follow_audio(a, &c->sounds[t].idx.packets[i], c->sounds[t].skip);
+        media_index_release(&c->sounds[t].idx);
+    }
+    free(c->sounds);
+    fields_close(&c->fields);
+}
+
+int index_scan(struct media_source *s, int video, struct index_track *tracks, size_t n_tracks,
+               struct media_index *idx, struct clock_line *ret_line, struct err *err)
+{
+    struct scan c = { .s = s, .video = video, .idx = idx, .tracks = tracks, .n_tracks = n_tracks };
+    struct clock_line line = { 0 };
+    int r = scan_begin(&c);
+
+    if (r == 0)
+        r = read_all(&c, err);
+    if (r == 0)
+        r = put_on_line(&c, &line);
+    if (r == 0 && video >= 0)
+        fill_times(idx, s->fmt->streams[video]);
+    scan_end(&c);
+    if (r == 0) {
+        *ret_line = line;
+        return 0;
+    }
+    free(line.splices);
     if (r == -ENOMEM)
         return err_set(err, r, ERR_RESOURCE, "out of memory for the index");
     if (r == -E2BIG)
-        return err_set(err, r, ERR_INPUT, "the source has more than %d video frames", PACKETS_MAX);
-    return r == AVERROR_EOF ? 0 : r;
+        return err_set(err, r, ERR_INPUT, "the source has more than %d packets", PACKETS_MAX);
+    return r;
+}
+
+/* Without a keyframe before them, the first packets show nothing that is right. */
+uint64_t index_begin_at_key(struct media_index *idx)
+{
+    size_t key = 0, n = 0;
+    uint64_t shown = 0;
+
+    while (key < idx->n && !(idx->packets[key].flags & PACKET_KEY))
+        key++;
+    if (key == 0 || key == idx->n)
+        return 0;
+    int64_t from = idx->packets[key].pts;
+    for (size_t i = 0; i < idx->n; i++) {
+        struct index_packet *p = &idx->packets[i];
+        int early = i < key || (p->pts != INT64_MIN && p->pts < from);
+        shown += early && !(p->flags & PACKET_HIDDEN);
+        if (i >= key && early)
+            p->flags |= PACKET_HIDDEN;
+        if (i >= key)
+            idx->packets[n++] = *p;
+    }
+    idx->n = n;
+    return shown;
 }
 
 /* ---- what the times say ---- */

@@ -26,6 +26,7 @@ struct media_io {
     struct extent *mdat; /* rising */
     size_t n_mdat;
     int fragmented;
+    uint64_t missing;
     struct err err;
 };
 
@@ -127,6 +128,11 @@ int media_io_fragmented(const struct media_io *io)
     return io->fragmented;
 }
 
+uint64_t media_io_missing(const struct media_io *io)
+{
+    return io->missing;
+}
+
 const struct err *media_io_error(const struct media_io *io)
 {
     return &io->err;
@@ -187,8 +193,10 @@ int media_io_skip_mdat(struct media_io *io, struct err *err)
         r = read_box(io, pos, &head, &size, &type, err);
         if (r < 0)
             break;
-        if (size > file - pos) /* cut short: what is there is still data */
+        if (size > file - pos) { /* cut short: what is there is still data */
+            io->missing = size - (file - pos);
             size = file - pos;
+        }
         if (type == MKBETAG('m', 'd', 'a', 't') && size > head)
             r = add_extent(&list, &n, (struct extent){ pos + head, pos + size });
         fragmented |= type == MKBETAG('m', 'o', 'o', 'f');

@@ -27,6 +27,9 @@ int media_io_skip_mdat(struct media_io *io, struct err *err);
 /* Whether the last media_io_skip_mdat() met a movie fragment. */
 int media_io_fragmented(const struct media_io *io);
 
+/* By how much the last box that it met is longer than the file. */
+uint64_t media_io_missing(const struct media_io *io);
+
 /* What failed the last read of the parent, if one did: libav only says EIO. */
 const struct err *media_io_error(const struct media_io *io);
 

@@ -1,10 +1,5 @@
-/* Which keyframes a decoder may begin at and be right from there on.
- *
- * An IDR picture (H.264 7.4.1.2.4) is. So is every random access point of
- * HEVC, AV1, VP9 and of MPEG-1, 2 and 4 for the frames shown after it. A
- * non-IDR intra picture of H.264 is only where its encoder kept later
- * pictures from referring past it, which the bytes don't tell.
- */
+/* Looking at keyframes where a plan would begin to decode, by as few reads as
+ * can be. */
 #include "../base/cleanup.h"
 #include "../base/err.h"
 #include "../base/range.h"
@@ -20,58 +15,13 @@
 enum {
     GLANCE_BYTES = 4 << 10, /* nearly always holds what comes before the first slice */
     LOOK_BYTES = 64 << 10,
-    NAL_SLICE = 1,
-    NAL_SLICE_IDR = 5,
     GLANCES_MAX = 1024, /* in memory */
 };
 
-/* The type of the first slice's NAL unit, 0 where none is seen. */
-static int first_slice_avcc(const uint8_t *p, size_t n, unsigned length_size)
-{
-    while (n > length_size) {
-        uint64_t len = 0;
-        for (unsigned i = 0; i < length_size; i++)
-            len = len << 8 | p[i];
-        int type = p[length_size] & 0x1f;
-        if (type >= NAL_SLICE && type <= NAL_SLICE_IDR)
-            return type;
-        if (len > n - length_size)
-            return 0;
-        p += length_size + len;
-        n -= length_size + len;
-    }
-    return 0;
-}
-
-static int first_slice_annexb(const uint8_t *p, size_t n)
-{
-    for (size_t i = 0; i + 3 < n; i++) {
-        if (p[i] || p[i + 1] || p[i + 2] != 1)
-            continue;
-        int type = p[i + 3] & 0x1f;
-        if (type >= NAL_SLICE && type <= NAL_SLICE_IDR)
-            return type;
-    }
-    return 0;
-}
-
-/* As above. */
-static int first_slice(const AVCodecParameters *par, const uint8_t *p, size_t n)
-{
-    if (par->extradata_size >= 7 && par->extradata[0] == 1)
-        return first_slice_avcc(p, n, (par->extradata[4] & 3u) + 1);
-    return first_slice_annexb(p, n);
-}
-
-int keyframe_is_safe(const AVCodecParameters *par, const uint8_t *p, size_t n)
-{
-    return first_slice(par, p, n) == NAL_SLICE_IDR;
-}
-
 /* Reads through the demuxer, which alone knows how a packet lies in a file
  * that isn't MP4. */
-static int look_at(struct media_source *s, const struct media_info *info,
-                   const struct index_packet *want, AVPacket *pkt, int *ret_idr, struct err *err)
+static int look_at(struct media_source *s, const struct media_info *info, struct index_packet *want,
+                   AVPacket *pkt, struct err *err)
 {
     const AVStream *st = s->fmt->streams[info->video.stream];
     int64_t ts = want->dts != INT64_MIN ? want->dts : want->pts;
@@ -84,8 +34,8 @@ static int look_at(struct media_source *s, const struct media_info *info,
             return r == AVERROR_EOF ? 0 : r;
         int found = pkt->stream_index == st->index && pkt->pos == want->pos &&
                     (pkt->pts == want->pts || pkt->pts == AV_NOPTS_VALUE);
-        if (found)
-            *ret_idr = keyframe_is_safe(st->codecpar, pkt->data, (size_t)pkt->size);
+        if (found && pkt->size > 0)
+            index_look(want, st->codecpar, pkt->data, (size_t)pkt->size);
         av_packet_unref(pkt);
         if (found)
             return 0;
@@ -93,8 +43,8 @@ static int look_at(struct media_source *s, const struct media_info *info,
     return 0;
 }
 
-static int look_in_file(struct inside *in, const AVCodecParameters *par,
-                        const struct index_packet *p, int *ret_idr, struct err *err)
+static int look_in_file(struct inside *in, const AVCodecParameters *par, struct index_packet *p,
+                        struct err *err)
 {
     size_t n = 0, want = p->size < LOOK_BYTES ? p->size : LOOK_BYTES;
     _cleanup_free_ uint8_t *buf = malloc(want ? want : 1);
@@ -103,8 +53,18 @@ static int look_in_file(struct inside *in, const AVCodecParameters *par,
         return err_set(err, -ENOMEM, ERR_RESOURCE, "out of memory for a keyframe");
     int r = inside_read(in, (uint64_t)p->pos, buf, want, &n, err);
     if (r == 0)
-        *ret_idr = keyframe_is_safe(par, buf, n);
+        index_look(p, par, buf, n);
     return r;
+}
+
+int keyframe_look_first(struct inside *in, const AVCodecParameters *par, struct media_index *idx,
+                        struct err *err)
+{
+    struct index_packet *p = idx->packets;
+
+    if (idx->n == 0 || p->flags & PACKET_KEY || p->pos < 0 || !keyframe_can_tell(par))
+        return 0;
+    return look_in_file(in, par, p, err);
 }
 
 struct check {
@@ -113,15 +73,22 @@ struct check {
     const struct media_info *info;
     struct media_index *idx;
     const AVCodecParameters *par;
-    int marked;
+    int marked;  /* as unsafe */
+    int dropped; /* that are no keyframes at all */
 };
 
-static void note(struct check *c, struct index_packet *p, int idr)
+static int is_known(const struct index_packet *p)
 {
-    if (idr)
-        return;
-    p->flags |= PACKET_UNSAFE;
-    c->marked++;
+    return !(p->flags & PACKET_KEY) || (p->flags & (PACKET_SEEN | PACKET_UNSAFE)) != 0;
+}
+
+/* After a look. What doesn't tell isn't trusted. */
+static void note(struct check *c, struct index_packet *p)
+{
+    if (!is_known(p))
+        p->flags |= PACKET_UNSAFE;
+    c->dropped += !(p->flags & PACKET_KEY);
+    c->marked += (p->flags & PACKET_UNSAFE) != 0;
 }
 
 /* The beginnings of some packets at once: one after the other, each would wait
@@ -142,11 +109,11 @@ static int glance(struct check *c, const size_t *which, size_t n, struct err *er
     int r = inside_read_many(c->in, v, n, err);
     for (size_t i = 0; i < n && r == 0; i++) {
         struct index_packet *p = &c->idx->packets[which[i]];
-        int type = first_slice(c->par, v[i].buf, v[i].n), idr = type == NAL_SLICE_IDR;
-        if (type == 0 && p->size > GLANCE_BYTES)
-            r = look_in_file(c->in, c->par, p, &idr, err);
+        index_look(p, c->par, v[i].buf, v[i].n);
+        if (!is_known(p) && p->size > GLANCE_BYTES)
+            r = look_in_file(c->in, c->par, p, err);
         if (r == 0)
-            note(c, p, idr);
+            note(c, p);
     }
     return r;
 }
@@ -158,18 +125,12 @@ static int look_by_demuxer(struct check *c, const size_t *which, size_t n, struc
 
     for (size_t i = 0; i < n && r >= 0; i++) {
         struct index_packet *p = &c->idx->packets[which[i]];
-        int idr = 0;
-        r = look_at(c->s, c->info, p, pkt, &idr, err);
+        r = look_at(c->s, c->info, p, pkt, err);
         if (r >= 0)
-            note(c, p, idr);
+            note(c, p);
     }
     av_packet_free(&pkt);
     return r < 0 ? r : 0;
-}
-
-static int is_known(const struct index_packet *p)
-{
-    return (p->flags & (PACKET_SEEN | PACKET_UNSAFE)) != 0;
 }
 
 /* Of those that nothing is known of, the ones whose place in the file is known, or isn't. */
@@ -200,6 +161,32 @@ static int check_all(struct check *c, const size_t *which, size_t n, struct err 
     return r;
 }
 
+/* Where one was no keyframe, no flag can be believed. */
+static int check_every(struct check *c, struct err *err)
+{
+    _cleanup_free_ size_t *all = malloc((c->idx->n + 1) * sizeof(*all));
+    size_t n = 0;
+
+    if (!all)
+        return err_set(err, -ENOMEM, ERR_RESOURCE, "out of memory for keyframes");
+    for (size_t i = 0; i < c->idx->n; i++)
+        if (c->idx->packets[i].flags & PACKET_KEY)
+            all[n++] = i;
+    return check_all(c, all, n, err);
+}
+
+/* H.264's have to be looked at in any case. Of others it is enough where every
+ * packet claims to be one: the sign of an MP4 without a list of keyframes. */
+static int is_worth_it(const AVCodecParameters *par, const struct media_index *idx)
+{
+    if (!keyframe_can_tell(par))
+        return 0;
+    for (size_t i = 0; i < idx->n && par->codec_id != AV_CODEC_ID_H264; i++)
+        if (!(idx->packets[i].flags & PACKET_KEY))
+            return 0;
+    return 1;
+}
+
 int media_index_check(struct inside *in, const struct media_info *info, struct media_index *idx,
                       const size_t *which, size_t n, struct err *err)
 {
@@ -208,7 +195,7 @@ int media_index_check(struct inside *in, const struct media_info *info, struct m
 
     while (known < n && is_known(&idx->packets[which[known]]))
         known++;
-    if (known == n || strcmp(info->video.codec, "h264") != 0)
+    if (known == n)
         return 0;
     int r = media_open(in, 0, &s, err);
     if (r < 0)
@@ -220,8 +207,13 @@ int media_index_check(struct inside *in, const struct media_info *info, struct m
         .idx = idx,
         .par = s.fmt->streams[info->video.stream]->codecpar,
     };
+    s.splices = info->splices;
+    s.n_splices = info->n_splices;
     media_select(&s, info->video.stream);
-    r = check_all(&c, which, n, err);
+    if (is_worth_it(c.par, idx))
+        r = check_all(&c, which, n, err);
+    if (r == 0 && c.dropped > 0)
+        r = check_every(&c, err);
     media_close(&s);
-    return r < 0 ? r : c.marked;
+    return r < 0 ? r : c.marked + c.dropped;
 }

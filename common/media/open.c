@@ -2,6 +2,7 @@
 
 #include "../base/err.h"
 #include "../child/inside.h"
+#include "../wire/media_info.h"
 #include "io.h"
 
 #include <errno.h>
@@ -108,9 +109,13 @@ static AVFormatContext *new_context(struct media_io *io, int flags)
 }
 
 /* Where a demuxer knows its streams only after reading on (MPEG-TS, PS,
- * FLV), both planning and encoding read on. */
+ * FLV, bare streams), both planning and encoding read on. */
 static int needs_details(const AVFormatContext *f)
 {
+    for (unsigned i = 0; i < f->nb_streams; i++) /* bare AAC, AC-3 … */
+        if (f->streams[i]->codecpar->codec_type == AVMEDIA_TYPE_AUDIO &&
+            f->streams[i]->codecpar->sample_rate <= 0)
+            return 1;
     return f->ctx_flags & AVFMTCTX_NOHEADER || f->nb_streams == 0;
 }
 
@@ -166,6 +171,12 @@ int media_is_mov(const struct media_source *s)
     return strncmp(s->fmt->iformat->name, "mov,", 4) == 0;
 }
 
+int media_has_one_clock(const struct media_source *s)
+{
+    return strcmp(s->fmt->iformat->name, "mpegts") == 0 ||
+           strcmp(s->fmt->iformat->name, "mpeg") == 0;
+}
+
 void media_select(struct media_source *s, int stream)
 {
     for (unsigned i = 0; i < s->fmt->nb_streams; i++)
@@ -198,6 +209,22 @@ int media_decoder(const struct media_source *s, int stream, AVCodecContext **ret
     return 0;
 }
 
+/* A packet without a place of its own (one of several frames that came in
+ * one PES packet) lies where the one before it did. */
+static void shift_times(struct media_source *s, AVPacket *pkt)
+{
+    int64_t offset = 0;
+
+    if (pkt->pos >= 0)
+        s->last_pos = pkt->pos;
+    for (size_t i = 0; i < s->n_splices && s->splices[i].pos <= s->last_pos; i++)
+        offset = s->splices[i].offset;
+    if (pkt->pts != AV_NOPTS_VALUE)
+        pkt->pts += offset;
+    if (pkt->dts != AV_NOPTS_VALUE)
+        pkt->dts += offset;
+}
+
 int media_read(struct media_source *s, AVPacket *pkt, struct err *err)
 {
     int r, tries = 0;
@@ -210,6 +237,8 @@ int media_read(struct media_source *s, AVPacket *pkt, struct err *err)
 
     if (r < 0 && e->cls != ERR_NONE)
         return err_set(err, -EIO, e->cls, "%s", e->text);
+    if (r >= 0 && s->n_splices > 0)
+        shift_times(s, pkt);
     /* A damaged end is an end: what was read so far counts. */
     return r < 0 ? AVERROR_EOF : r;
 }

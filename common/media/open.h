@@ -15,9 +15,14 @@ struct err;
 struct inside;
 struct media_io;
 
+struct splice;
+
 struct media_source {
     struct media_io *io;
     AVFormatContext *fmt;
+    const struct splice *splices; /* applied by media_read(); borrowed */
+    size_t n_splices;
+    int64_t last_pos; /* of the last packet that has one */
 };
 
 enum media_open_flags {
@@ -33,6 +38,10 @@ void media_close(struct media_source *s); /* leaves it zeroed */
 /* Whether it is the ISO BMFF demuxer, which has a complete index. */
 int media_is_mov(const struct media_source *s);
 
+/* Whether all streams share one clock, which may start over in the middle,
+ * and bytes may be sought (MPEG-TS, PS). */
+int media_has_one_clock(const struct media_source *s);
+
 /* Let the demuxer drop what belongs to other streams. */
 void media_select(struct media_source *s, int stream);
 
@@ -40,8 +49,8 @@ void media_select(struct media_source *s, int stream);
  * it isn't on the list. */
 int media_decoder(const struct media_source *s, int stream, AVCodecContext **ret, struct err *err);
 
-/* The next packet; the parent's error rather than libav's EIO. AVERROR_EOF
- * at the end. */
+/* The next packet, its times with the offset of its splice; the parent's
+ * error rather than libav's EIO. AVERROR_EOF at the end. */
 int media_read(struct media_source *s, AVPacket *pkt, struct err *err);
 
 /* The timestamp congruent to `ts` modulo 2^bits that is nearest to `near`:

@@ -3,6 +3,7 @@
 #include "../base/cleanup.h"
 #include "../base/err.h"
 #include "../child/inside.h"
+#include "clock.h"
 #include "hdr.h"
 #include "index_build.h"
 #include "io.h"
@@ -46,8 +47,9 @@ static int describe_texts(const AVFormatContext *f, struct media_info *i)
     return r;
 }
 
-/* Streams, from a context that has decoded the first frames. */
-static int describe(struct inside *in, struct media_info *i, struct err *err)
+/* Streams, from a context that has decoded the first frames. *ret_delay: how
+ * many pictures are decoded before the first is shown. */
+static int describe(struct inside *in, struct media_info *i, int *ret_delay, struct err *err)
 {
     struct media_source s;
     int others_v;
@@ -62,6 +64,7 @@ static int describe(struct inside *in, struct media_info *i, struct err *err)
     if (v >= 0) {
         streams_video(s.fmt->streams[v], &i->video);
         i->video.rate = s.fmt->streams[v]->avg_frame_rate;
+        *ret_delay = s.fmt->streams[v]->codecpar->video_delay;
     }
     if (others_v > 0)
         r = probe_warn(i, "%d more video stream(s) left out; stream %d is used", others_v, v);
@@ -99,6 +102,61 @@ static int64_t indexed_end(struct media_source *s, int stream, uint64_t file_siz
            (last > 0 ? e->timestamp - avformat_index_get_entry(st, last - 1)->timestamp : 0);
 }
 
+/* What became of the clock, in words. Takes its splices. */
+static int tell_clock(struct media_info *i, const struct clock_line *c)
+{
+    int r = 0;
+
+    i->splices = c->splices;
+    i->n_splices = c->n_splices;
+    if (c->n_splices > 0 && c->back > 0)
+        r = probe_warn(i,
+                       "the timestamps start over (by up to %.1f s) in %zu places, as in "
+                       "recordings joined end to end; what comes after is played on",
+                       (double)c->back / c->ticks, c->n_splices);
+    else if (c->n_splices > 0)
+        r = probe_warn(
+            i, "the timestamps jump ahead (by up to %.1f s) in %zu places; the gaps are closed",
+            (double)c->ahead / c->ticks, c->n_splices);
+    if (r == 0 && c->strays > 0)
+        r = probe_warn(i, "%llu packets have a time far from those around them and are left out",
+                       (unsigned long long)c->strays);
+    return r;
+}
+
+/* Samples that an index names and that aren't in the file. */
+static int tell_unread(struct media_info *i, const struct media_source *s,
+                       const struct media_index *idx)
+{
+    int n = media_is_mov(s) && !media_io_fragmented(s->io)
+                ? avformat_index_get_entries_count(s->fmt->streams[i->video.stream])
+                : 0;
+
+    if (n <= 0 || (size_t)n <= idx->n)
+        return 0;
+    return probe_warn(i, "the index names %d frames, of which only the first %zu can be read", n,
+                      idx->n);
+}
+
+/* After the scan: what it found to be odd, and whether it begins at a keyframe. */
+static int look_back(struct inside *in, struct media_source *s, struct media_info *i,
+                     struct media_index *idx, struct err *err)
+{
+    uint64_t missing = media_missing_bytes(in, s);
+    int r = 0;
+
+    if (missing > 0)
+        r = probe_warn(i, "the file is cut off: it says that it has %llu bytes more",
+                       (unsigned long long)missing);
+    if (r < 0 || i->video.stream < 0)
+        return r;
+    if (missing == 0)
+        r = tell_unread(i, s, idx);
+    if (r == 0 && media_is_mov(s))
+        r = keyframe_look_first(in, s->fmt->streams[i->video.stream]->codecpar, idx, err);
+    return r;
+}
+
 /* Those tracks whose end only their packets tell: how many, and their streams
  * in `ret`. *ret_missing: one's stream isn't there. */
 static size_t unknown_ends(struct media_source *s, struct media_info *i, struct index_track *ret,
@@ -132,6 +190,7 @@ static int read_index(struct inside *in, struct media_info *i, struct media_inde
 {
     struct media_source s;
     struct index_track tracks[AUDIO_TRACKS_MAX];
+    struct clock_line line = { 0 };
     int missing, r = media_open(in, MEDIA_OPEN_INDEX, &s, err);
 
     if (r < 0)
@@ -140,7 +199,11 @@ static int read_index(struct inside *in, struct media_info *i, struct media_inde
     if (i->video.stream >= (int)s.fmt->nb_streams || missing)
         r = err_set(err, -EINVAL, ERR_INPUT, "the streams of the source can't be told apart");
     else if (i->video.stream >= 0 || n > 0)
-        r = index_scan(&s, i->video.stream, tracks, n, idx, err);
+        r = index_scan(&s, i->video.stream, tracks, n, idx, &line, err);
+    if (r == 0)
+        r = tell_clock(i, &line);
+    if (r == 0)
+        r = look_back(in, &s, i, idx, err);
     for (size_t t = 0; t < n && r == 0; t++)
         r = tracks_set_times(i, &tracks[t]);
     media_close(&s);
@@ -165,6 +228,22 @@ static void set_duration(struct media_info *i)
     i->duration_ms = to > from ? (int64_t)((to - from) * 1000 + 0.5) : 0;
 }
 
+/* Pictures in another order than they are shown in need times to be shown at. */
+static int check_order(const struct media_info *i, const struct media_index *idx, int delay,
+                       struct err *err)
+{
+    size_t n = 0;
+
+    while (n < idx->n && idx->packets[n].pts == INT64_MIN)
+        n++;
+    if (n < idx->n || delay == 0 || i->video.stream < 0)
+        return 0;
+    return err_set(err, -ENOTSUP, ERR_UNSUPPORTED,
+                   "the %s video has B pictures, for which %s files have no times; put it into "
+                   "Matroska or MP4",
+                   i->video.codec, i->container);
+}
+
 /* Both streams read; a video stream without a frame leaves the sound. */
 static int settle(struct media_info *i, struct media_index *idx, struct err *err)
 {
@@ -172,7 +251,14 @@ static int settle(struct media_info *i, struct media_index *idx, struct err *err
     int r = 0;
 
     if (i->video.stream >= 0) {
-        r = index_describe(idx, &i->video, &doubles, err);
+        uint64_t early = index_begin_at_key(idx);
+        if (early > 0)
+            r = probe_warn(i,
+                           "%llu frames before the first keyframe can't be decoded and are left "
+                           "out",
+                           (unsigned long long)early);
+        if (r == 0)
+            r = index_describe(idx, &i->video, &doubles, err);
         if (r == 0 && doubles > 0)
             r = probe_warn(i,
                            "%llu frames have the time of another one and are left out: the "
@@ -195,10 +281,12 @@ int media_probe(struct inside *in, struct media_info *ret, struct media_index *r
 {
     struct media_info i = { 0 };
     struct media_index idx = { 0 };
-    int r = describe(in, &i, err);
+    int delay = 0, r = describe(in, &i, &delay, err);
 
     if (r == 0)
         r = read_index(in, &i, &idx, err);
+    if (r == 0)
+        r = check_order(&i, &idx, delay, err);
     if (r == 0)
         r = settle(&i, &idx, err);
     if (r < 0) {

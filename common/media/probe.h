@@ -25,8 +25,10 @@ int media_probe(struct inside *in, struct media_info *ret, struct media_index *r
                 struct err *err);
 
 /* Look at the packets idx->packets[which[i]] (keyframes where decoding shall
- * begin), unless a scan has, and mark those PACKET_UNSAFE after which a decoder
- * is only right if it began earlier. Returns how many it marked, or negative. */
+ * begin), unless a scan has: mark those PACKET_UNSAFE after which a decoder is
+ * only right if it began earlier, and take PACKET_KEY from those that are no
+ * keyframes; is there one of these, all others are looked at, too. Returns how
+ * many it marked, or negative. */
 int media_index_check(struct inside *in, const struct media_info *info, struct media_index *idx,
                       const size_t *which, size_t n, struct err *err);
 

@@ -9,6 +9,7 @@
 #include <libavutil/display.h>
 #include <libavutil/pixdesc.h>
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 static void text(char *to, size_t size, const char *from)
@@ -60,6 +61,19 @@ int streams_choose_video(const AVFormatContext *f, int *ret_others)
     return best;
 }
 
+/* Older programs kept a phone's rotation as a tag, in degrees clockwise, where
+ * they copied to a container without a matrix (Matroska). */
+static void read_rotate_tag(const AVStream *st, struct video_info *v)
+{
+    const AVDictionaryEntry *tag = av_dict_get(st->metadata, "rotate", NULL, 0);
+    char *end = NULL;
+    long degrees = tag ? strtol(tag->value, &end, 10) : 0;
+
+    if (!tag || end == tag->value || *end || degrees % 90 || labs(degrees) > 3600)
+        return;
+    v->rotation = (int)((degrees % 360 + 360) % 360);
+}
+
 /* Clockwise, to the nearest quarter; a mirrored matrix is told apart by its
  * determinant. */
 static void read_rotation(const AVStream *st, struct video_info *v)
@@ -68,8 +82,10 @@ static void read_rotation(const AVStream *st, struct video_info *v)
                                                                 NULL);
     int32_t turned[9];
 
-    if (!m)
+    if (!m) {
+        read_rotate_tag(st, v);
         return;
+    }
     memcpy(turned, m, sizeof(turned));
     v->hflip = (double)m[0] * m[4] - (double)m[1] * m[3] < 0;
     if (v->hflip)

@@ -9,6 +9,7 @@ void media_info_release(struct media_info *i)
 {
     texts_free(i->warnings, i->n_warnings);
     free(i->texts);
+    free(i->splices);
     free(i->more_audio);
     memset(i, 0, sizeof(*i));
 }
@@ -20,13 +21,16 @@ int media_info_copy(const struct media_info *from, struct media_info *ret)
     i.n_warnings = 0;
     i.warnings = calloc(from->n_warnings + 1, sizeof(*i.warnings));
     i.texts = calloc(from->n_texts + 1, sizeof(*i.texts));
+    i.splices = calloc(from->n_splices + 1, sizeof(*i.splices));
     i.more_audio = calloc(from->n_more_audio + 1, sizeof(*i.more_audio));
-    if (!i.warnings || !i.texts || !i.more_audio) {
+    if (!i.warnings || !i.texts || !i.splices || !i.more_audio) {
         media_info_release(&i);
         return -ENOMEM;
     }
     if (from->n_texts)
         memcpy(i.texts, from->texts, from->n_texts * sizeof(*i.texts));
+    if (from->n_splices > 0)
+        memcpy(i.splices, from->splices, from->n_splices * sizeof(*i.splices));
     if (from->n_more_audio)
         memcpy(i.more_audio, from->more_audio, from->n_more_audio * sizeof(*i.more_audio));
     for (; i.n_warnings < from->n_warnings; i.n_warnings++) {
@@ -279,6 +283,37 @@ static void texts_read(const struct in *v, struct media_info *i)
     }
 }
 
+static json_t *splice_to_json(const void *s)
+{
+    const struct splice *p = s;
+    struct out o = out_new();
+
+    out_int(&o, "pos", p->pos);
+    out_int(&o, "offset", p->offset);
+    return out_done(&o);
+}
+
+/* Plans that were made before there were any have none. */
+static struct splice *splices_read(const struct in *o, size_t *ret_n)
+{
+    struct in f = in_field(o, "splices");
+    size_t n = 0;
+
+    *ret_n = 0;
+    if (!f.j)
+        return NULL;
+    struct in v = in_array(o, "splices", SPLICES_MAX, &n);
+    struct splice *list = in_calloc(&v, n, sizeof(*list));
+    for (size_t i = 0; list && i < n; i++) {
+        struct in e = in_at(&v, i);
+        in_is_object(&e);
+        list[i].pos = in_int(&e, "pos", i > 0 ? list[i - 1].pos : 0, SIZE_LIMIT);
+        list[i].offset = in_int(&e, "offset", -TIME_LIMIT, TIME_LIMIT);
+    }
+    *ret_n = list ? n : 0;
+    return list;
+}
+
 json_t *media_info_to_json(const struct media_info *i)
 {
     struct out o = out_new();
@@ -295,6 +330,8 @@ json_t *media_info_to_json(const struct media_info *i)
                  audio_to_json);
     if (i->n_texts > 0)
         out_list(&o, "texts", i->texts, i->n_texts, sizeof(*i->texts), text_item_to_json);
+    if (i->n_splices > 0)
+        out_list(&o, "splices", i->splices, i->n_splices, sizeof(*i->splices), splice_to_json);
     out_texts(&o, "warnings", i->warnings, i->n_warnings);
     return out_done(&o);
 }
@@ -309,6 +346,7 @@ void media_info_read(const struct in *v, struct media_info *ret)
     video_read(v, &ret->video);
     audio_read(v, ret);
     texts_read(v, ret);
+    ret->splices = splices_read(v, &ret->n_splices);
     ret->warnings = in_texts(v, "warnings", &ret->n_warnings);
 }
 

@@ -81,6 +81,14 @@ struct text_info {
 
 enum { TEXT_TRACKS_MAX = 32 };
 
+/* From byte `pos` of the source on, `offset` is added to what its timestamps
+ * say: recordings joined end to end, whose clocks start over or jump. Ticks of
+ * both streams: only formats with one clock for all (MPEG-TS, PS) have these. */
+struct splice {
+    int64_t pos, offset;
+};
+enum { SPLICES_MAX = 4096 };
+
 struct media_info {
     char container[64]; /* libavformat's short name: "mov,mp4,m4a,3gp,3g2,mj2" */
     uint64_t size_bytes;
@@ -93,6 +101,8 @@ struct media_info {
     size_t n_more_audio;     /* below AUDIO_TRACKS_MAX */
     struct text_info *texts; /* at most TEXT_TRACKS_MAX; owned */
     size_t n_texts;
+    struct splice *splices; /* by rising pos; owned */
+    size_t n_splices;
     char **warnings; /* what was odd about the source, for people; owned */
     size_t n_warnings;
 };

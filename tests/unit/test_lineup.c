@@ -64,6 +64,7 @@ static const struct row {
     { "a doubled one is dropped",                 { 10, 20, 20, 30, 40 }, { 10, 20, 30, 40 }, 0, 1},
     { "a late one is dropped, its place taken",   { 10, 30, 20, 40 },     { 10, 10, 30, 40 }, 1, 1},
     { "an unplanned one never stands in",         { 10, 15, 30, 40 },     { 10, 10, 30, 40 }, 1, 1},
+    { "for a wild time none is given up",         { 10, 99, 20, 30, 40 }, { 10, 20, 30, 40 }, 0, 1},
     { "one after the end makes up for none lost", { 10, 20, 30, 45 },     { 10, 20, 30, 30 }, 1, 1},
 };
 
@@ -160,11 +161,32 @@ static void a_failing_encoder_stops_the_line(void **state)
     lineup_release(&l);
 }
 
+static void what_is_lent_stands_in_for_all(void **state)
+{
+    struct lineup l;
+    struct seen s;
+    struct err err = { 0 };
+    AVFrame *f = decoded_frame(7);
+
+    (void)state;
+    start(&l, &s);
+    assert_true(lineup_empty(&l));
+    assert_int_equal(lineup_lend(&l, f, &err), 0);
+    assert_false(lineup_empty(&l));
+    assert_int_equal(lineup_finish(&l, &err), 0);
+    assert_int_equal(l.concealed, 4);
+    for (size_t k = 0; k < 4; k++)
+        assert_int_equal(s.content[k], 7);
+    av_frame_free(&f);
+    lineup_release(&l);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(exactly_the_planned_frames_leave),
         cmocka_unit_test(a_chunk_without_any_frame_is_the_inputs_fault),
+        cmocka_unit_test(what_is_lent_stands_in_for_all),
         cmocka_unit_test(a_failing_encoder_stops_the_line),
     };
 

@@ -246,6 +246,29 @@ static const struct change {
     { "24 kHz becomes 48 kHz in mid-stream",   24000, 2, 48000, 1, 3},
 };
 
+/* Vorbis: sixteen short frames, sixteen long ones, and so on; stamps are those
+ * of their ends. */
+static void stamps_of_two_sizes_are_no_holes(void **state)
+{
+    struct line l;
+    struct sound *s = open_line(&l);
+    double silence, dropped;
+    int64_t at = 0;
+
+    (void)state;
+    for (int i = 0; i < 160; i++) {
+        int n = i / 16 % 2 ? 1024 : 128;
+        push(s, at, n, RATE, 1, at + n - 128);
+        at += n;
+    }
+    finish(s, at);
+    sound_mended(s, &silence, &dropped);
+    assert_true(silence == 0 && dropped == 0);
+    assert_true(l.n >= at);
+    sound_free(s);
+    free(l.p);
+}
+
 static void the_line_goes_on_over_a_change_of_format(void **state)
 {
     (void)state;
@@ -318,6 +341,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_sample_stands_where_its_stamp_says),
         cmocka_unit_test(absurd_stamps_cost_their_frames_at_most),
+        cmocka_unit_test(stamps_of_two_sizes_are_no_holes),
         cmocka_unit_test(the_line_goes_on_over_a_change_of_format),
         cmocka_unit_test(the_end_is_filled_with_silence_to_the_sample),
         cmocka_unit_test(an_end_before_the_last_sample_cuts_nothing),

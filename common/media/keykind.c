@@ -1,0 +1,227 @@
+/* What the first bytes of a packet say of its picture.
+ *
+ * An IDR picture (H.264 7.4.1.2.4) is a safe start. So is every random access
+ * point of HEVC, AV1, VP9 and of MPEG-1, 2 and 4 for the frames shown after
+ * it. A non-IDR intra picture of H.264 is only where its encoder kept later
+ * pictures from referring past it, which the bytes don't tell; nor do they for
+ * a recovery point.
+ */
+#include "index_build.h"
+
+#include <string.h>
+
+/* ---- NAL units ---- */
+
+enum { SEI_RECOVERY_POINT = 6 };
+
+struct nals {
+    const uint8_t *p;
+    size_t n;
+    unsigned length_size; /* 0: start codes */
+};
+
+/* With a configuration record (avcC, hvcC) units have their length before them. */
+static struct nals nals_of(const AVCodecParameters *par, const uint8_t *p, size_t n)
+{
+    int hevc = par->codec_id == AV_CODEC_ID_HEVC, at = hevc ? 21 : 4;
+    const uint8_t *x = par->extradata;
+    struct nals s = { p, n, 0 };
+
+    if (par->extradata_size > at + 1 && (x[0] == 1 || (hevc && (x[0] || x[1] || x[2] > 1))))
+        s.length_size = (x[at] & 3u) + 1;
+    return s;
+}
+
+static const uint8_t *start_code(const uint8_t *p, size_t n)
+{
+    for (size_t i = 0; i + 3 < n; i++)
+        if (!p[i] && !p[i + 1] && p[i + 2] == 1)
+            return p + i;
+    return NULL;
+}
+
+/* The next unit, as far as its bytes are there; 0: no more. */
+static int next_nal(struct nals *s, const uint8_t **ret, size_t *ret_n)
+{
+    size_t skip, len = 0;
+
+    if (s->length_size == 0) {
+        const uint8_t *at = start_code(s->p, s->n);
+        if (!at)
+            return 0;
+        skip = (size_t)(at - s->p) + 3;
+        const uint8_t *end = start_code(s->p + skip, s->n - skip);
+        len = end ? (size_t)(end - s->p) - skip : s->n - skip;
+    } else {
+        skip = s->length_size;
+        if (s->n <= skip)
+            return 0;
+        for (size_t i = 0; i < skip; i++)
+            len = len << 8 | s->p[i];
+        len = len < s->n - skip ? len : s->n - skip;
+    }
+    *ret = s->p + skip;
+    *ret_n = len;
+    s->p += skip + len;
+    s->n -= skip + len;
+    return 1;
+}
+
+/* Payload types and sizes are sums of bytes, of which all but the last are 255. */
+static int has_recovery_point(const uint8_t *p, size_t n)
+{
+    while (n > 2) {
+        unsigned v[2] = { 0, 0 };
+        for (int k = 0; k < 2; k++) {
+            for (; n > 0 && *p == 0xff; p++, n--)
+                v[k] += 255;
+            if (n == 0)
+                return 0;
+            v[k] += *p++;
+            n--;
+        }
+        if (v[0] == SEI_RECOVERY_POINT)
+            return 1;
+        if (v[1] >= n)
+            return 0;
+        p += v[1];
+        n -= v[1];
+    }
+    return 0;
+}
+
+/* ---- H.264 ---- */
+
+enum { H264_SLICE = 1, H264_PARTITION_A = 2, H264_IDR = 5, H264_SEI = 6 };
+
+struct bits {
+    const uint8_t *p;
+    size_t n, at; /* in bits */
+};
+
+static unsigned bit(struct bits *b)
+{
+    unsigned v = b->at < b->n ? b->p[b->at / 8] >> (7 - b->at % 8) & 1u : 0;
+    b->at++;
+    return v;
+}
+
+/* Exp-Golomb (9.1); what is too long to be true is huge. */
+static uint64_t golomb(struct bits *b)
+{
+    unsigned zeros = 0;
+    uint64_t v = 1;
+
+    while (zeros < 33 && !bit(b))
+        zeros++;
+    for (unsigned i = 0; i < zeros; i++)
+        v = v << 1 | bit(b);
+    return v - 1;
+}
+
+/* 7.4.3: 2 and 4 are intra, as are 7 and 9. */
+static int is_intra_slice(const uint8_t *p, size_t n)
+{
+    struct bits b = { p, n * 8, 8 };
+
+    (void)golomb(&b); /* the first macroblock */
+    uint64_t type = golomb(&b);
+    return type == 2 || type == 4 || type == 7 || type == 9;
+}
+
+static enum keyframe_kind h264_kind(struct nals s)
+{
+    const uint8_t *p;
+    size_t n;
+    int recovers = 0;
+
+    while (next_nal(&s, &p, &n)) {
+        int type = n > 1 ? p[0] & 0x1f : 0;
+        if (type == H264_IDR)
+            return KEYFRAME_SAFE;
+        if (type == H264_SEI)
+            recovers |= has_recovery_point(p + 1, n - 1);
+        if (type == H264_SLICE || type == H264_PARTITION_A)
+            return recovers || is_intra_slice(p, n) ? KEYFRAME_UNSAFE : KEYFRAME_NOT;
+    }
+    return KEYFRAME_UNKNOWN;
+}
+
+/* ---- HEVC ---- */
+
+enum { HEVC_IRAP_FIRST = 16, HEVC_IRAP_LAST = 23, HEVC_VCL_LAST = 31, HEVC_SEI = 39 };
+
+static enum keyframe_kind hevc_kind(struct nals s)
+{
+    const uint8_t *p;
+    size_t n;
+    int recovers = 0;
+
+    while (next_nal(&s, &p, &n)) {
+        int type = n > 2 ? p[0] >> 1 & 0x3f : HEVC_VCL_LAST + 1;
+        if (type == HEVC_SEI)
+            recovers |= has_recovery_point(p + 2, n - 2);
+        if (type >= HEVC_IRAP_FIRST && type <= HEVC_IRAP_LAST)
+            return KEYFRAME_SAFE;
+        if (type <= HEVC_VCL_LAST)
+            return recovers ? KEYFRAME_UNSAFE : KEYFRAME_NOT;
+    }
+    return KEYFRAME_UNKNOWN;
+}
+
+/* ---- the others ---- */
+
+/* The coding type behind the start code `code`, which lies at `at` there. */
+static enum keyframe_kind mpeg_kind(const uint8_t *p, size_t n, uint8_t code, size_t at,
+                                    unsigned shift, unsigned mask, unsigned intra)
+{
+    for (size_t i = 0; i + at < n; i++)
+        if (!p[i] && !p[i + 1] && p[i + 2] == 1 && p[i + 3] == code)
+            return (p[i + at] >> shift & mask) == intra ? KEYFRAME_SAFE : KEYFRAME_NOT;
+    return KEYFRAME_UNKNOWN;
+}
+
+static enum keyframe_kind vp9_kind(const uint8_t *p, size_t n)
+{
+    /* Frame marker 2, profile, show_existing_frame, frame_type; profile 3 has a bit more. */
+    if (n < 2 || p[0] >> 6 != 2)
+        return KEYFRAME_UNKNOWN;
+    unsigned more = (p[0] >> 4 & 3) == 3;
+    if (p[0] >> (3 - more) & 1)
+        return KEYFRAME_NOT;
+    return p[0] >> (2 - more) & 1 ? KEYFRAME_NOT : KEYFRAME_SAFE;
+}
+
+enum keyframe_kind keyframe_kind(const AVCodecParameters *par, const uint8_t *p, size_t n)
+{
+    switch (par->codec_id) {
+    case AV_CODEC_ID_H264:
+        return h264_kind(nals_of(par, p, n));
+    case AV_CODEC_ID_HEVC:
+        return hevc_kind(nals_of(par, p, n));
+    case AV_CODEC_ID_MPEG1VIDEO:
+    case AV_CODEC_ID_MPEG2VIDEO: /* 10 bits of order, then the type */
+        return mpeg_kind(p, n, 0x00, 5, 3, 7, 1);
+    case AV_CODEC_ID_MPEG4:
+        return mpeg_kind(p, n, 0xb6, 4, 6, 3, 0);
+    case AV_CODEC_ID_VP8:
+        return n < 4 ? KEYFRAME_UNKNOWN : p[0] & 1 ? KEYFRAME_NOT : KEYFRAME_SAFE;
+    case AV_CODEC_ID_VP9:
+        return vp9_kind(p, n);
+    default:
+        return KEYFRAME_UNKNOWN;
+    }
+}
+
+int keyframe_can_tell(const AVCodecParameters *par)
+{
+    static const enum AVCodecID known[] = { AV_CODEC_ID_H264,       AV_CODEC_ID_HEVC,
+                                            AV_CODEC_ID_MPEG1VIDEO, AV_CODEC_ID_MPEG2VIDEO,
+                                            AV_CODEC_ID_MPEG4,      AV_CODEC_ID_VP8,
+                                            AV_CODEC_ID_VP9 };
+
+    for (size_t i = 0; i < sizeof(known) / sizeof(*known); i++)
+        if (par->codec_id == known[i])
+            return 1;
+    return 0;
+}
