@@ -151,6 +151,19 @@ function listed(tracks, promised) {
     });
 }
 
+/* Subtitles as the element has them, and as the package does; a player may have a cue twice
+ * that two segments have. */
+function readable(report, promised) {
+    const words = ({ from, to, text }) => `${from.toFixed(2)} to ${to.toFixed(2)} ${text.replace(/\s+/g, ' ')}`;
+    const close = (a, b) => Math.abs(a.from - b.from) < 0.05 && Math.abs(a.to - b.to) < 0.05 &&
+        a.text.replace(/\s+/g, ' ') === b.text.replace(/\s+/g, ' ');
+    return [
+        ...calm(report),
+        ...promised.filter((cue) => !report.cues.some((other) => close(cue, other))).map((cue) => `not there: ${words(cue)}`),
+        ...report.cues.filter((cue) => !promised.some((other) => close(cue, other))).map((cue) => `too much: ${words(cue)}`),
+    ];
+}
+
 const CORNERS = [ /* of players.sh's portrait clip, upright; places in a grid of 8 by 8 */
     { place: 0, name: 'yellow', color: [255, 255, 0] },
     { place: 7, name: 'red', color: [255, 0, 0] },
@@ -197,4 +210,4 @@ function upright(report, luma) {
     return complaints;
 }
 
-module.exports = { audible, calm, changed, corners, lateness, listed, played, sought, starved, together, upright };
+module.exports = { audible, calm, changed, corners, lateness, listed, played, readable, sought, starved, together, upright };

@@ -136,13 +136,17 @@ function standing(pack, { title, player, manifest }) {
 
 /* A film with tracks in several languages. */
 function speaking(pack, { title, player, manifest }) {
-    const { tracks } = packageAt(path.join(packages, pack));
+    const { tracks, cues } = packageAt(path.join(packages, pack));
+    const what = { player, manifest: `/packages/${pack}/${manifest}`, ahead: 60 };
     return [
-        [`${pack}, ${title}: lists the tracks that the package has`,
-            { player, manifest: `/packages/${pack}/${manifest}`, ahead: 4 }, async (page) => ({
-                complaints: judge.listed(await page.run('tracks'), tracks),
-                remarks: [`audio: ${tracks.audio.join(' ') || 'not told'}; text: ${tracks.text.join(' ') || 'none'}`],
-            })],
+        [`${pack}, ${title}: lists the tracks that the package has`, what, async (page) => ({
+            complaints: judge.listed(await page.run('tracks'), tracks),
+            remarks: [`${tracks.audio.length} languages of sound, ${tracks.text.length} of subtitles`],
+        })],
+        [`${pack}, ${title}: shows the subtitles in their places`, what, async (page) => ({
+            complaints: judge.readable(await page.run('read', cues.length), cues),
+            remarks: [`${cues.length} subtitles`],
+        })],
     ];
 }
 
