@@ -22,24 +22,15 @@ function whole(what, ranges, end, frame) {
     return [`${what} is buffered as ${JSON.stringify(ranges)}, not from 0 to ${end}`];
 }
 
-/* An element that waits although what it needs is loaded waits for a decoder that gets
- * too little of the processor, or for media that it can't go on with: see `starved`. */
-const LOADED_S = 0.5;
-const waits = (report, test) =>
-    report.events.filter(({ type, ahead }) => type === 'waiting' && test(ahead)).map(({ at }) => round(at));
-
-/* Neither waited for data nor jumped. */
+/* Never jumped: that is how players get over a gap. */
 function smooth(report) {
-    return [
-        ...waits(report, (ahead) => ahead < LOADED_S).map((at) => `it waits for data at ${at}`),
-        ...report.events.filter(({ type }) => type === 'seeking').map(({ at }) => `the player jumps at ${at}`),
-    ];
+    return report.events.filter(({ type }) => type === 'seeking').map(({ at }) => `the player jumps at ${at}`);
 }
 
-/* Where it waited with enough loaded. A busy machine does that anywhere, bad media each
- * time: who finds some plays it again, slower. */
-function starved(report) {
-    return waits(report, (ahead) => ahead >= LOADED_S);
+/* Where it waited, for data or for a decoder. A busy machine makes it do so anywhere, bad
+ * media at the same place each time: who finds some plays it again. */
+function waits(report) {
+    return report.events.filter(({ type }) => type === 'waiting').map(({ at, ahead }) => ({ at: round(at), ahead: round(ahead) }));
 }
 
 /* Each picture that was shown is the one of its time, and later than the last. */
@@ -210,4 +201,4 @@ function upright(report, luma) {
     return complaints;
 }
 
-module.exports = { audible, calm, changed, corners, lateness, listed, played, readable, sought, starved, together, upright };
+module.exports = { audible, calm, changed, corners, lateness, listed, played, readable, sought, together, upright, waits };

@@ -59,20 +59,21 @@ async function fact(browser, url, name, what, check) {
     await page.close();
 }
 
-/* Once more, where the element waited for something else than data. On a busy machine it
- * does that now and then, here and there; with media that can't be played on it does so
- * each time at the same place. Everything else has to be right each time. */
+/* Once more, where the element waited. On a busy machine it does that now and then, here
+ * and there; with media that can't be played on it does so each time at the same place.
+ * Everything else has to be right each time. */
 async function patiently(page, what, rates, attempt, verdict) {
     const remarks = [];
     let places = null;
     for (const rate of rates) {
         if (places)
             await page.stage(what);
-        const report = await attempt(rate), complaints = verdict(report), now = judge.starved(report);
-        places = places ? places.filter((place) => now.some((other) => Math.abs(place - other) < 0.25)) : now;
+        const report = await attempt(rate), complaints = verdict(report), now = judge.waits(report);
+        places = places ? places.filter((place) => now.some((other) => Math.abs(place.at - other.at) < 0.25)) : now;
         if (complaints.length || places.length === 0)
             return { complaints, remarks };
-        remarks.push(`at ${rate} times the rate it waited at ${now.join(', ')} though all was loaded`);
+        const where = now.map(({ at, ahead }) => `${at} with ${ahead} s loaded`).join(', ');
+        remarks.push(`at ${rate} times the rate it waited at ${where}`);
     }
     return { complaints: remarks };
 }
