@@ -52,6 +52,22 @@ static void print_renditions(const struct plan *p)
     puts("(COST: predicted core-seconds for each second of video)");
 }
 
+static void print_extras(const struct plan *p)
+{
+    for (size_t i = 0; i < p->n_extras; i++) {
+        const struct rendition *r = &p->extras[i];
+
+        if (r->kind == MEDIA_TEXT)
+            printf("%s%s (%s%s%s)", i ? ", " : "\nand ", r->name, r->text.codec,
+                   r->text.title[0] ? ", " : "", r->text.title);
+        else
+            printf("%s%s (%dx%d, %zu shots)", i ? ", " : "\nand ", r->name, r->width, r->height,
+                   r->n_shots);
+    }
+    if (p->n_extras)
+        putchar('\n');
+}
+
 static void print_chunks(const struct plan *p)
 {
     char bytes[FMT_MAX];
@@ -74,6 +90,8 @@ static double plan_cost(const struct plan *p)
 
     for (size_t i = p->n_video; i < p->n_renditions; i++)
         audio += p->renditions[i].cost * length;
+    for (size_t i = 0; i < p->n_extras; i++)
+        audio += p->extras[i].cost * length;
     for (size_t i = 0; i < p->n_chunks; i++)
         cost += p->chunks[i].cost;
     return cost + audio;
@@ -94,6 +112,7 @@ static void print_plan(const struct plan_args *a, const struct plan *p)
         a->input, fmt_seconds(length, (double)p->duration / p->timescale), p->n_chunks, segments,
         gops, p->n_groups, p->n_groups == 1 ? "" : "s", p->timescale);
     print_renditions(p);
+    print_extras(p);
     if (p->n_chunks)
         print_chunks(p);
     printf("\npredicted: %s of processor time, %s on %u slots\n", fmt_seconds(total, cost),

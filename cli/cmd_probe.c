@@ -93,6 +93,13 @@ static void print_audio(const struct audio_info *a)
            (double)a->end * av_q2d(a->tb));
 }
 
+static void print_text(const struct text_info *t)
+{
+    printf("  text    #%d %s%s%s%s%s%s%s%s\n", t->stream, t->codec, t->language[0] ? ", " : "",
+           t->language, t->title[0] ? ", " : "", t->title, t->is_default ? ", default" : "",
+           t->forced ? ", forced" : "", t->hearing_impaired ? ", hearing impaired" : "");
+}
+
 static void print_info(const char *input, const struct media_info *i)
 {
     char bytes[FMT_MAX], length[FMT_MAX];
@@ -104,6 +111,8 @@ static void print_info(const char *input, const struct media_info *i)
         puts("  audio   none");
     for (size_t t = 0; media_audio(i, t); t++)
         print_audio(media_audio(i, t));
+    for (size_t n = 0; n < i->n_texts; n++)
+        print_text(&i->texts[n]);
     for (size_t n = 0; n < i->n_warnings; n++)
         printf("  odd     %s\n", i->warnings[n]);
 }

@@ -1,4 +1,5 @@
 #include "measure.h"
+#include "../common/wire/task.h"
 #include <errno.h>
 #include <stdlib.h>
 
@@ -58,6 +59,8 @@ void measure_task(struct measure *m, const struct task_status *t, uint64_t runni
     m->tasks_done += t->state == TASK_DONE;
     m->cost += t->cost;
     m->cost_done += t->cost * part;
+    if (task_kind_is_extra(task_kind_by_id(t->id)))
+        return;
     if (t->audio) {
         for (size_t i = p->n_video; i < p->n_renditions; i++)
             if (p->renditions[i].track == t->group)

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <sys/random.h>
 
+#include "../common/wire/task.h"
 #include "board_parts.h"
 
 static int no_memory(struct err *err)
@@ -269,8 +270,8 @@ void board_drop_job(struct board *b, const char *job)
 unsigned board_group(const struct board_task *t)
 {
     if (t->audio)
-        return BOARD_GROUPS - 1;
-    return t->group < BOARD_GROUPS - 2 ? t->group : BOARD_GROUPS - 2;
+        return task_kind_is_extra(task_kind_by_id(t->id)) ? BOARD_EXTRAS_SUM : BOARD_AUDIO_SUM;
+    return t->group < BOARD_AUDIO_SUM - 1 ? t->group : BOARD_AUDIO_SUM - 1;
 }
 
 static void sum_add(struct board_entry *e, const struct board_task *t, int sign)

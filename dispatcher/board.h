@@ -17,7 +17,7 @@ struct board;
 struct board_task {
     char id[24];
     uint8_t state; /* enum task_state */
-    uint8_t audio;
+    uint8_t audio; /* sound or an extra, which is of no chunk: the id tells which */
     uint16_t group;
     uint32_t chunk;
     uint32_t attempt, failures;

@@ -10,6 +10,7 @@
 #include <time.h>
 
 #include "../common/base/utf8.h"
+#include "../common/wire/task.h"
 #include "board_parts.h"
 
 /* ---- a text that grows ---- */
@@ -316,6 +317,17 @@ static void put_renditions(struct text *t, const struct board_view *v)
     put(t, "]");
 }
 
+/* Of sound and extras the id tells more. */
+static const char *shown_kind(const struct board_task *k)
+{
+    static const char *const names[] = { [TASK_VIDEO] = "audio",
+                                         [TASK_AUDIO] = "audio",
+                                         [TASK_TEXT] = "text",
+                                         [TASK_PICTURES] = "pictures" };
+
+    return k->audio ? names[task_kind_by_id(k->id)] : "video";
+}
+
 static const char *shown_state(const struct board_task *t, const struct board_run *r)
 {
     return r ? "running" : task_state_name((enum task_state)t->state);
@@ -328,8 +340,8 @@ static void put_task(struct text *t, const struct board_task *k, const struct bo
 
     put(t, "{");
     put_field(t, "id", k->id);
-    put_f(t, ",\"kind\":\"%s\",\"chunk\":%u,\"group\":%u,\"state\":\"%s\"",
-          k->audio ? "audio" : "video", k->chunk, k->group, shown_state(k, r));
+    put_f(t, ",\"kind\":\"%s\",\"chunk\":%u,\"group\":%u,\"state\":\"%s\"", shown_kind(k), k->chunk,
+          k->group, shown_state(k, r));
     put_f(t, ",\"attempt\":%u,\"failures\":%u,\"cost_s\":%.3f,\"cpu_s\":%.3f",
           r ? r->attempt : k->attempt, k->failures, (double)k->cost, (double)k->cpu_s);
     put_f(t, ",\"frames\":%" PRIu64 ",\"frames_done\":%" PRIu64 ",", frames, done);

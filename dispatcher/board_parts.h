@@ -16,7 +16,9 @@
 enum {
     BOARD_RENDITIONS = 16,
     BOARD_AUDIO = 255, /* rendition_group of audio */
-    BOARD_GROUPS = 17, /* sums: video groups 0 to 15 (15: and above), audio */
+    BOARD_GROUPS = 18, /* sums: video groups 0 to 15 (15: and above), audio, extras */
+    BOARD_AUDIO_SUM = 16,
+    BOARD_EXTRAS_SUM = 17,
     BOARD_WORKERS_MAX = 10000,
     BOARD_FORGET_MS = 3600000, /* a worker that is lost is shown for so long */
 };

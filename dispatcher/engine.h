@@ -174,11 +174,11 @@ struct task_status {
     unsigned attempt;
     double cost; /* predicted core-seconds */
     unsigned chunk, group;
-    int audio;
+    int audio; /* sound or an extra: of no chunk */
 };
 
-/* Calls `each` for every task of a planned job, in plan order (audio first,
- * then by chunk and group); a non-zero return ends it and is returned. No
+/* Calls `each` for every task of a planned job, in plan order (audio and
+ * extras first, then by chunk and group); a non-zero return ends it and is returned. No
  * call where the job has no plan yet. -ENOENT where nobody knows the job.
  * Cheap enough to be called a few times a second: from memory. */
 int dispatcher_tasks(struct dispatcher *d, const char *id,

@@ -80,6 +80,8 @@ int engine_attempt_failed(struct dispatcher *d, struct live_job *j, struct live_
         t->attempt++;
         return task_move(d, j, t, TASK_RETRY, why, err);
     }
+    if (live_task_is_extra(t))
+        return engine_leave_out(d, j, t, why, err);
     int r = task_move(d, j, t, TASK_SPEND, why, err);
     return r < 0 ? r : fail_job(d, j, t, why, err);
 }
@@ -111,6 +113,8 @@ int engine_redo(struct dispatcher *d, struct live_job *j, struct live_task *t, i
         j->attempts_failed++;
     }
     r = engine_redo_move(d, j, t, why, err);
+    if (r == 0 && counted && t->failures >= engine_attempts_allowed(d) && live_task_is_extra(t))
+        return engine_leave_out(d, j, t, why, err);
     if (r == 0 && counted && t->failures >= engine_attempts_allowed(d))
         r = fail_job(d, j, t, why, err);
     return r;
@@ -137,10 +141,22 @@ static uint64_t best_frames(const struct plan *plan, const struct task_result *r
     return 0;
 }
 
+static int extra_as_planned(const struct plan *p, const struct live_task *t, struct task *ret)
+{
+    *ret = (struct task){ .id = (char *)t->id, .kind = task_kind_by_id(t->id) };
+    ret->renditions = calloc(p->n_extras + 1, sizeof(*ret->renditions));
+    for (size_t i = 0; ret->renditions && i < p->n_extras; i++)
+        if (task_kind_of(p->extras[i].kind) == ret->kind)
+            ret->renditions[ret->n_renditions++] = p->extras[i];
+    return ret->renditions ? 0 : -ENOMEM;
+}
+
 /* What package_check_result() looks at of a task, borrowed from the plan:
  * reading its message back from the database would cost more than the rest. */
 static int as_planned(const struct plan *p, const struct live_task *t, struct task *ret)
 {
+    if (live_task_is_extra(t))
+        return extra_as_planned(p, t, ret);
     const struct task_group *g = t->audio || t->group >= p->n_groups ? NULL : &p->groups[t->group];
 
     *ret = (struct task){ .id = (char *)t->id, .kind = t->audio ? TASK_AUDIO : TASK_VIDEO };

@@ -201,7 +201,7 @@ static int make_row(const struct task *t, int64_t ord, struct planned_task *ret,
         .cost = t->cost,
         .chunk = t->kind == TASK_VIDEO ? t->chunk.index : 0,
         .group = t->group,
-        .audio = t->kind == TASK_AUDIO,
+        .audio = t->kind != TASK_VIDEO,
         .encoder = ret->encoder,
         .body = ret->body,
     };

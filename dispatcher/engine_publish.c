@@ -192,8 +192,8 @@ static size_t early_tasks(const struct live_job *j)
 {
     size_t n = 0;
 
-    for (size_t i = 0; i < j->n_audio; i++)
-        if (j->tasks[i].state != TASK_DONE)
+    for (size_t i = 0; i < j->n_whole; i++)
+        if (!live_task_is_extra(&j->tasks[i]) && j->tasks[i].state != TASK_DONE)
             return 0;
     for (size_t g = 0; g < j->n_groups; g++)
         n += j->open[g];

@@ -243,6 +243,7 @@ int dispatcher_submit(struct dispatcher *d, const struct job_request *req, struc
 struct choice {
     int chunk;
     int group, audio; /* of the rendition; group: of sound, the track */
+    int extra;        /* enum task_kind of the rendition, where it is one; 0: it isn't */
     const char *part; /* the rendition, where its tasks make others as well */
 };
 
@@ -250,7 +251,10 @@ static int chosen(const struct choice *c, const struct live_task *t)
 {
     if (c->chunk >= 0 && (t->audio || t->chunk != (unsigned)c->chunk))
         return 0;
-    return c->group < 0 || (t->audio == c->audio && t->group == (unsigned)c->group);
+    if (c->extra)
+        return (int)task_kind_by_id(t->id) == c->extra;
+    return c->group < 0 ||
+           (t->audio == c->audio && !live_task_is_extra(t) && t->group == (unsigned)c->group);
 }
 
 static int find_rendition(struct dispatcher *d, struct live_job *j, const char *name,
@@ -259,6 +263,12 @@ static int find_rendition(struct dispatcher *d, struct live_job *j, const char *
     const struct plan *p;
     int r = job_plan(d, j, &p, err);
 
+    /* A task of extras is done again as a whole: it may have left this one out. */
+    for (size_t i = 0; r == 0 && i < p->n_extras; i++)
+        if (strcmp(p->extras[i].name, name) == 0) {
+            c->extra = (int)task_kind_of(p->extras[i].kind);
+            return 0;
+        }
     for (size_t i = 0; r == 0 && i < p->n_renditions; i++) {
         if (strcmp(p->renditions[i].name, name) != 0)
             continue;

@@ -12,6 +12,7 @@
 #define GOPMILL_DISPATCHER_JOB_H
 
 #include "../common/base/clock.h"
+#include "../common/wire/task.h"
 #include "board.h"
 #include "engine.h"
 #include "inbox.h"
@@ -43,8 +44,8 @@ struct live_task {
     char id[24];
     double cost;
     float cpu_s;
-    uint8_t state; /* enum task_state */
-    uint8_t audio;
+    uint8_t state;   /* enum task_state */
+    uint8_t audio;   /* sound or an extra: of no chunk */
     uint8_t encoder; /* index into dispatcher.encoders */
     uint8_t sent;    /* released, and the queue has confirmed it */
     uint8_t twice;   /* released a second time */
@@ -55,6 +56,12 @@ struct live_task {
     int64_t not_before_ms;
     uint64_t frames;
 };
+
+/* Whether its job is done without what it makes. */
+static inline int live_task_is_extra(const struct live_task *t)
+{
+    return task_kind_is_extra(task_kind_by_id(t->id));
+}
 
 /* What only a released task has. */
 struct released {
@@ -89,9 +96,9 @@ struct live_job {
     uint64_t frames;
 
     int loaded;              /* tasks below are here */
-    struct live_task *tasks; /* in plan order: first n_audio of sound */
+    struct live_task *tasks; /* in plan order: first n_whole of sound and extras */
     uint32_t *by_id;         /* indices into tasks, sorted by id */
-    size_t n_tasks, n_audio; /* 0 where they are not here */
+    size_t n_tasks, n_whole; /* 0 where they are not here */
 
     /* Sums, which stay when the tasks go. */
     size_t n[TASK_STATE_MAX];
@@ -336,6 +343,11 @@ int engine_redo_move(struct dispatcher *d, struct live_job *j, struct live_task 
                      const struct err *why, struct err *err);
 int64_t engine_backoff_ms(struct dispatcher *d, unsigned failures); /* from 1 */
 unsigned engine_attempts_allowed(const struct dispatcher *d);
+
+/* ---- engine_extra.c: what a package is whole without ---- */
+/* Done without a result of its own, for that reason: a warning of the package. */
+int engine_leave_out(struct dispatcher *d, struct live_job *j, struct live_task *t,
+                     const struct err *why, struct err *err);
 
 /* ---- engine_part.c: one rendition of a task, without the others ---- */
 struct part {

@@ -63,10 +63,10 @@ static int compare_ids(const void *a, const void *b, void *arg)
     return strcmp(tasks[*(const uint32_t *)a].id, tasks[*(const uint32_t *)b].id);
 }
 
-/* After sound, tasks are in the order of chunks, each with all groups. */
+/* After sound and extras, tasks are in the order of chunks, each with all groups. */
 static int is_done(const struct live_job *j, size_t group, uint32_t chunk)
 {
-    size_t i = j->n_audio + (size_t)chunk * j->n_groups + group;
+    size_t i = j->n_whole + (size_t)chunk * j->n_groups + group;
 
     return i < j->n_tasks && j->tasks[i].chunk == chunk && j->tasks[i].group == group &&
            j->tasks[i].state == TASK_DONE;
@@ -80,8 +80,9 @@ void job_advance_open(struct live_job *j, size_t group)
 
 static int index_groups(struct live_job *j)
 {
-    while (j->n_audio < j->n_tasks && j->tasks[j->n_audio].audio)
-        j->n_audio++;
+    j->n_whole = 0;
+    while (j->n_whole < j->n_tasks && j->tasks[j->n_whole].audio)
+        j->n_whole++;
     for (size_t i = 0; i < j->n_tasks; i++)
         if (!j->tasks[i].audio && j->tasks[i].group >= j->n_groups)
             j->n_groups = (size_t)j->tasks[i].group + 1;
@@ -121,7 +122,7 @@ void job_unload(struct dispatcher *d, struct live_job *j)
     j->tasks = NULL;
     j->by_id = NULL;
     j->open = NULL;
-    j->n_tasks = j->n_audio = j->n_groups = j->n_costs = 0;
+    j->n_tasks = j->n_groups = j->n_whole = j->n_costs = 0;
     j->loaded = 0;
 }
 

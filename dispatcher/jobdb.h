@@ -45,8 +45,8 @@ struct task_row {
     int64_t not_before_ms;
     double cost, cpu_s; /* cpu_s: of all attempts */
     unsigned chunk, group;
-    int audio;
-    int sent; /* released, and the queue has confirmed it */
+    int audio; /* sound or an extra: of no chunk */
+    int sent;  /* released, and the queue has confirmed it */
     const char *encoder;
     uint64_t frames;    /* of the best rendition, once done */
     const char *body;   /* the task's JSON text; not loaded by jobdb_each_task() */

@@ -114,10 +114,7 @@ static int gops_fill(const struct timeline *t, const struct targets *want, size_
     return r;
 }
 
-/* The keyframe packet where decoding for frames from `pts` on, none of them
- * before packet `first`, begins: the last that comes before both, or for an
- * unsafe one the keyframe before it. 0, the first packet, where none does. */
-static size_t seek_packet(const struct timeline *t, int64_t pts, size_t first)
+size_t seek_packet(const struct timeline *t, int64_t pts, size_t first)
 {
     size_t a = 0, b = t->n_keys;
 

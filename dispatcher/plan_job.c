@@ -112,6 +112,21 @@ static int plan_safely(struct inside *in, const struct media_info *info, struct 
     return r < 0 ? r : plan_make(info, idx, list, n, opts, ret, err);
 }
 
+/* The extras that the ladder wants. */
+static int add_extras(const struct ladder *l, const struct media_info *info,
+                      const struct media_index *idx, const struct rendition *list, size_t n,
+                      struct plan *p, struct err *err)
+{
+    struct rendition *extras = NULL;
+    size_t n_extras = 0;
+    int r = ladder_resolve_extras(l, info, list, n, &extras, &n_extras, err);
+
+    if (r == 0)
+        r = plan_add_extras(p, idx, extras, n_extras, err);
+    rendition_list_free(extras, n_extras);
+    return r;
+}
+
 /* Sound tracks that there was no room for. */
 static int warn_of_tracks(const struct ladder *l, const struct rendition *list, size_t n,
                           struct media_info *info, struct err *err)
@@ -255,6 +270,8 @@ int plan_job(struct inside *in, const char *request, char **ret_result, struct e
         r = warn_of_tracks(rq.ladder, list, n, &info, err);
     if (r == 0)
         r = plan_all(&(struct planning){ in, &info, &idx, list, n, &rq.opts }, &plan, err);
+    if (r == 0)
+        r = add_extras(rq.ladder, &info, &idx, list, n, &plan, err);
     if (r == 0)
         r = dump(plan_to_json(&plan), ret_result, err);
     plan_release(&plan);

@@ -91,10 +91,15 @@ struct margin {
 int chunk_fill(const struct timeline *t, const struct targets *want, size_t lo, size_t hi,
                struct margin margin, const struct chunk *prev, struct chunk *ret, struct err *err);
 
+/* The keyframe packet where decoding for frames from `pts` on, none of them
+ * before packet `first`, begins: the last that comes before both, or for an
+ * unsafe one the keyframe before it. 0, the first packet, where none does. */
+size_t seek_packet(const struct timeline *t, int64_t pts, size_t first);
+
 /* Group plan->renditions by codec and memory. 0 or -ENOMEM. */
 int groups_make(struct plan *p);
 
-/* plan->audio_cuts from the chunks' segments, where video ends (ticks), and
+/* plan->audio_cuts, of sound and text, from the chunks' segments, where video ends (ticks), and
  * plan->duration: no piece is longer than 1.5 segments. 0, -ENOMEM, or
  * -EINVAL ERR_INPUT for too many. */
 int audio_cuts_make(struct plan *p, int64_t video_end, struct err *err);

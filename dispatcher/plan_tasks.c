@@ -74,17 +74,23 @@ static int task_base(const struct plan *p, const struct task *base, struct task 
     return bad ? -ENOMEM : 0;
 }
 
-/* Copy rendition `i` of the plan into the task and count its cost. */
-static int task_add(const struct plan *p, size_t i, double seconds, struct task *t)
+/* Copy a rendition into the task and count its cost. */
+static int add(const struct rendition *r, double seconds, struct task *t)
 {
-    if (rendition_copy(&p->renditions[i], &t->renditions[t->n_renditions]) < 0)
+    if (rendition_copy(r, &t->renditions[t->n_renditions]) < 0)
         return -ENOMEM;
     t->n_renditions++;
-    t->cost += p->renditions[i].cost * seconds;
-    if (__builtin_add_overflow(t->memory_bytes, p->renditions[i].memory_bytes, &t->memory_bytes) ||
+    t->cost += r->cost * seconds;
+    if (__builtin_add_overflow(t->memory_bytes, r->memory_bytes, &t->memory_bytes) ||
         t->memory_bytes > INT64_MAX)
         t->memory_bytes = INT64_MAX;
     return 0;
+}
+
+/* Rendition `i` of the plan. */
+static int task_add(const struct plan *p, size_t i, double seconds, struct task *t)
+{
+    return add(&p->renditions[i], seconds, t);
 }
 
 static int64_t limit_ms(double ms, int64_t least, int64_t most)
@@ -177,6 +183,41 @@ static int audio_task(const struct plan *p, size_t track, struct task *t)
     return 0;
 }
 
+/* All extras that one kind of task makes; none: the task is not there. */
+static size_t extras_of(const struct plan *p, enum task_kind kind)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < p->n_extras; i++)
+        n += task_kind_of(p->extras[i].kind) == kind;
+    return n;
+}
+
+static int extra_task(const struct plan *p, enum task_kind kind, struct task *t)
+{
+    double seconds = (double)p->duration / p->timescale;
+    int bad = 0, cut = kind == TASK_TEXT;
+
+    t->id = copy_text(cut ? "t-0" : "p-0", &bad);
+    t->kind = kind;
+    t->renditions = calloc(extras_of(p, kind) + 1, sizeof(*t->renditions));
+    t->audio_cuts = calloc(p->n_audio_cuts + 1, sizeof(*t->audio_cuts));
+    t->memory_bytes = TASK_MEMORY;
+    if (bad || !t->renditions || !t->audio_cuts)
+        return -ENOMEM;
+    for (size_t i = 0; i < p->n_extras; i++)
+        if (task_kind_of(p->extras[i].kind) == kind && add(&p->extras[i], seconds, t) < 0)
+            return -ENOMEM;
+    if (cut && p->n_audio_cuts) {
+        memcpy(t->audio_cuts, p->audio_cuts, p->n_audio_cuts * sizeof(*t->audio_cuts));
+        t->n_audio_cuts = p->n_audio_cuts;
+    }
+    t->timeline_end = p->duration;
+    t->stall_ms = 2 * MINUTE_MS;
+    t->deadline_ms = 25 * MINUTE_MS;
+    return 0;
+}
+
 static void tasks_free(struct task *t, size_t n)
 {
     for (size_t i = 0; i < n; i++)
@@ -187,15 +228,19 @@ static void tasks_free(struct task *t, size_t n)
 int plan_tasks(const struct plan *p, const struct task *base, struct task **ret, size_t *ret_n,
                struct err *err)
 {
-    size_t n_audio = plan_tracks(p), n = n_audio + p->n_chunks * p->n_groups;
+    size_t n_audio = plan_tracks(p), n_text = extras_of(p, TASK_TEXT) > 0;
+    size_t first = n_audio + n_text + (extras_of(p, TASK_PICTURES) > 0);
+    size_t n = first + p->n_chunks * p->n_groups;
     struct task *tasks = calloc(n + 1, sizeof(*tasks));
     int r = tasks ? 0 : -ENOMEM;
 
     for (size_t i = 0; r == 0 && i < n; i++) {
-        size_t video = i - n_audio;
+        size_t video = i - first;
         r = task_base(p, base, &tasks[i]);
         if (r == 0 && i < n_audio)
             r = audio_task(p, i, &tasks[i]);
+        else if (r == 0 && i < first)
+            r = extra_task(p, i < n_audio + n_text ? TASK_TEXT : TASK_PICTURES, &tasks[i]);
         else if (r == 0)
             r = video_task(p, &p->chunks[video / p->n_groups], video % p->n_groups, &tasks[i]);
     }

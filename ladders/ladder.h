@@ -53,6 +53,14 @@ int ladder_default_track(const struct ladder *l);      /* 1: of the default soun
 int ladder_resolve(const struct ladder *l, const struct media_info *src, struct rendition **ret,
                    size_t *ret_n, struct err *err);
 
+/* The extras of the same source: each text track, a poster, a storyboard
+ * (without shots: plan_add_extras()), where the ladder wants
+ * them and any of `renditions` (what ladder_resolve() gave; borrowed) is
+ * video. Names are none of theirs. *ret_n may be 0. Free as above. */
+int ladder_resolve_extras(const struct ladder *l, const struct media_info *src,
+                          const struct rendition *renditions, size_t n_renditions,
+                          struct rendition **ret, size_t *ret_n, struct err *err);
+
 /* NULL-terminated list of folders looked in, first one first: those of
  * $GOPMILL_LADDERS (separated by ':'), the source tree's where it is still
  * there, the installed one. Free with ladder_dirs_free(). NULL: out of

@@ -7,13 +7,15 @@
 #include "../common/base/cleanup.h"
 #include "../common/base/err.h"
 #include "encoder.h"
+#include "extras.h"
 #include "field.h"
 #include "ladder.h"
 #include "yaml_in.h"
 
 static const char *const top_keys[] = { "name",         "description", "segment_seconds",
                                         "gop_seconds",  "defaults",    "video",
-                                        "audio_tracks", "audio",       NULL };
+                                        "audio_tracks", "audio",       "subtitles",
+                                        "poster",       "storyboard",  NULL };
 
 struct parse {
     struct yaml_in in;
@@ -227,6 +229,8 @@ static int parse_document(struct parse *p)
     l->n_video = l->n_rungs;
     if (r == 0)
         r = parse_rungs(p, root, "audio", MEDIA_AUDIO);
+    if (r == 0)
+        r = extras_read(&p->in, root, l);
     if (r == 0 && l->n_rungs == 0)
         r = yaml_in_fail(&p->in, yaml_in_line(root),
                          "no renditions; list at least one under video: or audio:");
@@ -262,6 +266,7 @@ static struct ladder *ladder_new(const char *text, size_t len, const char *where
         return NULL;
     l->segment_seconds = 6;
     l->gop_seconds = 2;
+    l->extras.subtitles = 1;
     l->where = strdup(where);
     l->text = malloc(len + 1);
     if (!l->where || !l->text || digest(text, len, l->digest) < 0) {

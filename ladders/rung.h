@@ -62,13 +62,23 @@ static inline enum media_kind codec_kind(enum codec_id c)
     return c >= CODEC_AAC ? MEDIA_AUDIO : MEDIA_VIDEO;
 }
 
+struct ladder_extras {
+    int subtitles;        /* 1: all that are text */
+    int poster_size;      /* short side, as of a rung; 0: none */
+    int64_t poster_at_ms; /* -1: the best of some */
+    int storyboard_size;  /* of a tile; 0: none */
+    int64_t storyboard_every_ms;
+    int storyboard_columns, storyboard_rows;
+};
+
 struct ladder {
     char *where; /* file name, for errors */
     char *text;
     char digest[65];
     char *name, *description;
     double segment_seconds, gop_seconds;
-    int default_track;  /* audio_tracks: default, the others are left out */
+    int default_track; /* audio_tracks: default, the others are left out */
+    struct ladder_extras extras;
     struct rung *rungs; /* video in the file's order, then audio */
     size_t n_rungs, n_video;
 };

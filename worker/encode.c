@@ -39,6 +39,21 @@ static int name_result(const struct task *t, struct task_result *res)
     return res->job && res->task && res->engine && res->worker ? 0 : -ENOMEM;
 }
 
+static int encode_kind(struct inside *in, const struct task *t, int64_t start_ns,
+                       struct task_result *res, struct err *err)
+{
+    switch (t->kind) {
+    case TASK_VIDEO:
+        return encode_video(in, t, start_ns, res, err);
+    case TASK_AUDIO:
+        return encode_audio(in, t, start_ns, res, err);
+    case TASK_TEXT:
+        return encode_texts(in, t, start_ns, res, err);
+    default: /* TASK_PICTURES */
+        return encode_pictures(in, t, start_ns, res, err);
+    }
+}
+
 int encode_job(struct inside *in, const char *request, char **ret_result, struct err *err)
 {
     int64_t start = clock_system.mono_ns(&clock_system);
@@ -51,8 +66,7 @@ int encode_job(struct inside *in, const char *request, char **ret_result, struct
     if (name_result(&t, &res) < 0)
         r = err_set(err, -ENOMEM, ERR_RESOURCE, "out of memory for a result");
     else
-        r = t.kind == TASK_VIDEO ? encode_video(in, &t, start, &res, err)
-                                 : encode_audio(in, &t, start, &res, err);
+        r = encode_kind(in, &t, start, &res, err);
     if (r == 0) {
         json_t *j = task_result_to_json(&res);
         *ret_result = j ? json_dumps(j, JSON_COMPACT) : NULL;

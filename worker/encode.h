@@ -15,12 +15,20 @@ struct inside;
 
 int encode_job(struct inside *in, const char *request, char **ret_result, struct err *err);
 
-/* The two kinds. `res` is empty but for names; renditions, counts and
+/* The kinds. `res` is empty but for names; renditions, counts and
  * warnings are added. `start_ns`: CLOCK_MONOTONIC at the job's begin. */
 int encode_video(struct inside *in, const struct task *t, int64_t start_ns, struct task_result *res,
                  struct err *err);
 int encode_audio(struct inside *in, const struct task *t, int64_t start_ns, struct task_result *res,
                  struct err *err);
+
+/* All text tracks: one that can't be had is left out, with a warning. */
+int encode_texts(struct inside *in, const struct task *t, int64_t start_ns, struct task_result *res,
+                 struct err *err);
+
+/* Poster and storyboard: what can't be decoded at all is left out likewise. */
+int encode_pictures(struct inside *in, const struct task *t, int64_t start_ns,
+                    struct task_result *res, struct err *err);
 
 /* Add a warning to `res`; -ENOMEM. */
 int encode_warn(struct task_result *res, const char *fmt, ...)

@@ -26,6 +26,15 @@ static int ends_with(const char *s, const char *end)
     return n >= m && strcmp(s + n - m, end) == 0;
 }
 
+/* Whether `file` is a numbered one of its kind. */
+static int is_piece(enum media_kind kind, const char *file)
+{
+    const char *start = kind == MEDIA_STORYBOARD ? "sheet-" : "seg-";
+    const char *end = kind == MEDIA_STORYBOARD ? ".jpg" : kind == MEDIA_TEXT ? ".vtt" : ".m4s";
+
+    return kind != MEDIA_POSTER && strncmp(file, start, strlen(start)) == 0 && ends_with(file, end);
+}
+
 int objects_check_key(const struct task *t, const char *key, struct err *err)
 {
     for (size_t i = 0; i < t->n_renditions; i++) {
@@ -37,9 +46,10 @@ int objects_check_key(const struct task *t, const char *key, struct err *err)
             return err_set(err, -ENOMEM, ERR_RESOURCE, "out of memory");
         if (strcmp(key, init) == 0)
             return 0;
-        size_t folder = (size_t)(strrchr(init, '/') + 1 - init);
+        const char *slash = strrchr(init, '/');
+        size_t folder = slash ? (size_t)(slash + 1 - init) : 0;
         if (strncmp(key, init, folder) == 0 && !strchr(key + folder, '/') &&
-            strncmp(key + folder, "seg-", 4) == 0 && ends_with(key, ".m4s"))
+            is_piece(r->kind, key + folder))
             return 0;
     }
     return err_set(err, -EACCES, ERR_INTERNAL, "the child made an object '%.200s' nobody asked for",
@@ -95,11 +105,20 @@ void objects_set(struct objects *o, size_t index, const struct object *made)
     e->key = key;
 }
 
+static const char *type_of(const char *key)
+{
+    if (ends_with(key, ".vtt"))
+        return OBJECT_TYPE_TEXT;
+    if (ends_with(key, ".jpg"))
+        return OBJECT_TYPE_PICTURE;
+    return strncmp(key, "audio/", 6) == 0 ? OBJECT_TYPE_AUDIO : OBJECT_TYPE_VIDEO;
+}
+
 int object_store(struct object *ret, struct store *output, const char *key, const void *buf,
                  size_t len, struct err *err)
 {
     const struct store_put_opts opts = {
-        .content_type = strncmp(key, "audio/", 6) == 0 ? OBJECT_TYPE_AUDIO : OBJECT_TYPE_VIDEO,
+        .content_type = type_of(key),
         .cache_control = OBJECT_CACHE_SEGMENT,
     };
 

@@ -124,6 +124,13 @@ static int64_t time_of(struct chunk_run *c, const AVFrame *f)
     return pts;
 }
 
+/* What lies behind the chunk is another one's to tell of. */
+static void note_damage(struct chunk_run *c)
+{
+    if (!lineup_complete(&c->line))
+        c->damaged++;
+}
+
 static int take_frame(struct chunk_run *c, struct err *err)
 {
     AVFrame *f = c->frame;
@@ -131,7 +138,7 @@ static int take_frame(struct chunk_run *c, struct err *err)
     int64_t pts = time_of(c, f);
 
     if (f->decode_error_flags || f->flags & AV_FRAME_FLAG_CORRUPT)
-        c->damaged++;
+        note_damage(c);
     if (pts == AV_NOPTS_VALUE)
         return 0;
     f->pts = pts;
@@ -158,7 +165,7 @@ static int drain_decoder(struct chunk_run *c, struct err *err)
     if (n == AVERROR(ENOMEM))
         return err_set(err, -ENOMEM, ERR_RESOURCE, "out of memory while decoding");
     if (n != AVERROR(EAGAIN) && n != AVERROR_EOF)
-        c->damaged++;
+        note_damage(c);
     return 0;
 }
 
@@ -184,7 +191,7 @@ static int feed(struct chunk_run *c, const AVPacket *pkt, struct err *err)
     if (n == AVERROR(ENOMEM))
         return err_set(err, -ENOMEM, ERR_RESOURCE, "out of memory while decoding");
     if (n < 0 && n != AVERROR_EOF)
-        c->damaged++;
+        note_damage(c);
     return drain_decoder(c, err);
 }
 

@@ -18,6 +18,7 @@ void check_master(struct package *p);    /* hls.master, init.codec, init.picture
 void check_bandwidth(struct package *p); /* hls.bandwidth */
 void check_align(struct package *p);     /* align.* */
 void check_dash(struct package *p);      /* dash.* */
+void check_pictures(struct package *p);  /* pictures.* */
 
 /* Peak and average of a list as RFC 8216bis has them; bit/s. */
 struct rate_span {

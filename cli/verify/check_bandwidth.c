@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "check.h"
+#include "texts.h"
 
 struct rates rates_of(const struct rate_span *s, size_t n, double target_s)
 {
@@ -102,6 +103,22 @@ static int add_group(struct package *p, const char *group, struct rates *sum)
     return 1;
 }
 
+/* So are those of the largest subtitles. */
+static int add_texts(struct package *p, struct rates *sum)
+{
+    struct rates most = { 0 };
+    for (size_t i = 0; i < p->n_texts; i++) {
+        struct rates r;
+        if (text_rates(&p->texts[i], &r) < 0)
+            return 0;
+        most.peak = r.peak > most.peak ? r.peak : most.peak;
+        most.average = r.average > most.average ? r.average : most.average;
+    }
+    sum->peak += most.peak;
+    sum->average += most.average;
+    return 1;
+}
+
 static void check_entry(struct package *p, const struct m3u8_entry *e)
 {
     char path[PATH_LEN_MAX];
@@ -117,6 +134,8 @@ static void check_entry(struct package *p, const struct m3u8_entry *e)
     if (v->kind == KIND_AUDIO && group) /* it is one of them */
         r = (struct rates){ 0 };
     if (e->what == M3U8_VARIANT && group && !add_group(p, group, &r))
+        return;
+    if (e->what == M3U8_VARIANT && m3u8_attr(e, "SUBTITLES") && !add_texts(p, &r))
         return;
     compare(p, e, path, &r);
 }

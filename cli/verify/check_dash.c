@@ -170,6 +170,12 @@ static const struct mpd_representation *of_rendition(struct package *p, const st
     return found;
 }
 
+/* Text is a file, pictures are no renditions: check_texts(), check_pictures(). */
+static int is_extra(const struct mpd_representation *m)
+{
+    return m->file || (m->mime && !strcmp(m->mime, "image/jpeg"));
+}
+
 void check_dash(struct package *p)
 {
     if (!p->mpd)
@@ -177,10 +183,13 @@ void check_dash(struct package *p)
     check_mpd(p);
     report_ran(p->report, CHECK_DASH_REPRESENTATION);
     report_ran(p->report, CHECK_DASH_TIMELINE);
-    if (p->mpd->n_reps != p->n_renditions)
+    size_t n = 0;
+    for (size_t i = 0; i < p->mpd->n_reps; i++)
+        n += !is_extra(&p->mpd->reps[i]);
+    if (n != p->n_renditions)
         report_fail(p->report, CHECK_DASH_REPRESENTATION,
-                    "manifest.mpd has %zu representations, master.m3u8 names %zu renditions",
-                    p->mpd->n_reps, p->n_renditions);
+                    "manifest.mpd has %zu representations, master.m3u8 names %zu renditions", n,
+                    p->n_renditions);
     for (size_t i = 0; i < p->n_renditions; i++) {
         const struct rendition *r = &p->renditions[i];
         const struct mpd_representation *m = r->media ? of_rendition(p, r) : NULL;

@@ -10,6 +10,7 @@
 #include "check.h"
 #include "common/base/cleanup.h"
 #include "common/base/err.h"
+#include "texts.h"
 
 static void check_object(struct package *p, const struct receipt_object *o, const char *path,
                          uint64_t size, const char *sha256, const char *md5)
@@ -67,6 +68,26 @@ static void check_rendition_files(struct package *p, const struct rendition *r)
     }
 }
 
+static void check_text_file(struct package *p, const char *path, uint64_t size, const char *sha256,
+                            const char *md5)
+{
+    const struct receipt_object *o = receipt_find(p->receipt, path);
+    if (!*sha256)
+        return; /* missing: files.named says so */
+    if (!o)
+        report_fail(p->report, CHECK_FILES_DIGEST, "%s: not in the receipt", path);
+    else
+        check_object(p, o, path, size, sha256, md5);
+}
+
+static void check_text_files(struct package *p, const struct text_track *t)
+{
+    check_text_file(p, t->whole, t->whole_size, t->whole_sha256, t->whole_md5);
+    for (size_t i = 0; i < t->n_segments; i++)
+        check_text_file(p, t->segments[i].path, t->segments[i].size_bytes, t->segments[i].sha256,
+                        t->segments[i].md5);
+}
+
 /* Every path that a playlist names, and the playlists themselves; sorted. */
 struct names {
     const char **list;
@@ -78,11 +99,26 @@ static int by_name(const void *a, const void *b)
     return strcmp(*(const char *const *)a, *(const char *const *)b);
 }
 
+/* No playlist names a poster: the receipt does. */
+static void list_pictures(struct names *x, const struct receipt *r)
+{
+    for (size_t i = 0; r && i < r->n_pictures; i++) {
+        if (r->pictures[i].is_storyboard)
+            x->list[x->n++] = "storyboard/index.m3u8";
+        for (size_t k = 0; k < r->pictures[i].n_objects; k++)
+            x->list[x->n++] = r->pictures[i].objects[k].key;
+    }
+}
+
 static int names_init(struct names *x, const struct package *p)
 {
     size_t room = 3;
     for (size_t i = 0; i < p->n_renditions; i++)
         room += 3 + p->renditions[i].n_segments;
+    for (size_t i = 0; i < p->n_texts; i++)
+        room += 2 + p->texts[i].n_segments;
+    for (size_t i = 0; p->receipt && i < p->receipt->n_pictures; i++)
+        room += 1 + p->receipt->pictures[i].n_objects;
     x->list = calloc(room, sizeof(*x->list));
     if (!x->list)
         return -ENOMEM;
@@ -97,6 +133,14 @@ static int names_init(struct names *x, const struct package *p)
         for (size_t k = 0; k < r->n_segments; k++)
             x->list[x->n++] = r->segments[k].path;
     }
+    for (size_t i = 0; i < p->n_texts; i++) {
+        const struct text_track *t = &p->texts[i];
+        x->list[x->n++] = t->playlist;
+        x->list[x->n++] = t->whole;
+        for (size_t k = 0; k < t->n_segments; k++)
+            x->list[x->n++] = t->segments[k].path;
+    }
+    list_pictures(x, p->receipt);
     qsort(x->list, x->n, sizeof(*x->list), by_name);
     return 0;
 }
@@ -127,6 +171,15 @@ static void check_receipt_names(struct package *p, const struct names *names)
                 report_fail(p->report, CHECK_FILES_NAMED, "%s: in the receipt, but in no playlist",
                             rr->segments[k].key);
     }
+}
+
+static void check_receipt_texts(struct package *p, const struct names *names)
+{
+    for (size_t i = 0; i < p->receipt->n_texts; i++)
+        for (size_t k = 0; k < p->receipt->texts[i].n_objects; k++)
+            if (!named(names, p->receipt->texts[i].objects[k].key))
+                report_fail(p->report, CHECK_FILES_NAMED, "%s: in the receipt, but in no playlist",
+                            p->receipt->texts[i].objects[k].key);
 }
 
 struct extra {
@@ -200,6 +253,12 @@ static void check_receipt(struct package *p, const struct names *names)
     check_receipt_names(p, names);
     for (size_t i = 0; i < p->n_renditions; i++)
         check_rendition_files(p, &p->renditions[i]);
+    check_receipt_texts(p, names);
+    for (size_t i = 0; i < p->receipt->n_pictures; i++)
+        for (size_t k = 0; k < p->receipt->pictures[i].n_objects; k++)
+            check_playlists_digest(p, &p->receipt->pictures[i].objects[k]);
+    for (size_t i = 0; i < p->n_texts; i++)
+        check_text_files(p, &p->texts[i]);
     for (size_t i = 0; i < p->receipt->n_playlists; i++)
         check_playlists_digest(p, &p->receipt->playlists[i]);
 }

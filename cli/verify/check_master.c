@@ -289,6 +289,8 @@ void check_master(struct package *p)
     for (size_t i = 0; i < p->master->n_entries; i++) {
         const struct m3u8_entry *e = &p->master->entries[i];
         variants += e->what == M3U8_VARIANT;
+        if (e->what == M3U8_MEDIA && !strcmp(attr_or(e, "TYPE", ""), "SUBTITLES"))
+            continue; /* check_texts() */
         if (e->what == M3U8_MEDIA)
             check_media_entry(p, e);
         else

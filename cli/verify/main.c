@@ -12,6 +12,7 @@
 #include "common/base/cleanup.h"
 #include "common/base/err.h"
 #include "match.h"
+#include "texts.h"
 
 enum { EXIT_RIGHT, EXIT_WRONG, EXIT_USAGE, EXIT_UNUSABLE };
 
@@ -89,6 +90,8 @@ static void check_structure(struct package *p)
     check_align(p);
     check_dash(p);
     check_groups(p);
+    check_texts(p);
+    check_pictures(p);
     if (p->receipt && p->receipt->frames_concealed)
         report_warn(p->report, CHECK_RECEIPT,
                     "%lld frames of the source didn't decode; the ones "
@@ -112,6 +115,7 @@ static int check_against(struct package *p, struct source *s, const struct optio
     if (!m)
         return err_set(err, -ENOMEM, ERR_RESOURCE, "out of memory");
     check_source_tracks(p, s);
+    check_source_texts(p, s, m);
     if (o->no_decode)
         return 0;
     int r = 0;

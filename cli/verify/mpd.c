@@ -45,6 +45,7 @@ void mpd_free(struct mpd *m)
         free(r->role);
         free(r->label);
         free(r->init);
+        free(r->file);
     }
     free(m->reps);
     free(m->type);
@@ -325,6 +326,8 @@ static int read_representation(struct mpd *m, xmlNode *rep, xmlNode *set, xmlNod
     if (!r->id)
         return err_set(err, -EINVAL, ERR_INPUT, "line %ld: a Representation without @id",
                        xmlGetLineNo(rep));
+    if (child(rep, "BaseURL") && !child(rep, "SegmentTemplate") && !child(set, "SegmentTemplate"))
+        r->file = with_base(rep, set, period, strdup(""));
     return read_template(r, rep, set, period, &m->n_segments, err);
 }
 

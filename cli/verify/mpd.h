@@ -19,6 +19,7 @@ struct mpd_representation {
     char *lang, *role, *label; /* of its set; NULL: none */
     int describes;             /* an Accessibility descriptor for the visually impaired */
     char *init;                /* path */
+    char *file;                /* path: the whole of it, where it has no segments; NULL: it has */
     int64_t bandwidth, width, height;
     int64_t start_with_sap, audio_rate;     /* -1: not said */
     int segment_alignment;                  /* 1: "true" */

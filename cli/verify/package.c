@@ -10,6 +10,7 @@
 
 #include "common/base/cleanup.h"
 #include "common/base/err.h"
+#include "texts.h"
 #include "tracks.h"
 
 enum { RENDITIONS_MAX = 256 };
@@ -33,6 +34,7 @@ void package_free(struct package *p)
     for (size_t i = 0; i < p->n_renditions; i++)
         rendition_release(&p->renditions[i]);
     free(p->renditions);
+    texts_free(p);
     m3u8_free(p->master);
     mpd_free(p->mpd);
     receipt_free(p->receipt);
@@ -206,6 +208,13 @@ static int add_rendition(struct package *p, const char *path)
     return 0;
 }
 
+/* Subtitles have no init segment and no fragments: they are no rendition here. */
+static int is_text(const struct m3u8_entry *e)
+{
+    const char *type = e->what == M3U8_MEDIA ? m3u8_attr(e, "TYPE") : NULL;
+    return type && !strcmp(type, "SUBTITLES");
+}
+
 static int list_renditions(struct package *p)
 {
     char path[PATH_LEN_MAX];
@@ -218,6 +227,11 @@ static int list_renditions(struct package *p)
                 report_fail(p->report, CHECK_HLS_MASTER,
                             "master.m3u8:%u: %s isn't a relative path inside the package", e->line,
                             e->uri);
+                continue;
+            }
+            if (is_text(e)) {
+                if (texts_add(p, path) < 0)
+                    return -ENOMEM;
                 continue;
             }
             char folder[PATH_LEN_MAX];
@@ -294,6 +308,8 @@ int package_load(const char *dir, struct report *report, struct package **ret, s
     int r = p->master ? list_renditions(p) : 0;
     if (!r)
         r = load_renditions(p);
+    if (!r)
+        r = texts_load(p);
     if (r < 0)
         return err_set(err, r, ERR_RESOURCE, "out of memory");
     *ret = take_ptr(p);

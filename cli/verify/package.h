@@ -75,6 +75,8 @@ struct package {
     struct receipt *receipt;
     struct rendition *renditions;
     size_t n_renditions;
+    struct text_track *texts; /* texts.h */
+    size_t n_texts;
 };
 
 /* -ENOTDIR, -ENOENT, … with ERR_USAGE where `dir` holds no package at all;

@@ -24,6 +24,18 @@ static void object_release(struct receipt_object *o)
     free(o->md5);
 }
 
+static void texts_free(struct receipt_text *list, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        for (size_t k = 0; k < list[i].n_objects; k++)
+            object_release(&list[i].objects[k]);
+        free(list[i].objects);
+        free(list[i].name);
+        free(list[i].folder);
+    }
+    free(list);
+}
+
 void receipt_free(struct receipt *r)
 {
     if (!r)
@@ -40,6 +52,8 @@ void receipt_free(struct receipt *r)
         free(x->rung);
         free(x->language);
     }
+    texts_free(r->texts, r->n_texts);
+    texts_free(r->pictures, r->n_pictures);
     for (size_t i = 0; i < r->n_playlists; i++)
         object_release(&r->playlists[i]);
     for (size_t i = 0; i < r->n_warnings; i++)
@@ -158,6 +172,53 @@ static int read_renditions(struct receipt *r, const json_t *list, struct err *er
     return 0;
 }
 
+static int read_text(const json_t *j, struct receipt_text *ret, struct err *err)
+{
+    ret->name = text_of(j, "name");
+    ret->stream = int_of(j, "stream", -1);
+    ret->width = int_of(j, "width", 0);
+    ret->height = int_of(j, "height", 0);
+    ret->columns = int_of(j, "columns", 0);
+    ret->rows = int_of(j, "rows", 0);
+    ret->every_ms = int_of(j, "every_ms", 0);
+    ret->tiles = int_of(j, "tiles", 0);
+    int r = read_objects(json_object_get(j, "objects"), &ret->objects, &ret->n_objects,
+                         "an extra's key or size", err);
+    if (r < 0)
+        return r;
+    if (!ret->name || !ret->n_objects)
+        return bad(err, "an extra's name or objects");
+    const char *slash = strrchr(ret->objects[0].key, '/');
+    ret->folder = strndup(ret->objects[0].key, slash ? (size_t)(slash - ret->objects[0].key) : 0);
+    return ret->folder ? 0 : -ENOMEM;
+}
+
+static int read_extra(struct receipt *r, const json_t *j, struct err *err)
+{
+    const char *kind = json_string_value(json_object_get(j, "kind"));
+    if (kind && !strcmp(kind, "text"))
+        return read_text(j, &r->texts[r->n_texts++], err);
+    if (!kind || (strcmp(kind, "poster") && strcmp(kind, "storyboard")))
+        return bad(err, "an extra's kind");
+    r->pictures[r->n_pictures].is_storyboard = !strcmp(kind, "storyboard");
+    return read_text(j, &r->pictures[r->n_pictures++], err);
+}
+
+static int read_extras(struct receipt *r, const json_t *list, struct err *err)
+{
+    size_t n = json_array_size(list);
+    r->texts = calloc(n + 1, sizeof(*r->texts));
+    r->pictures = calloc(n + 1, sizeof(*r->pictures));
+    if (!r->texts || !r->pictures)
+        return -ENOMEM;
+    for (size_t i = 0; i < n; i++) {
+        int rc = read_extra(r, json_array_get(list, i), err);
+        if (rc < 0)
+            return rc;
+    }
+    return 0;
+}
+
 static int read_warnings(struct receipt *r, const json_t *list)
 {
     size_t n = json_array_size(list);
@@ -191,11 +252,27 @@ static int by_key(const void *a, const void *b)
                   (*(const struct receipt_object *const *)b)->key);
 }
 
+static size_t count_objects(const struct receipt_text *list, size_t n)
+{
+    size_t sum = 0;
+    for (size_t i = 0; i < n; i++)
+        sum += list[i].n_objects;
+    return sum;
+}
+
+static void list_objects(struct receipt *r, const struct receipt_text *list, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        for (size_t k = 0; k < list[i].n_objects; k++)
+            r->by_key[r->n_by_key++] = &list[i].objects[k];
+}
+
 static int sort_objects(struct receipt *r)
 {
     size_t n = r->n_playlists;
     for (size_t i = 0; i < r->n_renditions; i++)
         n += 1 + r->renditions[i].n_segments;
+    n += count_objects(r->texts, r->n_texts) + count_objects(r->pictures, r->n_pictures);
     r->by_key = calloc(n + 1, sizeof(*r->by_key));
     if (!r->by_key)
         return -ENOMEM;
@@ -206,6 +283,8 @@ static int sort_objects(struct receipt *r)
         for (size_t k = 0; k < r->renditions[i].n_segments; k++)
             r->by_key[r->n_by_key++] = &r->renditions[i].segments[k];
     }
+    list_objects(r, r->texts, r->n_texts);
+    list_objects(r, r->pictures, r->n_pictures);
     qsort(r->by_key, r->n_by_key, sizeof(*r->by_key), by_key);
     return 0;
 }
@@ -232,6 +311,8 @@ int receipt_parse(const char *text, size_t len, struct receipt **ret, struct err
     read_origin(r, json_object_get(j, "timeline"));
     r->frames_concealed = int_of(json_object_get(j, "totals"), "frames_concealed", 0);
     int rc = read_renditions(r, json_object_get(j, "renditions"), err);
+    if (!rc)
+        rc = read_extras(r, json_object_get(j, "extras"), err);
     if (!rc)
         rc = read_warnings(r, json_object_get(j, "warnings"));
     if (!rc)

@@ -31,6 +31,16 @@ struct receipt_rendition {
     size_t n_segments;
 };
 
+/* A track of subtitles, a poster or a storyboard. */
+struct receipt_text {
+    char *name, *folder;                                   /* folder: "text/sub-eng" */
+    int64_t stream;                                        /* of the source; -1: not said */
+    int is_storyboard;                                     /* of pictures */
+    int64_t width, height, columns, rows, every_ms, tiles; /* likewise */
+    struct receipt_object *objects;                        /* the whole one, then segments */
+    size_t n_objects;
+};
+
 struct receipt {
     int64_t version;
     char *source_url, *source_etag;
@@ -41,6 +51,8 @@ struct receipt {
     size_t n_warnings;
     struct receipt_rendition *renditions;
     size_t n_renditions;
+    struct receipt_text *texts, *pictures;
+    size_t n_texts, n_pictures;
     struct receipt_object *playlists; /* playlists and manifests, where it lists them */
     size_t n_playlists;
     const struct receipt_object **by_key; /* all objects, sorted */

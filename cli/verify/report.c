@@ -62,6 +62,19 @@ static const struct rule {
                                                "same times as HLS does"                       },
     [CHECK_DASH_TRACKS] = { "dash.tracks",
                        "languages, roles and labels of sound are those of HLS"                                                        },
+    [CHECK_TEXT_CUES] = { "text.cues",
+                       "subtitles are WebVTT, and each segment has the cues that are "
+                          "shown in it, and no others"                                                                                },
+    [CHECK_TEXT_TIMES] = { "text.times",
+                       "segments of subtitles begin where the video's do, and last "
+                           "as long as the presentation"                                                                              },
+    [CHECK_TEXT_NAMED] = { "text.named",          "master, manifest and receipt name the same subtitles, in "
+                                         "the same languages"                                    },
+    [CHECK_PICTURES_FILES] = { "pictures.files",      "poster and sheets are JPEGs of the size that the "
+                                                 "receipt says"                              },
+    [CHECK_PICTURES_NAMED] = { "pictures.named",
+                       "the storyboard's index, playlist and manifest name "
+                               "every tile, in its place and at its time"                                                             },
     [CHECK_DECODE_VIDEO] = { "decode.video",        "every video rendition decodes without an error into "
                                              "the container's frames"                          },
     [CHECK_DECODE_AUDIO] = { "decode.audio",        "audio decodes without an error or a gap, first to "
@@ -79,6 +92,7 @@ static const struct rule {
     [CHECK_SOURCE_TRACKS] = { "source.tracks",
                        "sound tracks are the source's: all or the default one, each "
                               "in its language"                                                                                       },
+    [CHECK_SOURCE_TEXT] = { "source.text",         "subtitles say what the source's say, at their times"                                  },
 };
 
 struct entry {

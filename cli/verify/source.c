@@ -96,6 +96,16 @@ static int open_format(const struct source *s, AVFormatContext **ret, struct err
     return 0;
 }
 
+int source_format(const struct source *s, AVFormatContext **ret, struct err *err)
+{
+    return open_format(s, ret, err);
+}
+
+void source_format_close(AVFormatContext **f)
+{
+    format_freep(f);
+}
+
 static void keep_only(AVFormatContext *f, int stream)
 {
     for (unsigned i = 0; i < f->nb_streams; i++)

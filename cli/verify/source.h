@@ -76,6 +76,10 @@ const struct thumb *source_thumb(const struct source *s, size_t frame); /* NULL:
 
 const struct sum *source_sum(const struct source *s, size_t frame); /* NULL: not seen */
 
+/* The file opened once more, from its start. 0, or negative with ERR_INPUT. */
+struct AVFormatContext;
+int source_format(const struct source *s, struct AVFormatContext **ret, struct err *err);
+void source_format_close(struct AVFormatContext **f); /* NULL in it is a no-op */
 /* As below, and counts what the decoder refused. */
 int source_decode_counting(const struct source *s, int stream,
                            int (*each)(void *arg, const struct AVFrame *f), void *arg,

@@ -32,7 +32,8 @@ static const char *const decoders[] = {
     "pcm_s8",     "pcm_f32le",  "pcm_f32be", "pcm_f64le", "pcm_f64be",     "pcm_alaw",
     "pcm_mulaw",  "pcm_bluray", "pcm_dvd",   "adpcm_ms",  "adpcm_ima_wav", "adpcm_ima_qt",
     "amrnb",      "amrwb",      "cook",      "aac_latm",  "gsm",           "nellymoser",
-    "speex",      "adpcm_swf",  "mp1",       "libopus",
+    "speex",      "adpcm_swf",  "mp1",       "libopus",   "subrip",        "ass",
+    "mov_text",   "webvtt",     "text",
 };
 
 static const AVCodec *find_decoder(enum AVCodecID id)

@@ -33,6 +33,20 @@ int probe_warn(struct media_info *i, const char *fmt, ...)
     return 0;
 }
 
+static int describe_texts(const AVFormatContext *f, struct media_info *i)
+{
+    struct texts_left left;
+    int r = streams_texts(f, i, &left);
+
+    if (r == 0 && left.not_text > 0)
+        r = probe_warn(i, "%d subtitle track(s) left out: %s is not text", left.not_text,
+                       left.codec);
+    if (r == 0 && left.too_many > 0)
+        r = probe_warn(i, "%d subtitle track(s) left out: more than %d", left.too_many,
+                       TEXT_TRACKS_MAX);
+    return r;
+}
+
 /* Streams, from a context that has decoded the first frames. *ret_delay: how
  * many pictures are decoded before the first is shown. */
 static int describe(struct inside *in, struct media_info *i, int *ret_delay, struct err *err)
@@ -54,6 +68,8 @@ static int describe(struct inside *in, struct media_info *i, int *ret_delay, str
     }
     if (others_v > 0)
         r = probe_warn(i, "%d more video stream(s) left out; stream %d is used", others_v, v);
+    if (r == 0)
+        r = describe_texts(s.fmt, i);
     if (r < 0)
         r = err_set(err, r, ERR_RESOURCE, "out of memory while probing");
     if (r == 0 && v >= 0)

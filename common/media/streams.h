@@ -18,4 +18,17 @@ int streams_is_audio(const AVStream *st);
 void streams_video(const AVStream *st, struct video_info *v);
 void streams_audio(const AVStream *st, struct audio_info *a);
 
+/* Tracks of subtitles that aren't used: pictures, or text that isn't decoded
+ * here (`codec` of the last one), and those beyond TEXT_TRACKS_MAX. */
+struct texts_left {
+    int not_text, too_many;
+    char codec[32];
+};
+
+/* Fills in i->texts, in the container's order. 0 or -ENOMEM. */
+int streams_texts(const AVFormatContext *f, struct media_info *i, struct texts_left *ret_left);
+
+/* What the container calls a stream's language; "" where it doesn't, or not in words. */
+void streams_language(const AVStream *st, char *ret, size_t size);
+
 #endif

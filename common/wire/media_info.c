@@ -9,6 +9,7 @@ void media_info_release(struct media_info *i)
 {
     texts_free(i->warnings, i->n_warnings);
     free(i->splices);
+    free(i->texts);
     free(i->more_audio);
     memset(i, 0, sizeof(*i));
 }
@@ -20,13 +21,16 @@ int media_info_copy(const struct media_info *from, struct media_info *ret)
     i.n_warnings = 0;
     i.warnings = calloc(from->n_warnings + 1, sizeof(*i.warnings));
     i.splices = calloc(from->n_splices + 1, sizeof(*i.splices));
+    i.texts = calloc(from->n_texts + 1, sizeof(*i.texts));
     i.more_audio = calloc(from->n_more_audio + 1, sizeof(*i.more_audio));
-    if (!i.warnings || !i.splices || !i.more_audio) {
+    if (!i.warnings || !i.splices || !i.texts || !i.more_audio) {
         media_info_release(&i);
         return -ENOMEM;
     }
     if (from->n_splices > 0)
         memcpy(i.splices, from->splices, from->n_splices * sizeof(*i.splices));
+    if (from->n_texts)
+        memcpy(i.texts, from->texts, from->n_texts * sizeof(*i.texts));
     if (from->n_more_audio)
         memcpy(i.more_audio, from->more_audio, from->n_more_audio * sizeof(*i.more_audio));
     for (; i.n_warnings < from->n_warnings; i.n_warnings++) {
@@ -263,6 +267,53 @@ static struct splice *splices_read(const struct in *o, size_t *ret_n)
     return list;
 }
 
+json_t *text_info_to_json(const struct text_info *t)
+{
+    struct out o = out_new();
+
+    out_int(&o, "stream", t->stream);
+    out_text(&o, "codec", t->codec);
+    out_text(&o, "language", t->language);
+    out_text(&o, "title", t->title);
+    out_int(&o, "default", t->is_default);
+    out_int(&o, "forced", t->forced);
+    out_int(&o, "hearing_impaired", t->hearing_impaired);
+    return out_done(&o);
+}
+
+static json_t *text_item_to_json(const void *t)
+{
+    return text_info_to_json(t);
+}
+
+void text_info_read(const struct in *v, struct text_info *t)
+{
+    in_is_object(v);
+    t->stream = (int)in_int(v, "stream", 0, INT32_MAX);
+    in_buf(v, "codec", t->codec, sizeof(t->codec), CHARS_TEXT);
+    in_buf(v, "language", t->language, sizeof(t->language), CHARS_TEXT);
+    in_buf(v, "title", t->title, sizeof(t->title), CHARS_TEXT);
+    t->is_default = in_flag(v, "default");
+    t->forced = in_flag(v, "forced");
+    t->hearing_impaired = in_flag(v, "hearing_impaired");
+}
+
+/* None of a probe by an older version. */
+static void texts_read(const struct in *v, struct media_info *i)
+{
+    size_t n;
+
+    if (!in_field(v, "texts").j)
+        return;
+    struct in a = in_array(v, "texts", TEXT_TRACKS_MAX, &n);
+    i->texts = in_calloc(&a, n, sizeof(*i->texts));
+    i->n_texts = i->texts ? n : 0;
+    for (size_t k = 0; k < i->n_texts; k++) {
+        struct in e = in_at(&a, k);
+        text_info_read(&e, &i->texts[k]);
+    }
+}
+
 json_t *media_info_to_json(const struct media_info *i)
 {
     struct out o = out_new();
@@ -277,6 +328,8 @@ json_t *media_info_to_json(const struct media_info *i)
     if (i->n_more_audio > 0)
         out_list(&o, "more_audio", i->more_audio, i->n_more_audio, sizeof(*i->more_audio),
                  audio_to_json);
+    if (i->n_texts > 0)
+        out_list(&o, "texts", i->texts, i->n_texts, sizeof(*i->texts), text_item_to_json);
     if (i->n_splices > 0)
         out_list(&o, "splices", i->splices, i->n_splices, sizeof(*i->splices), splice_to_json);
     out_texts(&o, "warnings", i->warnings, i->n_warnings);
@@ -292,6 +345,7 @@ void media_info_read(const struct in *v, struct media_info *ret)
     ret->duration_ms = in_int(v, "duration_ms", 0, TIME_LIMIT);
     video_read(v, &ret->video);
     audio_read(v, ret);
+    texts_read(v, ret);
     ret->splices = splices_read(v, &ret->n_splices);
     ret->warnings = in_texts(v, "warnings", &ret->n_warnings);
 }

@@ -72,11 +72,22 @@ struct audio_info {
 
 /* From byte `pos` of the source on, `offset` is added to what its timestamps
  * say: recordings joined end to end, whose clocks start over or jump. Ticks of
- * both streams: only formats with one clock for all (MPEG-TS, PS) have these. */
+ * all streams: only formats with one clock for all (MPEG-TS, PS) have these. */
 struct splice {
     int64_t pos, offset;
 };
 enum { SPLICES_MAX = 4096 };
+
+/* A track of subtitles that are text. */
+struct text_info {
+    int stream;                   /* index in the container */
+    char codec[32], language[16]; /* codec: "subrip", "ass", "mov_text" … */
+    char title[128];              /* as the container has it; "": none */
+    int is_default, forced;       /* what the container flags it as */
+    int hearing_impaired;         /* … for those who don't hear the sound */
+};
+
+enum { TEXT_TRACKS_MAX = 32 };
 
 struct media_info {
     char container[64]; /* libavformat's short name: "mov,mp4,m4a,3gp,3g2,mj2" */
@@ -87,7 +98,9 @@ struct media_info {
     /* Tracks 1 and up: the source's other usable ones, in its order; owned.
      * None in a task, whose `audio` is the track that the task is of. */
     struct audio_info *more_audio;
-    size_t n_more_audio;    /* below AUDIO_TRACKS_MAX */
+    size_t n_more_audio;     /* below AUDIO_TRACKS_MAX */
+    struct text_info *texts; /* at most TEXT_TRACKS_MAX; owned */
+    size_t n_texts;
     struct splice *splices; /* by rising pos; owned */
     size_t n_splices;
     char **warnings; /* what was odd about the source, for people; owned */

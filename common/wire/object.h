@@ -10,6 +10,8 @@
 
 #define OBJECT_TYPE_VIDEO    "video/mp4"
 #define OBJECT_TYPE_AUDIO    "audio/mp4"
+#define OBJECT_TYPE_TEXT     "text/vtt"
+#define OBJECT_TYPE_PICTURE  "image/jpeg"
 #define OBJECT_TYPE_HLS      "application/vnd.apple.mpegurl"
 #define OBJECT_TYPE_DASH     "application/dash+xml"
 #define OBJECT_TYPE_JSON     "application/json"

@@ -20,6 +20,8 @@ enum {
 json_t *color_to_json(const struct color_info *c);
 struct color_info color_read(const struct in *o, const char *name);
 
+json_t *text_info_to_json(const struct text_info *t);
+void text_info_read(const struct in *v, struct text_info *t);
 /* The field "hdr" of an object; not there where there is nothing to tell. */
 void hdr_write(struct out *o, const struct hdr_info *h);
 void hdr_read(const struct in *o, struct hdr_info *ret);

@@ -9,6 +9,7 @@ void plan_release(struct plan *p)
 {
     media_info_release(&p->info);
     rendition_list_free(p->renditions, p->n_renditions);
+    rendition_list_free(p->extras, p->n_extras);
     for (size_t i = 0; i < p->n_groups; i++)
         free(p->groups[i].renditions);
     free(p->groups);
@@ -54,6 +55,8 @@ json_t *plan_to_json(const struct plan *p)
     out_int(&o, "duration", p->duration);
     out_list(&o, "renditions", p->renditions, p->n_renditions, sizeof(*p->renditions),
              rendition_item_to_json);
+    if (p->n_extras > 0)
+        out_list(&o, "extras", p->extras, p->n_extras, sizeof(*p->extras), rendition_item_to_json);
     out_list(&o, "groups", p->groups, p->n_groups, sizeof(*p->groups), group_to_json);
     out_list(&o, "chunks", p->chunks, p->n_chunks, sizeof(*p->chunks), chunk_item_to_json);
     out_times(&o, "audio_cuts", p->audio_cuts, p->n_audio_cuts);
@@ -88,6 +91,8 @@ static void kinds_read(const struct in *top, struct plan *p)
         struct in e = in_at(&a, i);
         if (p->renditions[i].kind == MEDIA_VIDEO)
             in_fail(&e, "video must come before audio");
+        if (media_kind_is_extra(p->renditions[i].kind))
+            in_fail(&e, "is neither video nor audio");
     }
     if (p->n_renditions == 0)
         in_fail(&a, "must not be empty");
@@ -98,6 +103,34 @@ static void kinds_read(const struct in *top, struct plan *p)
     tracks_check(&a, p);
     if ((p->n_video > 0) != (p->n_chunks > 0))
         in_fail(&chunks, "%zu chunks for %zu video renditions", p->n_chunks, p->n_video);
+}
+
+int plan_has_text(const struct plan *p)
+{
+    for (size_t i = 0; i < p->n_extras; i++)
+        if (p->extras[i].kind == MEDIA_TEXT)
+            return 1;
+    return 0;
+}
+
+/* None of a plan by an older version. All come with video; their names are no rendition's. */
+static void extras_read(const struct in *top, struct plan *p)
+{
+    struct in a = in_field(top, "extras");
+
+    if (!a.j)
+        return;
+    p->extras = renditions_read(top, "extras", &p->n_extras);
+    if (p->n_extras > 0 && p->n_video == 0)
+        in_fail(&a, "need a video rendition");
+    for (size_t i = 0; i < p->n_extras && in_ok(top); i++) {
+        struct in e = in_at(&a, i);
+        if (!media_kind_is_extra(p->extras[i].kind))
+            in_fail(&e, "is no extra");
+        for (size_t k = 0; k < p->n_renditions; k++)
+            if (strcmp(p->extras[i].name, p->renditions[k].name) == 0)
+                in_fail(&e, "has the name of a rendition");
+    }
 }
 
 static void group_read(const struct in *v, struct task_group *g, size_t n_video, char *seen)
@@ -181,7 +214,7 @@ static void cuts_check(const struct in *top, const struct plan *p)
 {
     struct in a = in_field(top, "audio_cuts");
 
-    if ((p->n_audio_cuts > 0) != (p->n_video < p->n_renditions))
+    if ((p->n_audio_cuts > 0) != (p->n_video < p->n_renditions || plan_has_text(p)))
         in_fail(&a, "%zu cuts for %zu audio renditions", p->n_audio_cuts,
                 p->n_renditions - p->n_video);
     if (p->n_audio_cuts > 0 && p->audio_cuts[0] != 0)
@@ -203,6 +236,7 @@ int plan_from_json(const json_t *j, struct plan *ret, struct err *err)
     p.renditions = renditions_read(&top, "renditions", &p.n_renditions);
     chunks_read(&top, &p);
     kinds_read(&top, &p);
+    extras_read(&top, &p);
     groups_read(&top, &p);
     p.audio_cuts = in_rising(&top, "audio_cuts", &p.n_audio_cuts);
     cuts_check(&top, &p);

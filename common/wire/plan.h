@@ -66,11 +66,14 @@ struct plan {
     int64_t duration;             /* of the timeline in 1/timescale: end of the longer of both */
     struct rendition *renditions; /* video first, best first; then audio, track by track from 0 */
     size_t n_renditions, n_video;
+    struct rendition *extras; /* what the package is whole without: text, then pictures */
+    size_t n_extras;
     struct task_group *groups; /* of video renditions */
     size_t n_groups;
     struct chunk *chunks; /* 0 for audio-only input */
     size_t n_chunks;
-    int64_t *audio_cuts; /* nominal audio segment starts, 1/timescale, [0] == 0 */
+    int64_t
+        *audio_cuts; /* nominal starts of the segments of sound and text, 1/timescale, [0] == 0 */
     size_t n_audio_cuts;
     double segment_seconds, gop_seconds; /* targets that it was made with */
 };
@@ -103,5 +106,8 @@ int64_t plan_ticks(int64_t pts, int64_t origin, AVRational tb, uint32_t timescal
  * -1 on out of memory. */
 int64_t chunk_frames_kept(const struct chunk *c, const struct frame_grid *g, size_t from, size_t to,
                           int64_t origin, AVRational tb);
+
+/* Whether any of the extras is text. */
+int plan_has_text(const struct plan *p);
 
 #endif

@@ -5,7 +5,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char *const kind_names[] = { [MEDIA_VIDEO] = "video", [MEDIA_AUDIO] = "audio" };
+static const char *const kind_names[] = { [MEDIA_VIDEO] = "video",
+                                          [MEDIA_AUDIO] = "audio",
+                                          [MEDIA_TEXT] = "text",
+                                          [MEDIA_POSTER] = "poster",
+                                          [MEDIA_STORYBOARD] = "storyboard" };
 
 void rendition_release(struct rendition *r)
 {
@@ -14,6 +18,7 @@ void rendition_release(struct rendition *r)
         free(r->params[i].value);
     }
     free(r->params);
+    free(r->shots);
     free(r->name);
     free(r->codec);
     free(r->encoder);
@@ -63,6 +68,10 @@ int rendition_copy(const struct rendition *from, struct rendition *ret)
         r.params[i].key = copy_text(from->params[i].key, &bad);
         r.params[i].value = copy_text(from->params[i].value, &bad);
     }
+    r.shots = from->n_shots ? calloc(from->n_shots, sizeof(*r.shots)) : NULL;
+    if (r.shots)
+        memcpy(r.shots, from->shots, from->n_shots * sizeof(*r.shots));
+    bad |= from->n_shots > 0 && !r.shots;
     if (bad) {
         rendition_release(&r);
         return -ENOMEM;
@@ -107,6 +116,43 @@ static void video_to_json(const struct rendition *r, struct out *o)
     out_text(o, "not_copied", r->not_copied);
 }
 
+static json_t *shots_to_json(const struct rendition *r)
+{
+    json_t *a = json_array();
+
+    for (size_t i = 0; a && i < r->n_shots; i++) {
+        const struct shot *s = &r->shots[i];
+        json_t *seek = json_array();
+        json_t *row = json_pack("[I, o, I]", (json_int_t)s->pts, seek, (json_int_t)s->seek_pos);
+        const int64_t times[] = { s->seek_pts, s->seek_dts };
+        int bad = !row;
+        for (size_t k = 0; k < 2 && !bad; k++)
+            bad = json_array_append_new(seek, times[k] == NO_TIME ? json_null()
+                                                                  : json_integer(times[k])) < 0;
+        if (bad || json_array_append_new(a, row) < 0) {
+            json_decref(bad ? row : NULL);
+            json_decref(a);
+            return NULL;
+        }
+    }
+    return a;
+}
+
+static void pictures_to_json(const struct rendition *r, struct out *o)
+{
+    out_int(o, "width", r->width);
+    out_int(o, "height", r->height);
+    out_text(o, "pix_fmt", r->pix_fmt);
+    out_put(o, "color", color_to_json(&r->color));
+    out_int(o, "tonemap", r->tonemap);
+    out_put(o, "shots", shots_to_json(r));
+    if (r->kind == MEDIA_POSTER)
+        return;
+    out_int(o, "every_ms", r->every_ms);
+    out_int(o, "columns", r->columns);
+    out_int(o, "rows", r->rows);
+}
+
 static void audio_to_json(const struct rendition *r, struct out *o)
 {
     if (r->track)
@@ -132,11 +178,14 @@ json_t *rendition_to_json(const struct rendition *r)
     out_text(&o, "codec", r->codec);
     out_text(&o, "encoder", r->encoder);
     out_list(&o, "params", r->params, r->n_params, sizeof(*r->params), param_to_json);
-    if (r->kind == MEDIA_VIDEO) {
+    if (r->kind == MEDIA_VIDEO)
         video_to_json(r, &o);
-    } else {
+    else if (r->kind == MEDIA_AUDIO)
         audio_to_json(r, &o);
-    }
+    else if (r->kind == MEDIA_TEXT)
+        out_put(&o, "text", text_info_to_json(&r->text));
+    else
+        pictures_to_json(r, &o);
     out_double(&o, "cost", r->cost);
     out_int(&o, "memory_bytes", (int64_t)r->memory_bytes);
     return out_done(&o);
@@ -208,20 +257,84 @@ static void audio_read(const struct in *v, struct rendition *r)
     }
 }
 
+/* [pts, [seek pts, seek dts], seek position] */
+static void shot_read(const struct in *v, struct shot *s)
+{
+    struct in pts = in_at(v, 0), seek = in_at(v, 1), pos = in_at(v, 2);
+
+    if (!json_is_array(v->j) || json_array_size(v->j) != 3 || !json_is_array(seek.j) ||
+        json_array_size(seek.j) != 2) {
+        in_fail(v, "must be [pts, [seek pts, seek dts], position]");
+        return;
+    }
+    struct in seek_pts = in_at(&seek, 0), seek_dts = in_at(&seek, 1);
+    s->pts = in_number(&pts, -TIME_LIMIT, TIME_LIMIT);
+    s->seek_pts = in_time_at(&seek_pts);
+    s->seek_dts = in_time_at(&seek_dts);
+    s->seek_pos = in_number(&pos, -1, SIZE_LIMIT);
+}
+
+static void shots_read(const struct in *v, struct rendition *r)
+{
+    size_t n;
+    struct in a = in_array(v, "shots", SHOTS_MAX, &n);
+
+    if (n == 0)
+        in_fail(&a, "must not be empty");
+    r->shots = in_calloc(&a, n, sizeof(*r->shots));
+    r->n_shots = r->shots ? n : 0;
+    for (size_t i = 0; i < r->n_shots && in_ok(v); i++) {
+        struct in e = in_at(&a, i);
+        shot_read(&e, &r->shots[i]);
+        if (in_ok(v) && i > 0 && r->shots[i].pts < r->shots[i - 1].pts)
+            in_fail(&e, "is before the one before it");
+    }
+}
+
+static void pictures_read(const struct in *v, struct rendition *r)
+{
+    r->width = (int)in_int(v, "width", 2, PICTURE_MAX);
+    r->height = (int)in_int(v, "height", 2, PICTURE_MAX);
+    in_buf(v, "pix_fmt", r->pix_fmt, sizeof(r->pix_fmt), CHARS_TOKEN);
+    r->color = color_read(v, "color");
+    r->tonemap = in_flag(v, "tonemap");
+    r->sar = (AVRational){ 1, 1 };
+    shots_read(v, r);
+    if (r->kind == MEDIA_POSTER)
+        return;
+    r->every_ms = in_int(v, "every_ms", 1, INT32_MAX);
+    r->columns = (int)in_int(v, "columns", 1, TILES_MAX);
+    r->rows = (int)in_int(v, "rows", 1, TILES_MAX);
+    if (r->width * (int64_t)r->columns > PICTURE_MAX ||
+        r->height * (int64_t)r->rows > PICTURE_MAX) {
+        struct in f = in_field(v, "columns");
+        in_fail(&f, "the sheet is larger than %d pixels", PICTURE_MAX);
+    }
+}
+
+static void text_read(const struct in *v, struct rendition *r)
+{
+    struct in text = in_object(v, "text");
+    text_info_read(&text, &r->text);
+}
+
 void rendition_read(const struct in *v, struct rendition *r)
 {
     memset(r, 0, sizeof(*r));
     in_is_object(v);
-    r->kind = (enum media_kind)in_enum(v, "kind", kind_names, 2);
+    r->kind = (enum media_kind)in_enum(v, "kind", kind_names, MEDIA_STORYBOARD + 1);
     r->name = in_text(v, "name", NAME_LEN_MAX, CHARS_NAME);
     r->codec = in_text(v, "codec", NAME_LEN_MAX, CHARS_NAME);
     r->encoder = in_text(v, "encoder", NAME_LEN_MAX, CHARS_TOKEN);
     params_read(v, r);
-    if (r->kind == MEDIA_VIDEO) {
+    if (r->kind == MEDIA_VIDEO)
         video_read(v, r);
-    } else {
+    else if (r->kind == MEDIA_AUDIO)
         audio_read(v, r);
-    }
+    else if (r->kind == MEDIA_TEXT)
+        text_read(v, r);
+    else
+        pictures_read(v, r);
     r->cost = in_double(v, "cost", 0, 1e9);
     r->memory_bytes = (uint64_t)in_int(v, "memory_bytes", 0, SIZE_LIMIT);
 }
@@ -241,7 +354,7 @@ int rendition_from_json(const json_t *j, struct rendition *ret, struct err *err)
     return 0;
 }
 
-/* Names are folders under video/ and audio/, so two of one kind must differ. */
+/* Names are folders under video/, audio/ and text/, so two of one kind must differ. */
 static void names_check(const struct in *a, const struct rendition *r, size_t n)
 {
     for (size_t i = 0; in_ok(a) && i < n; i++)

@@ -11,7 +11,13 @@
 
 #include "media_info.h"
 
-enum media_kind { MEDIA_VIDEO, MEDIA_AUDIO };
+/* Those from MEDIA_TEXT on are a package's extras: it is whole without them. */
+enum media_kind { MEDIA_VIDEO, MEDIA_AUDIO, MEDIA_TEXT, MEDIA_POSTER, MEDIA_STORYBOARD };
+
+static inline int media_kind_is_extra(enum media_kind k)
+{
+    return k >= MEDIA_TEXT;
+}
 
 struct param {
     char *key, *value; /* an AVOption of the encoder or of AVCodecContext */
@@ -33,11 +39,21 @@ enum {
     RENDITIONS_MAX = 64, /* of a job */
 };
 
+/* A frame that is looked at, and the packet that decoding it begins at, as the
+ * demuxer gives it (plan.h). */
+struct shot {
+    int64_t pts;
+    int64_t seek_pts, seek_dts; /* INT64_MIN where the packet has none */
+    int64_t seek_pos;           /* -1 unknown */
+};
+
+enum { SHOTS_MAX = 20000, TILES_MAX = 32 };
+
 struct rendition {
     enum media_kind kind;
-    char *name;    /* [a-z0-9-]+, unique in the job; its folder under video/ or audio/ */
-    char *codec;   /* "h264" "hevc" "av1" "aac" "opus" */
-    char *encoder; /* libavcodec's name: "libx264" … */
+    char *name;    /* [a-z0-9-]+, unique in the job; its folder under video/, audio/ or text/ */
+    char *codec;   /* "h264" "hevc" "av1" "aac" "opus" "webvtt" "jpeg" */
+    char *encoder; /* libavcodec's name: "libx264" …; "webvtt" is our own */
     struct param *params;
     size_t n_params;
 
@@ -85,6 +101,17 @@ struct rendition {
     int64_t bit_rate; /* bit/s */
     double loudness;  /* LUFS of the whole track that it is brought to; 0: as it is */
     double true_peak; /* dB of full scale that it may not exceed for that */
+
+    struct text_info text; /* text: the track that it is made of */
+
+    /* poster and storyboard: width, height, pix_fmt, color and tonemap as of
+     * video, and */
+    struct shot *shots; /* storyboard: one a tile, in order; poster: to choose from, as many as
+                         * there are; rising */
+    size_t n_shots;
+    int64_t every_ms;  /* storyboard: how long each tile stands for; poster, for the planner
+                        * alone: where it is taken, -1: the best of some */
+    int columns, rows; /* storyboard: tiles of a sheet, to TILES_MAX */
 
     double cost;           /* predicted core-seconds for each second of source */
     uint64_t memory_bytes; /* predicted resident need of its encoder */

@@ -137,9 +137,9 @@ static char *key_read(const struct in *o, const char *rendition, unsigned number
     char *key = in_text_at(&f, 2 * NAME_LEN_MAX, CHARS_TEXT);
     int known = 0;
 
-    for (int kind = MEDIA_VIDEO; key && rendition && kind <= MEDIA_AUDIO; kind++) {
+    for (int kind = MEDIA_VIDEO; key && rendition && kind <= MEDIA_STORYBOARD; kind++) {
         char *want = segment_key((enum media_kind)kind, rendition, number);
-        if (!want)
+        if (!want && kind != MEDIA_POSTER) /* which has no segments */
             in_oom(&f);
         known |= want && strcmp(key, want) == 0;
         free(want);
@@ -186,6 +186,12 @@ static void gops_read(const struct in *o, struct segment *s)
     }
 }
 
+/* The least number of what a segment holds: of text there may be none. */
+static int frames_least(const char *key)
+{
+    return key && strncmp(key, "text/", 5) == 0 ? 0 : 1;
+}
+
 static void segment_read(const struct in *v, const char *rendition, struct segment *s)
 {
     in_is_object(v);
@@ -196,7 +202,7 @@ static void segment_read(const struct in *v, const char *rendition, struct segme
     digest_read(v, "md5", s->md5, sizeof(s->md5));
     s->start = in_int(v, "start", 0, TIME_LIMIT);
     s->duration = in_int(v, "duration", 1, TIME_LIMIT);
-    s->frames = (uint64_t)in_int(v, "frames", 1, COUNT_LIMIT);
+    s->frames = (uint64_t)in_int(v, "frames", frames_least(s->key), COUNT_LIMIT);
     gops_read(v, s);
 }
 
@@ -205,7 +211,7 @@ static void segments_read(const struct in *o, struct rendition_result *r)
     size_t n;
     struct in a = in_array(o, "segments", ARRAY_MAX, &n);
 
-    if (n == 0)
+    if (n == 0 && !(r->init.key && strcmp(r->init.key, "poster.jpg") == 0))
         in_fail(&a, "must not be empty");
     r->segments = in_calloc(&a, n, sizeof(*r->segments));
     r->n_segments = r->segments ? n : 0;
@@ -250,7 +256,7 @@ static void rendition_result_read(const struct in *v, struct rendition_result *r
     digest_read(&init, "sha256", r->init.sha256, sizeof(r->init.sha256));
     digest_read(&init, "md5", r->init.md5, sizeof(r->init.md5));
     segments_read(v, r);
-    r->frames = (uint64_t)in_int(v, "frames", 1, COUNT_LIMIT);
+    r->frames = (uint64_t)in_int(v, "frames", frames_least(r->init.key), COUNT_LIMIT);
     r->priming = in_int(v, "priming", 0, INT32_MAX);
     loudness_read(v, &r->loudness);
 }
@@ -260,7 +266,8 @@ static void renditions_results_read(const struct in *top, struct task_result *r)
     size_t n;
     struct in a = in_array(top, "renditions", RENDITIONS_MAX, &n);
 
-    if (n == 0 && r->error.cls == ERR_NONE)
+    if (n == 0 && r->error.cls == ERR_NONE &&
+        !(r->task && task_kind_is_extra(task_kind_by_id(r->task))))
         in_fail(&a, "must not be empty in a result without an error");
     r->renditions = in_calloc(&a, n, sizeof(*r->renditions));
     r->n_renditions = r->renditions ? n : 0;

@@ -21,7 +21,7 @@ struct segment {
     char sha256[65], md5[33]; /* lower-case hex */
     int64_t start, duration; /* ticks of 1/timescale, as presented: video, start is the tfdt; audio,
                               * the tfdt less `priming` (0 for the first) */
-    uint64_t frames;         /* video frames, or audio packets */
+    uint64_t frames;         /* video frames, audio packets, cues of text, or tiles */
     struct gop_range *gops;  /* video: one per moof; audio: none */
     size_t n_gops;
 };
@@ -34,6 +34,9 @@ struct loudness {
     double gain;       /* dB by which it was amplified */
 };
 
+/* Of extras: `init` is the text as a whole, the storyboard's index, or the
+ * poster, which has no segments; those of a storyboard are its sheets, in
+ * milliseconds. */
 struct rendition_result {
     char *name;
     uint32_t timescale;
@@ -54,7 +57,7 @@ struct task_result {
     char *job, *task;
     unsigned attempt;
     char *etag;       /* of the source that the task names; NULL: the worker is older than this */
-    struct err error; /* cls ERR_NONE: done */
+    struct err error; /* cls ERR_NONE: done; of extras there may be none, and warnings say why */
 
     struct rendition_result *renditions;
     size_t n_renditions;

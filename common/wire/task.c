@@ -5,7 +5,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char *const kind_names[] = { [TASK_VIDEO] = "video", [TASK_AUDIO] = "audio" };
+static const char *const kind_names[] = { [TASK_VIDEO] = "video",
+                                          [TASK_AUDIO] = "audio",
+                                          [TASK_TEXT] = "text",
+                                          [TASK_PICTURES] = "pictures" };
 
 void task_release(struct task *t)
 {
@@ -47,7 +50,8 @@ json_t *task_to_json(const struct task *t)
         out_int(&o, "group", t->group);
         out_put(&o, "chunk", chunk_to_json(&t->chunk));
     } else {
-        out_times(&o, "audio_cuts", t->audio_cuts, t->n_audio_cuts);
+        if (t->kind != TASK_PICTURES)
+            out_times(&o, "audio_cuts", t->audio_cuts, t->n_audio_cuts);
         out_int(&o, "timeline_end", t->timeline_end);
     }
     out_double(&o, "cost", t->cost);
@@ -63,13 +67,47 @@ static void names_read(const struct in *top, struct task *t)
 
     t->job = in_text(top, "job", 256, CHARS_TEXT);
     t->id = in_text(top, "id", NAME_LEN_MAX - 1, CHARS_NAME);
-    t->kind = (enum task_kind)in_enum(top, "kind", kind_names, 2);
+    t->kind = (enum task_kind)in_enum(top, "kind", kind_names, TASK_PICTURES + 1);
     t->attempt = (unsigned)in_int(top, "attempt", 1, 1000000);
     t->source = in_text(top, "source", URL_LEN_MAX, CHARS_TEXT);
     t->etag = in_text(top, "etag", 256, CHARS_TEXT);
     t->output = in_text(top, "output", URL_LEN_MAX, CHARS_TEXT);
     if (hint.j)
         t->video_codec_hint = in_text_at(&hint, NAME_LEN_MAX, CHARS_TEXT);
+}
+
+enum task_kind task_kind_of(enum media_kind kind)
+{
+    switch (kind) {
+    case MEDIA_VIDEO:
+        return TASK_VIDEO;
+    case MEDIA_AUDIO:
+        return TASK_AUDIO;
+    case MEDIA_TEXT:
+        return TASK_TEXT;
+    default:
+        return TASK_PICTURES;
+    }
+}
+
+enum task_kind task_kind_by_id(const char *id)
+{
+    switch (id[0]) {
+    case 'a':
+        return TASK_AUDIO;
+    case 't':
+        return TASK_TEXT;
+    case 'p':
+        return TASK_PICTURES;
+    default:
+        return TASK_VIDEO;
+    }
+}
+
+/* Whether the source has what the task reads; texts say which stream each is. */
+static int has_stream(const struct task *t)
+{
+    return (t->kind == TASK_AUDIO ? t->info.audio.stream : t->info.video.stream) >= 0;
 }
 
 /* A task has renditions of its kind, and the source such a stream. */
@@ -81,10 +119,10 @@ static void renditions_check(const struct in *top, const struct task *t)
         in_fail(&a, "must not be empty");
     for (size_t i = 0; i < t->n_renditions; i++) {
         struct in e = in_at(&a, i), kind = in_field(&e, "kind");
-        if ((t->renditions[i].kind == MEDIA_VIDEO) != (t->kind == TASK_VIDEO))
+        if (task_kind_of(t->renditions[i].kind) != t->kind)
             in_fail(&kind, "is not the task's");
     }
-    if ((t->kind == TASK_VIDEO ? t->info.video.stream : t->info.audio.stream) < 0) {
+    if (!has_stream(t)) {
         struct in info = in_field(top, "info");
         in_fail(&info, "has no %s stream", kind_names[t->kind]);
     }
@@ -117,8 +155,10 @@ static void work_read(const struct in *top, struct task *t)
         chunk_read(&chunk, &t->chunk);
         return;
     }
-    t->audio_cuts = in_rising(top, "audio_cuts", &t->n_audio_cuts);
     t->timeline_end = in_int(top, "timeline_end", 0, TIME_LIMIT);
+    if (t->kind == TASK_PICTURES)
+        return;
+    t->audio_cuts = in_rising(top, "audio_cuts", &t->n_audio_cuts);
     if (t->n_audio_cuts == 0 || t->audio_cuts[0] != 0) {
         struct in a = in_field(top, "audio_cuts");
         in_fail(&a, "must begin with 0");
@@ -165,13 +205,26 @@ int task_from_text(const char *text, size_t len, struct task *ret, struct err *e
     return r;
 }
 
+static int extra_key(enum media_kind kind, const char *name, unsigned number, char **ret)
+{
+    if (kind == MEDIA_POSTER)
+        return number == 0 ? asprintf(ret, "poster.jpg") : -1;
+    if (kind == MEDIA_STORYBOARD)
+        return number == 0 ? asprintf(ret, "storyboard/index.vtt")
+                           : asprintf(ret, "storyboard/sheet-%05u.jpg", number);
+    return number == 0 ? asprintf(ret, "text/%s/all.vtt", name)
+                       : asprintf(ret, "text/%s/seg-%05u.vtt", name, number);
+}
+
 char *segment_key(enum media_kind kind, const char *rendition, unsigned number)
 {
     const char *folder = kind == MEDIA_VIDEO ? "video" : "audio";
     char *key;
     int n;
 
-    if (number == 0)
+    if (media_kind_is_extra(kind))
+        n = extra_key(kind, rendition, number, &key);
+    else if (number == 0)
         n = asprintf(&key, "%s/%s/init.mp4", folder, rendition);
     else
         n = asprintf(&key, "%s/%s/seg-%05u.m4s", folder, rendition, number);

@@ -8,10 +8,22 @@
 
 #include "plan.h"
 
-enum task_kind { TASK_VIDEO, TASK_AUDIO };
+/* The last two make extras, each all of its kind. */
+enum task_kind { TASK_VIDEO, TASK_AUDIO, TASK_TEXT, TASK_PICTURES };
+
+/* Whether the package is whole without what a task of that kind makes. */
+static inline int task_kind_is_extra(enum task_kind k)
+{
+    return k >= TASK_TEXT;
+}
+/* What the task makes a rendition of `kind`. */
+enum task_kind task_kind_of(enum media_kind kind);
+/* The kind by a task's id, the first letter of which tells it. */
+enum task_kind task_kind_by_id(const char *id);
 
 struct task {
-    char *job, *id; /* id: unique in the job, "v-0003-0" (chunk, group) or "a-0" (track) */
+    char *job, *id; /* id: unique in the job, "v-0003-0" (chunk, group), "a-0" (track), "t-0"
+                     * (text) or "p-0" (pictures) */
     enum task_kind kind;
     unsigned attempt;       /* from 1 */
     char *source;           /* URL; file:///abs/path here */
@@ -30,9 +42,9 @@ struct task {
     uint32_t timescale;
     struct chunk chunk; /* video only */
 
-    int64_t *audio_cuts; /* audio only: nominal segment starts in 1/timescale */
+    int64_t *audio_cuts; /* audio and text: nominal segment starts in 1/timescale */
     size_t n_audio_cuts;
-    int64_t timeline_end; /* audio only: where the timeline ends, 1/timescale */
+    int64_t timeline_end; /* all but video: where the timeline ends, 1/timescale */
 
     double cost;           /* predicted core-seconds */
     uint64_t memory_bytes; /* predicted peak */
@@ -49,7 +61,9 @@ int task_from_text(const char *text, size_t len, struct task *ret, struct err *e
 int task_makes(const struct task *t, size_t i);
 
 /* "video/<rendition>/seg-00001.m4s" (number from 1) or ".../init.mp4" for
- * number 0; audio likewise. Allocated; NULL: out of memory. */
+ * number 0; audio likewise. Text: "text/<name>/seg-00001.vtt", and all of it
+ * for 0, "all.vtt". "poster.jpg" is its number 0; "storyboard/index.vtt" the
+ * storyboard's, before "sheet-00001.jpg". Allocated; NULL: out of memory. */
 char *segment_key(enum media_kind kind, const char *rendition, unsigned number);
 
 #endif

@@ -86,7 +86,7 @@ static int check_head(const struct where *w, const struct rendition *r,
         return fault(w, "the codecs string is not one of RFC 6381");
     if (got->timescale == 0)
         return fault(w, "the timescale is 0");
-    if (got->n_segments == 0)
+    if (got->n_segments == 0 && r->kind != MEDIA_POSTER)
         return fault(w, "no segments");
     return check_object(w, r, 0, got->init.key, got->init.size_bytes, got->init.sha256);
 }
@@ -261,11 +261,81 @@ int result_check_audio(const struct plan *plan, const struct rendition *r,
     return 0;
 }
 
+static int check_piece(struct where *w, const struct rendition *r, const struct segment *s,
+                       const struct segment *want)
+{
+    int res;
+
+    w->segment = want->number;
+    if ((res = expect(w, "number", want->number, s->number)) < 0 ||
+        (res = check_object(w, r, s->number, s->key, s->size_bytes, s->sha256)) < 0 ||
+        (res = expect(w, "start", want->start, s->start)) < 0)
+        return res;
+    return expect(w, "duration", want->duration, s->duration);
+}
+
+static int check_text(struct where *w, const struct plan *plan, const struct rendition *r,
+                      const struct rendition_result *got)
+{
+    int res = expect(w, "timescale", plan->timescale, got->timescale);
+
+    if (res == 0)
+        res = expect(w, "segments", (int64_t)plan->n_audio_cuts, (int64_t)got->n_segments);
+    for (size_t i = 0; res == 0 && i < plan->n_audio_cuts; i++) {
+        int last = i + 1 == plan->n_audio_cuts;
+        int64_t from = plan->audio_cuts[i], to = last ? plan->duration : plan->audio_cuts[i + 1];
+        const struct segment want = { .number = (unsigned)i + 1,
+                                      .start = from,
+                                      .duration = to - from };
+        res = check_piece(w, r, &got->segments[i], &want);
+    }
+    return res;
+}
+
+static int check_storyboard(struct where *w, const struct rendition *r,
+                            const struct rendition_result *got)
+{
+    size_t tiles = (size_t)r->columns * (size_t)r->rows, sheets = (r->n_shots + tiles - 1) / tiles;
+    int64_t every = r->every_ms;
+    int res = expect(w, "timescale", 1000, got->timescale);
+
+    if (res == 0)
+        res = expect(w, "sheets", (int64_t)sheets, (int64_t)got->n_segments);
+    for (size_t i = 0; res == 0 && i < sheets; i++) {
+        size_t n = i + 1 < sheets ? tiles : r->n_shots - i * tiles;
+        const struct segment want = { .number = (unsigned)i + 1,
+                                      .start = (int64_t)(i * tiles) * every,
+                                      .duration = (int64_t)n * every };
+        res = check_piece(w, r, &got->segments[i], &want);
+        if (res == 0)
+            res = expect(w, "tiles", (int64_t)n, (int64_t)got->segments[i].frames);
+    }
+    return res;
+}
+
+int result_check_extra(const struct plan *plan, const struct rendition *r,
+                       const struct rendition_result *got, struct err *err)
+{
+    struct where w = { .rendition = r->name, .err = err };
+    int res = check_head(&w, r, got);
+
+    if (res < 0)
+        return res;
+    if (r->kind == MEDIA_TEXT)
+        return check_text(&w, plan, r, got);
+    if (r->kind == MEDIA_STORYBOARD)
+        return check_storyboard(&w, r, got);
+    return expect(&w, "segments", 0, (int64_t)got->n_segments);
+}
+
 static const struct rendition *planned(const struct plan *p, const char *name)
 {
     for (size_t i = 0; i < p->n_renditions; i++)
         if (strcmp(p->renditions[i].name, name) == 0)
             return &p->renditions[i];
+    for (size_t i = 0; i < p->n_extras; i++)
+        if (strcmp(p->extras[i].name, name) == 0)
+            return &p->extras[i];
     return NULL;
 }
 
@@ -276,7 +346,7 @@ static int check_one(const struct plan *plan, const struct task *task,
     const struct rendition *r = planned(plan, asked->name);
     const struct rendition_result *got = NULL;
 
-    if (!r || r->kind != (task->kind == TASK_VIDEO ? MEDIA_VIDEO : MEDIA_AUDIO))
+    if (!r || task_kind_of(r->kind) != task->kind)
         return err_set(err, -EPROTO, ERR_INTERNAL, "rendition %s is not in the plan", asked->name);
     for (size_t i = 0; i < result->n_renditions; i++) {
         if (strcmp(result->renditions[i].name, asked->name) != 0)
@@ -285,12 +355,28 @@ static int check_one(const struct plan *plan, const struct task *task,
             return err_set(err, -EPROTO, ERR_INTERNAL, "rendition %s is there twice", asked->name);
         got = &result->renditions[i];
     }
+    if (!got && media_kind_is_extra(r->kind))
+        return 0;
     if (!got)
         return err_set(err, -EPROTO, ERR_INTERNAL, "rendition %s is not in the result",
                        asked->name);
+    if (media_kind_is_extra(r->kind))
+        return result_check_extra(plan, r, got, err);
     if (task->kind == TASK_AUDIO)
         return result_check_audio(plan, r, got, err);
     return result_check_video(plan, r, &plan->chunks[task->chunk.index], got, err);
+}
+
+/* Extras may be left out, and a warning says why. */
+static int check_left_out(const struct task *task, const struct task_result *result,
+                          struct err *err)
+{
+    if (result->n_renditions > task->n_renditions)
+        return err_set(err, -EPROTO, ERR_INTERNAL, "renditions: expected %zu, got %zu",
+                       task->n_renditions, result->n_renditions);
+    if (result->n_renditions < task->n_renditions && result->n_warnings == 0)
+        return err_set(err, -EPROTO, ERR_INTERNAL, "renditions are left out without a word");
+    return 0;
 }
 
 int package_check_result(const struct plan *plan, const struct task *task,
@@ -305,6 +391,8 @@ int package_check_result(const struct plan *plan, const struct task *task,
     else if (task->kind == TASK_VIDEO && task->chunk.index >= plan->n_chunks)
         r = err_set(err, -EPROTO, ERR_INTERNAL, "chunk %u is not in the plan, which has %zu",
                     task->chunk.index, plan->n_chunks);
+    else if (task_kind_is_extra(task->kind))
+        r = check_left_out(task, result, err);
     else if (result->n_renditions != task->n_renditions)
         r = err_set(err, -EPROTO, ERR_INTERNAL, "renditions: expected %zu, got %zu",
                     task->n_renditions, result->n_renditions);

@@ -18,4 +18,9 @@ int result_check_video(const struct plan *plan, const struct rendition *r, const
 int result_check_audio(const struct plan *plan, const struct rendition *r,
                        const struct rendition_result *got, struct err *err);
 
+/* Text: segments from cut to cut, all of them. A storyboard: sheets with as
+ * many tiles as were planned. A poster: the picture and nothing else. */
+int result_check_extra(const struct plan *plan, const struct rendition *r,
+                       const struct rendition_result *got, struct err *err);
+
 #endif

@@ -307,6 +307,82 @@ static void adaptation_set(struct mpd *m, const struct package *p,
     close_tag(m);
 }
 
+/* Text: one file, for that is what players read best; no segment template.
+ * Nothing switches between two, so that each is a set of its own (DASH-IF IOP,
+ * 3.9). */
+static void text_set(struct mpd *m, const struct package_rendition *pr, int is_main, unsigned id)
+{
+    const struct text_info *t = &pr->rendition->text;
+    char lang[LANGUAGE_TAG_MAX];
+
+    open_tag(m, "AdaptationSet");
+    attrf(m, "id", "%u", id);
+    attr(m, "contentType", "text");
+    attr(m, "mimeType", "text/vtt");
+    if (language_tag(t->language, lang))
+        attr(m, "lang", lang);
+    if (t->title[0]) { /* where the schema wants it */
+        open_tag(m, "Label");
+        m->failed |= xmlTextWriterWriteString(m->w, BAD_CAST t->title) < 0;
+        close_tag(m);
+    }
+    if (t->hearing_impaired) /* ETSI TS 103 285, table 4 */
+        descriptor(m, "Accessibility", "urn:tva:metadata:cs:AudioPurposeCS:2007", "2");
+    descriptor(m, "Role", "urn:mpeg:dash:role:2011",
+               t->forced             ? "forced-subtitle"
+               : t->hearing_impaired ? "caption"
+                                     : "subtitle");
+    if (is_main)
+        descriptor(m, "Role", "urn:mpeg:dash:role:2011", "main");
+    open_tag(m, "Representation");
+    attr(m, "id", pr->rendition->name);
+    attrf(m, "bandwidth", "%" PRId64, pr->bandwidth);
+    open_tag(m, "BaseURL");
+    m->failed |= xmlTextWriterWriteString(m->w, BAD_CAST pr->head->init.key) < 0;
+    close_tag(m);
+    close_tag(m);
+    close_tag(m);
+}
+
+static void image_set(struct mpd *m, const struct package_rendition *pr, unsigned id)
+{
+    const struct rendition *r = pr->rendition;
+
+    open_tag(m, "AdaptationSet");
+    attrf(m, "id", "%u", id);
+    attr(m, "contentType", "image");
+    attr(m, "mimeType", "image/jpeg");
+    open_tag(m, "SegmentTemplate");
+    attr(m, "timescale", "1000");
+    attr(m, "startNumber", "1");
+    attrf(m, "duration", "%" PRId64, (int64_t)r->columns * r->rows * r->every_ms);
+    attr(m, "media", "storyboard/sheet-$Number%05d$.jpg");
+    close_tag(m);
+    open_tag(m, "Representation");
+    attr(m, "id", r->name);
+    attrf(m, "bandwidth", "%" PRId64, pr->bandwidth);
+    attrf(m, "width", "%d", r->width * r->columns);
+    attrf(m, "height", "%d", r->height * r->rows);
+    char tiles[16];
+    (void)snprintf(tiles, sizeof(tiles), "%dx%d", r->columns, r->rows);
+    descriptor(m, "EssentialProperty", "http://dashif.org/guidelines/thumbnail_tile", tiles);
+    close_tag(m);
+    close_tag(m);
+}
+
+static void text_sets(struct mpd *m, const struct package *p, unsigned *id)
+{
+    int has_main = 0;
+
+    for (size_t i = 0; i < p->n_extras; i++) {
+        const struct rendition *r = p->extras[i].rendition;
+        if (r->kind != MEDIA_TEXT)
+            continue;
+        text_set(m, &p->extras[i], r->text.is_default && !has_main, ++*id);
+        has_main |= r->text.is_default;
+    }
+}
+
 static void manifest(struct mpd *m, const struct package *p)
 {
     int64_t us = ticks_to_us(p->plan->duration, p->plan->timescale);
@@ -327,6 +403,10 @@ static void manifest(struct mpd *m, const struct package *p)
     for (size_t i = 0; i < p->n_renditions; i++)
         if (leads(p, i))
             adaptation_set(m, p, &p->renditions[i], ++id);
+    text_sets(m, p, &id);
+    for (size_t i = 0; i < p->n_extras; i++)
+        if (p->extras[i].rendition->kind == MEDIA_STORYBOARD)
+            image_set(m, &p->extras[i], ++id);
     m->failed |= xmlTextWriterEndDocument(m->w) < 0; /* closes what is open */
     m->failed |= xmlTextWriterFlush(m->w) < 0;
 }

@@ -8,6 +8,9 @@
  * layout, and the same segment times. A set of sound has its language, its
  * title as a Label, and a Role (track.h): main for the default track.
  *
+ * Each track of subtitles is a set whose one representation is a whole WebVTT
+ * file. A storyboard is a set of images (DASH-IF IOP, 6.2.6).
+ *
  * Colour: PQ and HLG sets carry EssentialProperty descriptors
  * (urn:mpeg:mpegB:cicp:*), so that a player that can't show them leaves them
  * alone; HLG's transfer is supplemental, since it degrades to SDR (as in

@@ -78,6 +78,10 @@ static void set_targets(struct package *p)
             raise_to(&p->gop_target_s, gop_ticks(plan, c, k), gop_ticks(plan, c, k + 1),
                      plan->timescale);
     }
+    for (size_t i = 0; i < plan->n_audio_cuts && plan_has_text(plan); i++)
+        raise_to(&p->target_s, plan->audio_cuts[i],
+                 i + 1 < plan->n_audio_cuts ? plan->audio_cuts[i + 1] : plan->duration,
+                 plan->timescale);
     for (size_t i = p->n_video; i < p->n_renditions; i++) {
         const struct package_rendition *a = &p->renditions[i];
         for (size_t k = 0; k < a->n_segments; k++) {
@@ -196,6 +200,7 @@ int package_build_early(const struct plan *plan, const struct task_result *const
 
     if (!p || join_what_is_there(p, results, n_results) < 0)
         return no_memory(err);
+    package_drop_extras(p, 1);
     if (choose(p) < 0)
         return no_memory(err);
     if (!cut(p)) {

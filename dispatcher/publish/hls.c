@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "../../common/base/cleanup.h"
+#include "hls_text.h"
 #include "text.h"
 #include "track.h"
 
@@ -99,15 +100,18 @@ static void put_rates(FILE *f, int64_t peak, int64_t average)
 static void put_variant(FILE *f, const struct package *p, const struct package_rendition *v,
                         const struct package_rendition *a)
 {
-    struct package_rate sound = group_rate(p, a);
+    struct package_rate sound = group_rate(p, a), text = hls_text_rate(p);
 
-    put_rates(f, v->rate.peak + sound.peak, v->rate.average + sound.average);
+    put_rates(f, v->rate.peak + sound.peak + text.peak,
+              v->rate.average + sound.average + text.average);
     fprintf(f, ",CODECS=\"%s%s%s\"", v->head->codecs, a ? "," : "", a ? a->head->codecs : "");
     put_resolution(f, v->rendition);
     put_frame_rate(f, p, v);
     fprintf(f, ",VIDEO-RANGE=%s", video_range(v->rendition));
     if (a)
         fprintf(f, ",AUDIO=\"%s\"", rendition_rung(a->rendition));
+    if (hls_has_text(p))
+        fputs(",SUBTITLES=\"" HLS_TEXT_GROUP "\"", f);
     fprintf(f, ",CLOSED-CAPTIONS=NONE\nvideo/%s/index.m3u8\n", v->rendition->name);
 }
 
@@ -120,6 +124,14 @@ static void put_iframe_variant(FILE *f, const struct package_rendition *v)
     put_resolution(f, v->rendition);
     fprintf(f, ",VIDEO-RANGE=%s,URI=\"video/%s/iframe.m3u8\"\n", video_range(v->rendition),
             v->rendition->name);
+}
+
+static void put_images(FILE *f, const struct package_rendition *s)
+{
+    fprintf(f,
+            "#EXT-X-IMAGE-STREAM-INF:BANDWIDTH=%" PRId64
+            ",RESOLUTION=%dx%d,CODECS=\"jpeg\",URI=\"storyboard/index.m3u8\"\n",
+            s->rate.peak, s->rendition->width, s->rendition->height);
 }
 
 /* A group of sound alone. One of several tracks names all of them; its own
@@ -212,14 +224,21 @@ int hls_master(const struct package *p, char **ret, size_t *ret_len, struct err 
     if (p->growing) /* else players start at what was encoded last */
         fputs(HLS_START_LINE, t.f);
     put_sound(t.f, p);
-    if (p->n_video)
+    if (p->n_video) {
+        hls_put_text_group(t.f, p);
         put_variants(t.f, p);
+    }
     for (size_t i = 0; i < p->n_video; i++)
         put_iframe_variant(t.f, &p->renditions[i]);
+    for (size_t i = 0; i < p->n_extras; i++)
+        if (p->extras[i].rendition->kind == MEDIA_STORYBOARD)
+            put_images(t.f, &p->extras[i]);
     return text_close(&t, ret, ret_len, err);
 }
 
-static void put_media_header(FILE *f, const struct package *p, unsigned target_s, int iframes)
+/* Text stands alone: it has no init segment. */
+static void put_media_header(FILE *f, const struct package *p, unsigned target_s, int iframes,
+                             int text)
 {
     put_header(f);
     fprintf(f, "#EXT-X-TARGETDURATION:%u\n#EXT-X-MEDIA-SEQUENCE:%d\n#EXT-X-PLAYLIST-TYPE:%s\n",
@@ -227,7 +246,8 @@ static void put_media_header(FILE *f, const struct package *p, unsigned target_s
     fputs("#EXT-X-INDEPENDENT-SEGMENTS\n", f);
     if (iframes)
         fputs("#EXT-X-I-FRAMES-ONLY\n", f);
-    fputs("#EXT-X-MAP:URI=\"init.mp4\"\n", f);
+    if (!text)
+        fputs("#EXT-X-MAP:URI=\"init.mp4\"\n", f);
 }
 
 static void put_extinf(FILE *f, int64_t start, int64_t end, uint32_t timescale)
@@ -258,11 +278,38 @@ int hls_media(const struct package *p, const struct package_rendition *r, char *
     if (res < 0)
         return res;
 
-    put_media_header(t.f, p, p->target_s, 0);
+    put_media_header(t.f, p, p->target_s, 0, r->rendition->kind == MEDIA_TEXT);
     for (size_t i = 0; i < r->n_segments; i++) {
         const struct span s = package_samples(r, i);
         put_extinf(t.f, s.start, s.end, r->timescale);
         fprintf(t.f, "%s\n", file_of(r->segments[i].seg));
+    }
+    put_end(t.f, p);
+    return text_close(&t, ret, ret_len, err);
+}
+
+int hls_images(const struct package *p, const struct package_rendition *r, char **ret,
+               size_t *ret_len, struct err *err)
+{
+    _cleanup_(text_releasep) struct text t = { 0 };
+    const struct rendition *q = r->rendition;
+    const struct package_segment *first = &r->segments[0];
+    const struct span s = { first->start, first->end, 0 };
+    int res = text_open(&t, err);
+    if (res < 0)
+        return res;
+
+    put_header(t.f);
+    fprintf(t.f,
+            "#EXT-X-TARGETDURATION:%u\n#EXT-X-MEDIA-SEQUENCE:%d\n#EXT-X-PLAYLIST-TYPE:VOD\n"
+            "#EXT-X-IMAGES-ONLY\n",
+            span_target_s(&s, 1, r->timescale), FIRST_SEQUENCE);
+    for (size_t i = 0; i < r->n_segments; i++) {
+        put_extinf(t.f, r->segments[i].start, r->segments[i].end, r->timescale);
+        fprintf(t.f, "#EXT-X-TILES:RESOLUTION=%dx%d,LAYOUT=%dx%d,DURATION=", q->width, q->height,
+                q->columns, q->rows);
+        put_seconds(t.f, q->every_ms * 1000);
+        fprintf(t.f, "\n%s\n", file_of(r->segments[i].seg));
     }
     put_end(t.f, p);
     return text_close(&t, ret, ret_len, err);
@@ -276,7 +323,7 @@ int hls_iframes(const struct package *p, const struct package_rendition *r, char
     if (res < 0)
         return res;
 
-    put_media_header(t.f, p, r->iframes.target_s, 1);
+    put_media_header(t.f, p, r->iframes.target_s, 1, 0);
     for (size_t i = 0; i < r->n_segments; i++) {
         const struct segment *s = r->segments[i].seg;
         for (size_t k = 0; k < s->n_gops; k++) {

@@ -28,11 +28,13 @@
  * each group. Of sound alone each group is a variant; where there is but one
  * track, a variant without a group.
  *
- * BANDWIDTH is the sum of the peak segment bit rates of video and audio (that
- * of a group's largest), AVERAGE-BANDWIDTH the sum of their average ones
- * (RFC 8216bis, 4.4.6.2), both measured. FRAME-RATE is the nominal one, or the average of a
- * variable-rate source where that is higher: for its largest, a single short
- * frame would lock players out.
+ * Subtitles are one group, which every variant has.
+ *
+ * BANDWIDTH is the sum of the peak segment bit rates of video, audio and
+ * subtitles (that of a group's largest), AVERAGE-BANDWIDTH the sum of their
+ * average ones (RFC 8216bis, 4.4.6.2), both measured. FRAME-RATE is the nominal one, or the average
+ * of a variable-rate source where that is higher: for its largest, a single short frame would lock
+ * players out.
  *
  * A player starts with the variant that comes first: that is the one of the
  * most widely played codec whose average is nearest to 2 Mb/s (Apple's
@@ -40,10 +42,15 @@
  * The others follow best first, in the order of the plan. */
 int hls_master(const struct package *p, char **ret, size_t *ret_len, struct err *err);
 
-/* video/<name>/index.m3u8 or audio/<name>/index.m3u8. The media sequence
+/* video/<name>/index.m3u8, or that of audio/<name>/ or text/<name>/. The media sequence
  * starts at 1, so that a segment's number is the one in its file name. */
 int hls_media(const struct package *p, const struct package_rendition *r, char **ret,
               size_t *ret_len, struct err *err);
+
+/* storyboard/index.m3u8: sheets of tiles (EXT-X-IMAGES-ONLY, EXT-X-TILES), as
+ * Roku's players and others read them. */
+int hls_images(const struct package *p, const struct package_rendition *r, char **ret,
+               size_t *ret_len, struct err *err);
 
 /* video/<name>/iframe.m3u8: the first sample of each GOP as a byte range. */
 int hls_iframes(const struct package *p, const struct package_rendition *r, char **ret,

@@ -193,6 +193,28 @@ static int report_all(const struct object_list *l, object_fn *bad, void *arg, si
     return 0;
 }
 
+static int starts_with(const char *s, const char *start)
+{
+    return strncmp(s, start, strlen(start)) == 0;
+}
+
+/* By folder, where an object of it is named: a listing of all might be that of
+ * a whole bucket. */
+static int list_all(struct store *store, struct object_list *l, struct err *err)
+{
+    static const char *const folders[] = { "video/", "audio/", "text/", "storyboard/",
+                                           "poster.jpg" };
+    int r = 0;
+
+    for (size_t f = 0; f < sizeof(folders) / sizeof(folders[0]) && r == 0; f++)
+        for (size_t i = 0; i < l->n; i++)
+            if (starts_with(l->items[i].key, folders[f])) {
+                r = store->ops->list(store, folders[f], mark, l, err);
+                break;
+            }
+    return r;
+}
+
 int package_check_objects(const struct task_result *const *results, size_t n_results,
                           struct store *store, int hash, object_fn *bad, void *arg, size_t *ret_bad,
                           struct err *err)
@@ -205,9 +227,7 @@ int package_check_objects(const struct task_result *const *results, size_t n_res
         return no_memory(&l, err);
 
     qsort(l.items, l.n, sizeof(*l.items), by_key);
-    if ((r = store->ops->list(store, "video/", mark, &l, err)) != 0 ||
-        (r = store->ops->list(store, "audio/", mark, &l, err)) != 0 ||
-        (r = judge(store, &l, hash, err)) != 0)
+    if ((r = list_all(store, &l, err)) != 0 || (r = judge(store, &l, hash, err)) != 0)
         return r;
     qsort(l.items, l.n, sizeof(*l.items), by_order);
     return report_all(&l, bad, arg, ret_bad);

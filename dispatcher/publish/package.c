@@ -20,6 +20,9 @@ void package_unbuild(struct package *p)
         return;
     for (size_t i = 0; p->renditions && i < p->n_renditions; i++)
         free(p->renditions[i].segments);
+    for (size_t i = 0; p->extras && i < p->n_extras; i++)
+        free(p->extras[i].segments);
+    free(p->extras);
     free(p->renditions);
     free(p->results);
     free(p);
@@ -27,7 +30,12 @@ void package_unbuild(struct package *p)
 
 const char *package_folder(const struct package_rendition *r)
 {
-    return r->rendition->kind == MEDIA_VIDEO ? "video" : "audio";
+    static const char *const folders[] = { [MEDIA_VIDEO] = "video",
+                                           [MEDIA_AUDIO] = "audio",
+                                           [MEDIA_TEXT] = "text",
+                                           [MEDIA_POSTER] = "poster",
+                                           [MEDIA_STORYBOARD] = "storyboard" };
+    return folders[r->rendition->kind];
 }
 
 AVRational package_average_rate(const struct package_rendition *r)
@@ -70,8 +78,11 @@ struct package *package_new(const struct plan *plan, const struct task_result *c
     p->n_renditions = plan->n_renditions;
     p->results = calloc(n_results + 1, sizeof(*p->results));
     p->renditions = calloc(plan->n_renditions + 1, sizeof(*p->renditions));
-    if (!p->results || !p->renditions)
+    p->extras = calloc(plan->n_extras + 1, sizeof(*p->extras));
+    if (!p->results || !p->renditions || !p->extras)
         return NULL;
+    for (; p->n_extras < plan->n_extras; p->n_extras++)
+        p->extras[p->n_extras].rendition = &plan->extras[p->n_extras];
 
     for (size_t i = 0; i < n_results; i++)
         p->results[i] = results[i];
@@ -110,6 +121,9 @@ static struct package_rendition *rendition_named(struct package *p, const char *
     for (size_t i = 0; i < p->n_renditions; i++)
         if (strcmp(p->renditions[i].rendition->name, name) == 0)
             return &p->renditions[i];
+    for (size_t i = 0; i < p->n_extras; i++)
+        if (strcmp(p->extras[i].rendition->name, name) == 0)
+            return &p->extras[i];
     return NULL;
 }
 
@@ -162,18 +176,21 @@ static int join_video(struct joiner *j, struct package_rendition *pr,
     return 0;
 }
 
-static int join_audio(struct joiner *j, struct package_rendition *pr,
+/* Sound, or an extra: all of it in one result. */
+static int join_whole(struct joiner *j, struct package_rendition *pr,
                       const struct task_result *from, const struct rendition_result *got,
                       struct err *err)
 {
     if (pr->head)
         return err_set(err, -EPROTO, ERR_INTERNAL, "rendition %s: tasks %s and %s both have it",
                        got->name, pr->head_from->task, from->task);
-    int r = result_check_audio(j->pkg->plan, pr->rendition, got, err);
+    int r = media_kind_is_extra(pr->rendition->kind)
+                ? result_check_extra(j->pkg->plan, pr->rendition, got, err)
+                : result_check_audio(j->pkg->plan, pr->rendition, got, err);
     if (r < 0)
         return r;
 
-    pr->segments = calloc(got->n_segments, sizeof(*pr->segments));
+    pr->segments = calloc(got->n_segments + 1, sizeof(*pr->segments));
     if (!pr->segments)
         return no_memory(err);
     pr->n_segments = got->n_segments;
@@ -200,7 +217,7 @@ int package_join(struct joiner *j, const struct task_result *from)
         else if (pr->rendition->kind == MEDIA_VIDEO)
             r = join_video(j, pr, from, got, &e);
         else
-            r = join_audio(j, pr, from, got, &e);
+            r = join_whole(j, pr, from, got, &e);
         if (r == -ENOMEM)
             return no_memory(j->err);
         if (r < 0) {
@@ -344,6 +361,39 @@ static int measure_rendition(struct package *p, struct package_rendition *pr)
     return 0;
 }
 
+static int measure_extra(struct package *p, struct package_rendition *pr)
+{
+    _cleanup_free_ struct span *s = segment_spans(pr);
+    if (!s)
+        return -ENOMEM;
+    pr->rate = measure(s, pr->n_segments, pr->timescale, p->target_s);
+    pr->bandwidth = bitrate_sustained(s, pr->n_segments, pr->timescale, p->min_buffer_ms);
+    return 0;
+}
+
+/* A poster has no segments. Sheets of a storyboard are no media segments: they
+ * last as long as they do. Nothing here raises what clients must buffer. */
+static int measure_extras(struct package *p)
+{
+    int64_t buffer_ms = p->min_buffer_ms;
+    int r = 0;
+
+    for (size_t i = 0; i < p->n_extras; i++) {
+        struct package_rendition *pr = &p->extras[i];
+        total(p, pr);
+        p->min_buffer_ms = buffer_ms;
+        for (size_t k = 0; pr->rendition->kind == MEDIA_TEXT && k < pr->n_segments; k++) {
+            const struct span s = { pr->segments[k].start, pr->segments[k].end, 0 };
+            unsigned target = span_target_s(&s, 1, pr->timescale);
+            p->target_s = target > p->target_s ? target : p->target_s;
+        }
+    }
+    for (size_t i = 0; i < p->n_extras && r == 0; i++)
+        if (p->extras[i].n_segments > 0)
+            r = measure_extra(p, &p->extras[i]);
+    return r;
+}
+
 /* RFC 8216bis, 6.2.4 wants one target duration for all media playlists, and
  * peaks depend on it: so two rounds. */
 int package_measure(struct package *p)
@@ -360,10 +410,25 @@ int package_measure(struct package *p)
                 p->target_s = target;
         }
     }
+    if (measure_extras(p) < 0)
+        return -ENOMEM;
     for (size_t i = 0; i < p->n_renditions; i++)
         if (measure_rendition(p, &p->renditions[i]) < 0)
             return -ENOMEM;
     return 0;
+}
+
+void package_drop_extras(struct package *p, int all)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < p->n_extras; i++) {
+        if (!all && p->extras[i].head)
+            p->extras[n++] = p->extras[i];
+        else
+            free(p->extras[i].segments);
+    }
+    p->n_extras = n;
 }
 
 static int join(struct joiner *j)
@@ -379,6 +444,7 @@ static int join(struct joiner *j)
         check_heads(j, &p->renditions[i]);
         check_missing(j, &p->renditions[i]);
     }
+    package_drop_extras(p, 0);
     return j->faults ? -EPROTO : 0;
 }
 

@@ -49,6 +49,9 @@ struct package {
     size_t n_results;
     struct package_rendition *renditions; /* in the plan's order: video first */
     size_t n_renditions, n_video;
+    struct package_rendition *extras; /* those of the plan that came to be, in its order; none
+                                       * of a growing package */
+    size_t n_extras;
     unsigned target_s;     /* EXT-X-TARGETDURATION of all media playlists */
     unsigned gop_target_s; /* what that of I-frame playlists is at least */
     int growing;           /* of package_build_early(): there is more to come */
@@ -79,7 +82,8 @@ int package_check_result(const struct plan *plan, const struct task *task,
  *            empty where a planned segment has no result at all: then a task
  *            is missing from `results`, which the caller knows best.
  *   -ENOMEM  ERR_RESOURCE
- * ret_redo is written on -EPROTO only. */
+ * ret_redo is written on -EPROTO only. An extra that no result has is left out:
+ * warnings of results say why. */
 int package_build(const struct plan *plan, const struct task_result *const *results,
                   size_t n_results, struct package **ret, struct package_redo *ret_redo,
                   struct err *err);
@@ -100,7 +104,7 @@ void package_unbuild(struct package *p); /* NULL is a no-op */
  * another init segment than chunk 0, counts as not there: package_build()
  * is who tells of it.
  *
- * More results never take away a rendition or a segment.
+ * More results never take away a rendition or a segment. Extras come with the finished package.
  *
  * Returns 0, with *ret NULL where it isn't enough: no segment of one of the
  * H.264 renditions (of one of each codec's), sound not done, or a package without video; -ENOMEM
@@ -113,7 +117,7 @@ int package_build_early(const struct plan *plan, const struct task_result *const
  * of its encoder, which the first segment holds in addition. */
 struct span package_samples(const struct package_rendition *r, size_t i);
 
-/* "video" or "audio": the folder that a rendition's folder is in. */
+/* "video", "audio" or "text": the folder that a rendition's folder is in. */
 const char *package_folder(const struct package_rendition *r);
 
 /* Video: frames over time, in lowest terms (to 1e-6 where those are long).

@@ -27,4 +27,7 @@ int package_join(struct joiner *j, const struct task_result *from);
 /* All rates, and target_s where it isn't that high already. 0 or -ENOMEM. */
 int package_measure(struct package *p);
 
+/* Let go of the extras that no result has, or of all. */
+void package_drop_extras(struct package *p, int all);
+
 #endif

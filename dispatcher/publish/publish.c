@@ -49,8 +49,10 @@ static struct sheet *next_sheet(struct sheets *l, const struct package_rendition
                                 const char *file, const char *type)
 {
     struct sheet *s = &l->items[l->n];
-    int n = r ? asprintf(&s->key, "%s/%s/%s", package_folder(r), r->rendition->name, file)
-              : asprintf(&s->key, "%s", file);
+    int n = !r ? asprintf(&s->key, "%s", file)
+            : r->rendition->kind == MEDIA_STORYBOARD /* there is only one */
+                ? asprintf(&s->key, "%s/%s", package_folder(r), file)
+                : asprintf(&s->key, "%s/%s/%s", package_folder(r), r->rendition->name, file);
     if (n < 0) {
         s->key = NULL;
         return NULL;
@@ -73,10 +75,28 @@ static int add_rendition(struct sheets *l, const struct package *p,
     return s ? hls_iframes(p, r, &s->text, &s->len, err) : no_memory(err);
 }
 
+static int add_extra(struct sheets *l, const struct package *p, const struct package_rendition *r,
+                     struct err *err)
+{
+    struct sheet *s;
+
+    if (r->rendition->kind == MEDIA_POSTER) /* it is its own object */
+        return 0;
+    s = next_sheet(l, r, "index.m3u8", OBJECT_TYPE_HLS);
+    if (s && r->rendition->kind == MEDIA_STORYBOARD)
+        return hls_images(p, r, &s->text, &s->len, err);
+    return s ? hls_media(p, r, &s->text, &s->len, err) : no_memory(err);
+}
+
 static int add_media(struct sheets *l, const struct package *p, struct err *err)
 {
     for (size_t i = 0; i < p->n_renditions; i++) {
         int r = add_rendition(l, p, &p->renditions[i], err);
+        if (r < 0)
+            return r;
+    }
+    for (size_t i = 0; i < p->n_extras; i++) {
+        int r = add_extra(l, p, &p->extras[i], err);
         if (r < 0)
             return r;
     }
@@ -133,7 +153,7 @@ static int put(struct store *s, const struct sheet *sh, struct err *err)
 static int sheets_init(struct sheets *l, const struct package *p, const char *cache)
 {
     l->cache = cache;
-    l->items = calloc(2 * p->n_renditions + 3, sizeof(*l->items));
+    l->items = calloc(2 * p->n_renditions + p->n_extras + 3, sizeof(*l->items));
     return l->items ? 0 : -ENOMEM;
 }
 

@@ -170,6 +170,77 @@ static json_t *renditions_json(const struct package *p)
     return list;
 }
 
+static int set_text(json_t *o, const struct package_rendition *pr)
+{
+    const struct text_info *t = &pr->rendition->text;
+    return json_object_set_new(o, "stream", json_integer(t->stream)) |
+           json_object_set_new(o, "language", json_string(t->language)) |
+           json_object_set_new(o, "title", json_string(t->title)) |
+           json_object_set_new(o, "default", json_integer(t->is_default)) |
+           json_object_set_new(o, "forced", json_integer(t->forced)) |
+           json_object_set_new(o, "hearing_impaired", json_integer(t->hearing_impaired)) |
+           json_object_set_new(o, "timescale", json_integer(pr->timescale)) |
+           json_object_set_new(o, "cues", digits(pr->head->frames));
+}
+
+static int set_pictures(json_t *o, const struct rendition *r)
+{
+    int failed = json_object_set_new(o, "width", json_integer(r->width)) |
+                 json_object_set_new(o, "height", json_integer(r->height));
+
+    if (r->kind == MEDIA_POSTER)
+        return failed;
+    return failed | json_object_set_new(o, "columns", json_integer(r->columns)) |
+           json_object_set_new(o, "rows", json_integer(r->rows)) |
+           json_object_set_new(o, "every_ms", json_integer(r->every_ms)) |
+           json_object_set_new(o, "tiles", digits(r->n_shots));
+}
+
+static json_t *extra_objects_json(const struct package_rendition *pr)
+{
+    json_t *list = segments_json(pr), *first = init_json(pr->head);
+
+    if (!list || !first || json_array_insert(list, 0, first) < 0) {
+        json_decref(list);
+        list = NULL;
+    }
+    json_decref(first);
+    return list;
+}
+
+static json_t *extra_json(const struct package_rendition *pr)
+{
+    json_t *o = json_pack("{s:s, s:s}", "name", pr->rendition->name, "kind", package_folder(pr));
+    int failed = !o;
+
+    if (o)
+        failed |= pr->rendition->kind == MEDIA_TEXT ? set_text(o, pr)
+                                                    : set_pictures(o, pr->rendition);
+    if (o)
+        failed |= json_object_set_new(o, "bytes", digits(pr->size_bytes)) |
+                  json_object_set_new(o, "objects", extra_objects_json(pr));
+    if (failed) {
+        json_decref(o);
+        return NULL;
+    }
+    return o;
+}
+
+/* NULL with *ret_failed 0 where there is none: the key is left out. */
+static json_t *extras_json(const struct package *p, int *ret_failed)
+{
+    json_t *list = p->n_extras ? json_array() : NULL;
+
+    *ret_failed = p->n_extras && !list;
+    for (size_t i = 0; list && i < p->n_extras; i++)
+        if (!append(list, extra_json(&p->extras[i]))) {
+            json_decref(list);
+            *ret_failed = 1;
+            return NULL;
+        }
+    return list;
+}
+
 static int has_text(const json_t *list, const char *text)
 {
     size_t i;
@@ -189,7 +260,7 @@ static json_t *engines_json(const struct package *p)
     for (size_t i = 0; list && i < p->n_results; i++) {
         const char *engine = p->results[i]->engine ? p->results[i]->engine : "";
         size_t at = 0;
-        if (has_text(list, engine))
+        if (!*engine || has_text(list, engine)) /* "": an extra that was given up */
             continue;
         while (at < json_array_size(list) &&
                strcmp(json_string_value(json_array_get(list, at)), engine) < 0)
@@ -234,6 +305,8 @@ static json_t *totals_json(const struct package *p)
         bytes += p->renditions[i].size_bytes;
         segments += p->renditions[i].n_segments;
     }
+    for (size_t i = 0; i < p->n_extras; i++)
+        bytes += p->extras[i].size_bytes;
     for (size_t i = 0; i < p->n_results; i++)
         concealed += p->results[i]->frames_concealed;
     return json_pack("{s:o, s:o, s:o}", "bytes", digits(bytes), "segments", digits(segments),
@@ -293,12 +366,17 @@ static json_t *timeline_json(const struct plan *plan)
 static json_t *receipt_json(const struct package *p, const struct receipt_job *job,
                             const struct receipt_text *texts, size_t n_texts)
 {
-    return json_pack("{s:i, s:s, s:o, s:o, s:{s:s, s:s}, s:o, s:o, s:o, s:o, s:o, s:o}", "v", 1,
-                     "job", job->id, "source", source_json(p, job), "timeline",
+    int failed;
+    json_t *extras = extras_json(p, &failed);
+
+    if (failed)
+        return NULL;
+    return json_pack("{s:i, s:s, s:o, s:o, s:{s:s, s:s}, s:o, s:o, s:o*, s:o, s:o, s:o, s:o}", "v",
+                     1, "job", job->id, "source", source_json(p, job), "timeline",
                      timeline_json(p->plan), "ladder", "name", job->ladder, "sha256",
                      job->ladder_digest, "engines", engines_json(p), "renditions",
-                     renditions_json(p), "texts", texts_json(texts, n_texts), "totals",
-                     totals_json(p), "warnings", warnings_json(p), "run", run_json(p));
+                     renditions_json(p), "extras", extras, "texts", texts_json(texts, n_texts),
+                     "totals", totals_json(p), "warnings", warnings_json(p), "run", run_json(p));
 }
 
 int receipt_make(const struct package *p, const struct receipt_job *job,

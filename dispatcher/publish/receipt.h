@@ -24,6 +24,14 @@
  * as presented), frames, bytes, average_bit_rate peak_bit_rate (bit/s), init {key size sha256 md5},
  *                segments [n key size sha256 md5,
  *                          start duration (ticks, as presented), frames]]
+ *   extras      where there are any: [name kind ("text" "poster" "storyboard"),
+ *                text: stream language title default forced hearing_impaired,
+ *                timescale, cues;
+ *                pictures: width height, the storyboard's columns rows every_ms tiles,
+ *                bytes, objects [key size sha256 md5, segments and sheets: n, start
+ *                                duration (ticks of the timescale, of sheets
+ *                                milliseconds), frames (cues, tiles)]]; of text the first
+ *                object is the whole one, of a storyboard its index
  *   texts       [key size sha256] of the playlists and the manifest
  *   totals      bytes segments frames_concealed
  *   warnings    [text …]

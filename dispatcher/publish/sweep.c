@@ -25,22 +25,53 @@ static int no_memory(struct err *err)
 
 /* ---- names ---- */
 
-static int is_segment(const char *file)
+/* "seg-00012.m4s" of "seg-" and ".m4s". */
+static int is_numbered(const char *file, const char *start, const char *end)
 {
+    size_t n = strlen(start);
     unsigned number = 0;
     char again[32];
 
-    if (strcmp(file, "init.mp4") == 0)
-        return 1;
-    if (sscanf(file, "seg-%9u.m4s", &number) != 1 || number == 0)
+    if (strncmp(file, start, n) != 0 || sscanf(file + n, "%9u", &number) != 1 || number == 0)
         return 0;
-    (void)snprintf(again, sizeof(again), "seg-%05u.m4s", number);
+    (void)snprintf(again, sizeof(again), "%s%05u%s", start, number, end);
     return strcmp(file, again) == 0;
+}
+
+/* What is behind "<folder>/<name>/", or NULL where the key isn't like that. */
+static const char *inside(const char *key, const char *folder)
+{
+    size_t n = strlen(folder), name;
+
+    if (strncmp(key, folder, n) != 0)
+        return NULL;
+    name = strspn(key + n, "abcdefghijklmnopqrstuvwxyz0123456789-");
+    return name > 0 && name <= RENDITION_MAX && key[n + name] == '/' ? key + n + name + 1 : NULL;
+}
+
+static enum sweep_kind extra_kind_of(const char *key)
+{
+    static const char storyboard[] = "storyboard/";
+    const char *file = inside(key, "text/");
+
+    if (file && strcmp(file, "index.m3u8") == 0)
+        return SWEEP_PLAYLIST;
+    if (file && (strcmp(file, "all.vtt") == 0 || is_numbered(file, "seg-", ".vtt")))
+        return SWEEP_SEGMENT;
+    if (strcmp(key, "poster.jpg") == 0)
+        return SWEEP_SEGMENT;
+    if (strncmp(key, storyboard, sizeof(storyboard) - 1) != 0)
+        return SWEEP_NOT_OURS;
+    file = key + sizeof(storyboard) - 1;
+    if (strcmp(file, "index.m3u8") == 0)
+        return SWEEP_PLAYLIST;
+    return strcmp(file, "index.vtt") == 0 || is_numbered(file, "sheet-", ".jpg") ? SWEEP_SEGMENT
+                                                                                 : SWEEP_NOT_OURS;
 }
 
 enum sweep_kind sweep_kind_of(const char *key)
 {
-    int is_video = strncmp(key, "video/", 6) == 0;
+    const char *video = inside(key, "video/"), *file = video ? video : inside(key, "audio/");
 
     if (strcmp(key, "master.m3u8") == 0)
         return SWEEP_MASTER;
@@ -48,17 +79,12 @@ enum sweep_kind sweep_kind_of(const char *key)
         return SWEEP_MANIFEST;
     if (strcmp(key, RECEIPT) == 0)
         return SWEEP_RECEIPT;
-    if (!is_video && strncmp(key, "audio/", 6) != 0)
-        return SWEEP_NOT_OURS;
-
-    const char *name = key + 6;
-    size_t n = strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789-");
-    if (n == 0 || n > RENDITION_MAX || name[n] != '/')
-        return SWEEP_NOT_OURS;
-    const char *file = name + n + 1;
-    if (strcmp(file, "index.m3u8") == 0 || (is_video && strcmp(file, "iframe.m3u8") == 0))
+    if (!file)
+        return extra_kind_of(key);
+    if (strcmp(file, "index.m3u8") == 0 || (video && strcmp(file, "iframe.m3u8") == 0))
         return SWEEP_PLAYLIST;
-    return is_segment(file) ? SWEEP_SEGMENT : SWEEP_NOT_OURS;
+    return strcmp(file, "init.mp4") == 0 || is_numbered(file, "seg-", ".m4s") ? SWEEP_SEGMENT
+                                                                              : SWEEP_NOT_OURS;
 }
 
 /* ---- what the receipt names ---- */
@@ -142,6 +168,20 @@ static int add_renditions(struct names *l, const json_t *list, struct err *err)
     return r;
 }
 
+/* None of a receipt by an older version. */
+static int add_extras(struct names *l, const json_t *list, struct err *err)
+{
+    size_t i;
+    json_t *item;
+    int r = 0;
+
+    json_array_foreach (list, i, item) {
+        if (r == 0)
+            r = add_all(l, json_object_get(item, "objects"), "an extra without objects", err);
+    }
+    return r;
+}
+
 static int read_all(struct store *s, uint64_t size, const char *etag, char *buf, struct err *err)
 {
     size_t off = 0, n = 0;
@@ -170,6 +210,8 @@ static int parse(const char *text, size_t len, const char *job, struct names *re
         return broken(err, "not of version 1");
     ret->other_job = strcmp(id, job) != 0;
     int r = add_renditions(ret, json_object_get(ret->receipt, "renditions"), err);
+    if (r == 0)
+        r = add_extras(ret, json_object_get(ret->receipt, "extras"), err);
     if (r == 0)
         r = add_all(ret, json_object_get(ret->receipt, "texts"), "without playlists", err);
     if (r == 0)
@@ -247,7 +289,7 @@ static int consider(void *arg, const char *key, const struct store_stat *st)
 /* Asked for by name: a listing of all might be that of a whole bucket. */
 static int consider_tops(struct store *s, struct victims *l)
 {
-    static const char *const tops[] = { "master.m3u8", "manifest.mpd", RECEIPT };
+    static const char *const tops[] = { "master.m3u8", "manifest.mpd", "poster.jpg", RECEIPT };
     struct store_stat st;
     int r = 0;
 
@@ -258,6 +300,16 @@ static int consider_tops(struct store *s, struct victims *l)
         else if (r == -ENOENT)
             r = 0;
     }
+    return r;
+}
+
+static int consider_folders(struct store *s, struct victims *l)
+{
+    static const char *const folders[] = { "video/", "audio/", "text/", "storyboard/" };
+    int r = 0;
+
+    for (size_t i = 0; i < sizeof(folders) / sizeof(folders[0]) && r == 0; i++)
+        r = s->ops->list(s, folders[i], consider, l, l->err);
     return r;
 }
 
@@ -273,8 +325,7 @@ int package_sweep(struct store *s, const char *job, int everything, size_t *ret_
         return r;
     if (names.receipt && (!everything || names.other_job))
         l.keep = &names;
-    if ((r = consider_tops(s, &l)) < 0 || (r = s->ops->list(s, "video/", consider, &l, err)) < 0 ||
-        (r = s->ops->list(s, "audio/", consider, &l, err)) < 0)
+    if ((r = consider_tops(s, &l)) < 0 || (r = consider_folders(s, &l)) < 0)
         return r;
     if (l.n > 0)
         qsort(l.items, l.n, sizeof(*l.items), in_turn);

@@ -3,7 +3,9 @@
  *
  * Only what has exactly the names that this program gives is ever removed:
  * master.m3u8, manifest.mpd, job.json, and in video/<rendition>/ and
- * audio/<rendition>/: init.mp4, seg-<number>.m4s, index.m3u8, iframe.m3u8.
+ * audio/<rendition>/: init.mp4, seg-<number>.m4s, index.m3u8, iframe.m3u8; in
+ * text/<name>/: all.vtt, seg-<number>.vtt, index.m3u8; poster.jpg, and in
+ * storyboard/: index.vtt, sheet-<number>.jpg, index.m3u8.
  * Whatever else lies under the prefix is let alone.
  */
 #ifndef GOPMILL_PUBLISH_SWEEP_H

@@ -1,10 +1,11 @@
 /* The verifier's readers of texts. The first byte chooses: 'h' a playlist,
- * 'd' a DASH manifest, 'j' a receipt. */
+ * 'd' a DASH manifest, 'j' a receipt, 'v' WebVTT. */
 #include "fuzz.h"
 
 #include "cli/verify/m3u8.h"
 #include "cli/verify/mpd.h"
 #include "cli/verify/receipt.h"
+#include "cli/verify/vtt.h"
 #include "common/base/err.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -13,6 +14,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct m3u8 *h = NULL;
     struct mpd *d = NULL;
     struct receipt *j = NULL;
+    struct vtt *v = NULL;
     int r = 0;
 
     if (size == 0)
@@ -28,12 +30,18 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     case 'j':
         r = receipt_parse(text, size - 1, &j, &err);
         break;
+    case 'v':
+        r = vtt_parse(text, size - 1, &v, &err);
+        break;
     default:
         break;
     }
-    fuzz_must(r == 0 || (r < 0 && err.text[0] && !h && !d && !j));
+    fuzz_must(r == 0 || (r < 0 && err.text[0] && !h && !d && !j && !v));
     if (j)
         (void)receipt_find(j, "video/1080p/init.mp4");
+    for (size_t i = 0; v && i < v->n; i++)
+        vtt_words(v->cues[i].text);
+    vtt_free(v);
     m3u8_free(h);
     mpd_free(d);
     receipt_free(j);

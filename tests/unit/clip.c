@@ -178,6 +178,38 @@ static void encode_audio(struct maker *m, AVCodecContext *c, AVStream *st)
     encode(m, c, st, NULL);
 }
 
+static AVStream *add_lines(struct maker *m)
+{
+    AVStream *st = avformat_new_stream(m->mux, NULL);
+
+    assert_non_null(st);
+    st->codecpar->codec_type = AVMEDIA_TYPE_SUBTITLE;
+    st->codecpar->codec_id = AV_CODEC_ID_SUBRIP;
+    st->time_base = (AVRational){ 1, 1000 };
+    must(av_dict_set(&st->metadata, "language", "eng", 0), "language");
+    return st;
+}
+
+static void write_lines(struct maker *m, const AVStream *st)
+{
+    static const AVRational ms = { 1, 1000 };
+
+    for (size_t i = 0; i < m->spec->n_lines; i++) {
+        const struct clip_line *l = &m->spec->lines[i];
+        size_t len = l->len ? l->len : strlen(l->text);
+        AVPacket *p = av_packet_alloc();
+        assert_non_null(p);
+        must(av_new_packet(p, (int)len), "line");
+        memcpy(p->data, l->text, len);
+        p->stream_index = st->index;
+        p->pts = p->dts = av_rescale_q(l->start_ms, ms, st->time_base);
+        p->duration = av_rescale_q(l->duration_ms, ms, st->time_base);
+        p->flags = AV_PKT_FLAG_KEY;
+        must(av_interleaved_write_frame(m->mux, p), "line");
+        av_packet_free(&p);
+    }
+}
+
 enum { MORE_MAX = 4 };
 
 /* Further tracks: their encoders and streams. */
@@ -232,6 +264,7 @@ static void write_all(struct maker *m, const char *path)
     AVStream *c = cover ? add_stream(m, cover) : NULL;
     AVStream *v = video ? add_stream(m, video) : NULL;
     AVStream *a = audio ? add_stream(m, audio) : NULL;
+    AVStream *t = s->lines ? add_lines(m) : NULL;
     AVDictionary *d = NULL;
     struct more more = { 0 };
 
@@ -245,6 +278,8 @@ static void write_all(struct maker *m, const char *path)
     must(avio_open(&m->mux->pb, path, AVIO_FLAG_WRITE), path);
     must(avformat_write_header(m->mux, &d), "header");
     av_dict_free(&d);
+    if (t)
+        write_lines(m, t);
     if (cover)
         encode_cover(m, cover, c);
     if (video)

@@ -10,6 +10,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* A line of subtitles, SubRip's text. */
+struct clip_line {
+    int64_t start_ms, duration_ms;
+    const char *text;
+    size_t len; /* 0: up to its NUL */
+};
+
 /* A sound track beside the first, the same sound. */
 struct clip_track {
     const char *language, *title; /* NULL: none */
@@ -32,6 +39,9 @@ struct clip_spec {
     double audio_seconds;
     const struct clip_track *more; /* further tracks */
     int n_more;
+
+    const struct clip_line *lines; /* a subtitle stream, the last; NULL: none */
+    size_t n_lines;
 };
 
 struct clip {

@@ -88,6 +88,13 @@ void farm_two_codecs(struct farm *f)
     write_plan(f);
 }
 
+void farm_add_text(struct farm *f)
+{
+    fixture_add_text(&f->fx);
+    complete_results(&f->fx);
+    write_plan(f);
+}
+
 void farm_two_tracks(struct farm *f)
 {
     const struct audio_info english = {
@@ -147,7 +154,10 @@ int farm_teardown(void **state)
 
 static size_t result_index(const struct farm *f, const struct task *t)
 {
-    return t->kind == TASK_VIDEO ? t->chunk.index : f->fx.plan.n_chunks + t->renditions[0].track;
+    if (t->kind == TASK_VIDEO)
+        return t->chunk.index;
+    /* Sound first, then text; tracks and text are never there both. */
+    return f->fx.plan.n_chunks + (t->kind == TASK_TEXT ? 1 : t->renditions[0].track);
 }
 
 static int is_of(const struct task *t, const char *name)

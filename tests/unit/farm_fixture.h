@@ -22,6 +22,8 @@ int farm_teardown(void **state); /* removes the folder */
 /* From here on "360p" is HEVC, and each chunk two tasks. */
 void farm_two_codecs(struct farm *f);
 
+/* With subtitles "sub-eng", of task "t-0"; before anything is planned. */
+void farm_add_text(struct farm *f);
 /* From here on there is a second track of sound, rendition "aac-128-eng". */
 void farm_two_tracks(struct farm *f);
 

@@ -256,8 +256,8 @@ static void make_results(struct fixture *f)
 {
     const struct plan *p = &f->plan;
 
-    f->results = zeros(p->n_chunks + 1, sizeof(*f->results));
-    f->list = zeros(p->n_chunks + 1, sizeof(*f->list));
+    f->results = zeros(p->n_chunks + 2, sizeof(*f->results));
+    f->list = zeros(p->n_chunks + 2, sizeof(*f->list));
     for (size_t i = 0; i < p->n_chunks; i++) {
         char id[32];
         (void)snprintf(id, sizeof(id), "v-%04zu-0", i);
@@ -268,6 +268,39 @@ static void make_results(struct fixture *f)
     }
     if (p->n_video < p->n_renditions)
         make_audio(p, &p->renditions[p->n_video], &next_result(f, "a-0", 1)->renditions[0]);
+}
+
+void fixture_add_text(struct fixture *f)
+{
+    struct plan *p = &f->plan;
+    struct rendition *r = p->extras = zeros(1, sizeof(*p->extras));
+    struct rendition_result *rr;
+
+    p->n_extras = 1;
+    r->kind = MEDIA_TEXT;
+    r->name = dup("sub-eng");
+    r->codec = dup("webvtt");
+    r->encoder = dup("webvtt");
+    r->text = (struct text_info){
+        .stream = 2, .codec = "subrip", .language = "eng", .is_default = 1, .hearing_impaired = 1
+    };
+    rr = &next_result(f, "t-0", 1)->renditions[0];
+    make_head(rr, r, 5);
+    rr->timescale = p->timescale;
+    rr->frames = 2;
+    rr->n_segments = p->n_audio_cuts;
+    rr->segments = zeros(rr->n_segments, sizeof(*rr->segments));
+    for (size_t i = 0; i < rr->n_segments; i++) {
+        struct segment *s = &rr->segments[i];
+        int last = i + 1 == rr->n_segments;
+        s->number = (unsigned)i + 1;
+        s->key = segment_key(MEDIA_TEXT, r->name, s->number);
+        s->size_bytes = 100;
+        hex_of(s->sha256, 64, s->number);
+        hex_of(s->md5, 32, s->number);
+        s->start = p->audio_cuts[i];
+        s->duration = (last ? p->duration : p->audio_cuts[i + 1]) - s->start;
+    }
 }
 
 void fixture_make(struct fixture *f, const struct shape *s)
@@ -398,7 +431,12 @@ void fixture_task(const struct fixture *f, size_t i, struct task *ret)
     int video = i < p->n_chunks;
 
     *ret = (struct task){ .id = f->results[i].task };
-    ret->kind = video ? TASK_VIDEO : TASK_AUDIO;
+    ret->kind = task_kind_by_id(ret->id);
+    if (task_kind_is_extra(ret->kind)) {
+        ret->renditions = p->extras;
+        ret->n_renditions = p->n_extras;
+        return;
+    }
     ret->renditions = video ? p->renditions : p->renditions + p->n_video;
     ret->n_renditions = video ? p->n_video : p->n_renditions - p->n_video;
     if (video)

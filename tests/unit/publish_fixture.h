@@ -21,7 +21,7 @@ struct shape {
 
 struct fixture {
     struct plan plan;
-    struct task_result *results; /* audio last */
+    struct task_result *results; /* audio last, then text where it was added */
     const struct task_result **list;
     size_t n;
 };
@@ -32,6 +32,8 @@ extern const struct shape shape_plain;
 /* Renditions "720p" and "360p" (video), "aac-128" (audio). Segment k of the
  * job has 100000 * k bytes at 720p, a tenth at 360p, 90000 of sound. */
 void fixture_make(struct fixture *f, const struct shape *s);
+/* Add subtitles "sub-eng": an extra of the plan, and the result of "t-0". */
+void fixture_add_text(struct fixture *f);
 /* The same without video. */
 void fixture_make_audio_only(struct fixture *f);
 /* Another track of sound: rendition "aac-128-<suffix>", with segments a

@@ -61,6 +61,23 @@ static void both_kinds_of_header_are_the_same(void **state)
     }
 }
 
+static void parameter_sets_may_be_told_twice_but_not_be_two(void **state)
+{
+    static const uint8_t twice[] = { CODE, SPS, CODE, PPS, CODE, SPS, CODE, PPS };
+    static const uint8_t two[] = { CODE, SPS, CODE, PPS, CODE, 0x67, 0x64, 0, 0x29, 0xac };
+    struct err e = { 0 };
+    size_t n;
+
+    (void)state;
+    struct bitstream *b = open_one(AV_CODEC_ID_H264, twice, sizeof(twice), &e);
+    assert_non_null(b);
+    (void)bitstream_header(b, &n);
+    assert_int_equal(n, sizeof(header));
+    bitstream_free(b);
+    assert_null(open_one(AV_CODEC_ID_H264, two, sizeof(two), &e));
+    assert_string_equal(e.text, "the source has 2 sequence parameter sets");
+}
+
 static void a_header_cut_anywhere_is_refused(void **state)
 {
     (void)state;
@@ -201,6 +218,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(both_kinds_of_header_are_the_same),
+        cmocka_unit_test(parameter_sets_may_be_told_twice_but_not_be_two),
         cmocka_unit_test(a_header_cut_anywhere_is_refused),
         cmocka_unit_test(packets_become_annex_b_without_what_nobody_needs),
         cmocka_unit_test(a_packet_is_one_whole_picture_of_this_stream),

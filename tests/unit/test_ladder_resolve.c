@@ -477,6 +477,83 @@ static void surround_is_offered_where_the_source_has_it(void **state)
     unmake(&k);
 }
 
+static struct made extras_of(const char *yaml, const struct media_info *m)
+{
+    struct made list = make_from(yaml, m), out = { NULL, 0 };
+    struct ladder *l = NULL;
+    assert_int_equal(ladder_parse(yaml, strlen(yaml), "l.yaml", &l, NULL), 0);
+    assert_int_equal(ladder_resolve_extras(l, m, list.r, list.n, &out.r, &out.n, NULL), 0);
+    ladder_free(l);
+    unmake(&list);
+    return out;
+}
+
+#define ONE "video: [{name: sub-ger, codec: h264, size: 360, maxrate: 1M}]\n"
+
+static void text_tracks_get_names_that_tell_them_apart(void **state)
+{
+    struct text_info texts[] = {
+        {.stream = 2,        .language = "eng" },
+        { .stream = 3,                 .language = "eng", .forced = 1 },
+        { .stream = 4,.language = "eng", .hearing_impaired = 1 },
+        { .stream = 5,                 .language = "eng" },
+        { .stream = 6,                 .language = "ger" },
+        { .stream = 7,                 .language = "pt-BR" },
+        { .stream = 8},
+    };
+    static const char *const want[] = { "sub-eng",   "sub-eng-forced", "sub-eng-sdh", "sub-eng-2",
+                                        "sub-ger-2", "sub-pt",         "sub-und" };
+    struct media_info m = source(640, 360, 25, 1);
+
+    (void)state;
+    m.texts = texts;
+    m.n_texts = 7;
+    struct made k = extras_of(ONE, &m);
+    assert_int_equal(k.n, 7);
+    for (size_t i = 0; i < k.n; i++) {
+        assert_string_equal(k.r[i].name, want[i]);
+        assert_int_equal(k.r[i].text.stream, i + 2);
+    }
+    unmake(&k);
+    k = extras_of(ONE "subtitles: none\n", &m);
+    assert_int_equal(k.n, 0);
+    unmake(&k);
+    m.video.stream = -1; /* nothing to stand on */
+    k = extras_of("audio: [{codec: aac}]\nposter: {}\n", &m);
+    assert_int_equal(k.n, 0);
+    unmake(&k);
+}
+
+static void pictures_are_upright_and_not_enlarged(void **state)
+{
+    static const char yaml[] = ONE "poster: {size: 720}\n"
+                                   "storyboard: {size: 90, every: 2.5, columns: 32, rows: 4}\n";
+    struct media_info m = source(1920, 1080, 25, 1);
+
+    (void)state;
+    m.duration_ms = 60000;
+    m.video.rotation = 90;
+    struct made k = extras_of(yaml, &m);
+    assert_int_equal(k.n, 2);
+    assert_int_equal(k.r[0].kind, MEDIA_POSTER);
+    assert_int_equal(k.r[0].width, 720);
+    assert_int_equal(k.r[0].height, 1280);
+    assert_int_equal(k.r[1].kind, MEDIA_STORYBOARD);
+    assert_int_equal(k.r[1].width, 90);
+    assert_int_equal(k.r[1].height, 160);
+    assert_int_equal(k.r[1].every_ms, 2500);
+    assert_int_equal(k.r[1].columns, 32);
+    unmake(&k);
+    m = source(4096, 512, 25, 1); /* a sheet that is too wide loses columns */
+    k = extras_of(yaml, &m);
+    assert_true(k.r[1].width * k.r[1].columns <= 16000 && k.r[1].columns > 1);
+    unmake(&k);
+    m = source(320, 180, 25, 1);
+    k = extras_of(yaml, &m);
+    assert_int_equal(k.r[0].width, 320);
+    unmake(&k);
+}
+
 static void every_track_gets_every_rung_and_a_name_of_its_own(void **state)
 {
     (void)state;
@@ -589,6 +666,8 @@ int main(void)
         cmocka_unit_test(threads_and_memory_follow_the_picture),
         cmocka_unit_test(sound_alone_makes_sound_alone),
         cmocka_unit_test(surround_is_offered_where_the_source_has_it),
+        cmocka_unit_test(text_tracks_get_names_that_tell_them_apart),
+        cmocka_unit_test(pictures_are_upright_and_not_enlarged),
         cmocka_unit_test(every_track_gets_every_rung_and_a_name_of_its_own),
         cmocka_unit_test(loudness_is_the_ladders_or_not_touched),
         cmocka_unit_test(tracks_end_where_renditions_do),

@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include <cmocka.h>
+#include <libavutil/mathematics.h>
 
 static const struct source sources[] = {
     {"plain",                   { 1, 12800 },          512,                              0,                                                                    1550,250,           2},
@@ -113,6 +114,167 @@ static void every_plan_has_the_properties(void **state)
         }
         made_release(&m);
     }
+}
+
+/* ---- extras ---- */
+
+static const struct index_packet *packet_of(const struct made *m, const struct shot *s)
+{
+    for (size_t i = 0; i < m->idx.n; i++) {
+        const struct index_packet *p = &m->idx.packets[i];
+        if (p->pts == s->seek_pts && p->dts == s->seek_dts && p->pos == s->seek_pos)
+            return p;
+    }
+    return NULL;
+}
+
+/* Of the frames that are shown: the last at `pts` or before, and the first
+ * keyframe from there to before `until` (INT64_MIN: none). */
+static int64_t shown_at(const struct made *m, int64_t pts, int64_t until, int64_t *ret_key)
+{
+    int64_t last = INT64_MIN, first = INT64_MAX;
+
+    *ret_key = INT64_MIN;
+    for (size_t i = 0; i < m->p.n_chunks; i++) {
+        const struct chunk *c = &m->p.chunks[i];
+        int64_t *all = calloc(c->pts.n_frames, sizeof(*all));
+        assert_non_null(all);
+        pts_list_expand(&c->pts, all);
+        for (size_t k = 0; k < c->pts.n_frames; k++) {
+            first = all[k] < first ? all[k] : first;
+            last = all[k] <= pts && all[k] > last ? all[k] : last;
+        }
+        free(all);
+    }
+    for (size_t i = 0; i < m->idx.n; i++) {
+        const struct index_packet *p = &m->idx.packets[i];
+        if (p->flags & PACKET_KEY && !(p->flags & (PACKET_UNSAFE | PACKET_HIDDEN)) &&
+            p->pts >= pts && p->pts < until && (*ret_key == INT64_MIN || p->pts < *ret_key))
+            *ret_key = p->pts;
+    }
+    return last == INT64_MIN ? first : last;
+}
+
+static void shots_check(const char *name, const struct made *m, const struct rendition *r)
+{
+    AVRational ms = { 1, 1000 };
+
+    for (size_t i = 0; i < r->n_shots; i++) {
+        const struct shot *s = &r->shots[i];
+        const struct index_packet *p = packet_of(m, s);
+        if (!p || (!(p->flags & PACKET_KEY) && p != m->idx.packets))
+            fail_msg("%s: shot %zu begins at no keyframe", name, i);
+        if (i > 0 && s->pts < s[-1].pts)
+            fail_msg("%s: shot %zu is before the one before", name, i);
+        if (r->kind != MEDIA_STORYBOARD)
+            continue;
+        int64_t key,
+            from = m->p.origin + av_rescale_q((int64_t)i * r->every_ms, ms, m->info.video.tb);
+        int64_t to = m->p.origin +
+                     av_rescale_q((int64_t)(i + 1) * r->every_ms, ms, m->info.video.tb);
+        int64_t frame = shown_at(m, from, to, &key);
+        if (s->pts != (key != INT64_MIN ? key : frame))
+            fail_msg("%s: shot %zu is %" PRId64 ", not %" PRId64, name, i, s->pts,
+                     key != INT64_MIN ? key : frame);
+    }
+}
+
+static struct rendition extra(enum media_kind kind, const char *name, int64_t every_ms)
+{
+    return (struct rendition){ .kind = kind,
+                               .name = (char *)name,
+                               .codec = (char *)"x",
+                               .encoder = (char *)"x",
+                               .every_ms = every_ms,
+                               .columns = 3,
+                               .rows = 3,
+                               .width = 160,
+                               .height = 90,
+                               .pix_fmt = "yuv420p",
+                               .text = { .codec = "subrip" } };
+}
+
+static void shots_are_frames_that_are_shown_at_their_times(void **state)
+{
+    const struct rendition extras[] = { extra(MEDIA_TEXT, "sub-eng", 0),
+                                        extra(MEDIA_POSTER, "poster", -1),
+                                        extra(MEDIA_STORYBOARD, "storyboard", 700) };
+    struct err e = { 0 };
+
+    (void)state;
+    for (size_t i = 0; i < N_SOURCES; i++) {
+        if (sources[i].twice || sources[i].no_pts)
+            continue; /* which of two packets has the frame, only the planner knows */
+        struct made m = make(&sources[i], &options[0]);
+        if (plan_add_extras(&m.p, &m.idx, extras, 3, &e) < 0)
+            fail_msg("%s: %s", sources[i].name, e.text);
+        assert_int_equal(m.p.n_extras, 3);
+        assert_true(m.p.n_audio_cuts > 0);
+        int64_t ms = av_rescale(m.p.duration, 1000, m.p.timescale);
+        assert_int_equal(m.p.extras[2].n_shots, ms > 0 ? (ms + 699) / 700 : 1);
+        shots_check(sources[i].name, &m, &m.p.extras[1]);
+        shots_check(sources[i].name, &m, &m.p.extras[2]);
+        json_t *j = plan_to_json(&m.p);
+        struct plan back;
+        if (plan_from_json(j, &back, &e) < 0)
+            fail_msg("%s: %s", sources[i].name, e.text);
+        plan_release(&back);
+        json_decref(j);
+        made_release(&m);
+    }
+}
+
+static void extras_have_tasks_of_their_own_before_those_of_chunks(void **state)
+{
+    const struct rendition extras[] = { extra(MEDIA_TEXT, "sub-eng", 0),
+                                        extra(MEDIA_TEXT, "sub-ger", 0),
+                                        extra(MEDIA_STORYBOARD, "storyboard", 5000) };
+    struct made m = make(&sources[0], &options[2]);
+    const struct task base = {
+        .job = (char *)"j", .source = (char *)"s", .etag = (char *)"e", .output = (char *)"o"
+    };
+    struct task *t = NULL;
+    size_t n = 0;
+
+    (void)state;
+    assert_int_equal(plan_add_extras(&m.p, &m.idx, extras, 3, NULL), 0);
+    assert_int_equal(plan_tasks(&m.p, &base, &t, &n, NULL), 0);
+    size_t sound = m.p.n_renditions > m.p.n_video;
+    assert_int_equal(n, sound + 2 + m.p.n_chunks * m.p.n_groups);
+    assert_string_equal(t[sound].id, "t-0");
+    assert_int_equal(t[sound].n_renditions, 2);
+    assert_int_equal(t[sound].n_audio_cuts, m.p.n_audio_cuts);
+    assert_string_equal(t[sound + 1].id, "p-0");
+    assert_int_equal(t[sound + 1].kind, TASK_PICTURES);
+    assert_string_equal(t[sound + 2].id, "v-0000-0");
+    for (size_t i = 0; i < n; i++)
+        task_release(&t[i]);
+    free(t);
+    made_release(&m);
+}
+
+static void more_text_than_a_message_holds_is_left_out(void **state)
+{
+    struct rendition extras[32];
+    char names[32][16];
+    struct made m = make(&sources[0], &options[0]);
+    int64_t *cuts = calloc(1000, sizeof(*cuts));
+
+    (void)state;
+    for (int i = 0; i < 32; i++) {
+        (void)snprintf(names[i], sizeof(names[i]), "sub-%d", i);
+        extras[i] = extra(MEDIA_TEXT, names[i], 0);
+    }
+    for (int i = 0; i < 1000; i++)
+        cuts[i] = i;
+    free(m.p.audio_cuts);
+    m.p.audio_cuts = cuts;
+    m.p.n_audio_cuts = 1000;
+    assert_int_equal(plan_add_extras(&m.p, &m.idx, extras, 32, NULL), 0);
+    assert_int_equal(m.p.n_extras, 19);
+    assert_int_equal(m.p.info.n_warnings, 1);
+    assert_non_null(strstr(m.p.info.warnings[0], "13 subtitle track(s) left out"));
+    made_release(&m);
 }
 
 static void the_asked_number_of_chunks_is_made(void **state)
@@ -608,6 +770,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_plan_has_the_properties),
+        cmocka_unit_test(shots_are_frames_that_are_shown_at_their_times),
+        cmocka_unit_test(extras_have_tasks_of_their_own_before_those_of_chunks),
+        cmocka_unit_test(more_text_than_a_message_holds_is_left_out),
         cmocka_unit_test(the_asked_number_of_chunks_is_made),
         cmocka_unit_test(ten_hours_have_a_plan),
         cmocka_unit_test(chunks_start_at_keyframes_where_they_can),

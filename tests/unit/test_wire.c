@@ -47,6 +47,21 @@ static const char audio_text[] =
     " 'sample_rate':48000,'channels':2,'layout':'stereo','bit_rate':128000,'cost':0.01,"
     " 'memory_bytes':1000000}";
 
+/* Extras: what a package is whole without. */
+static const char track_text[] =
+    "{'stream':2,'codec':'subrip','language':'eng','title':'English','default':1,'forced':0,"
+    " 'hearing_impaired':1}";
+static const char poster_text[] =
+    "{'kind':'poster','name':'poster','codec':'jpeg','encoder':'mjpeg','params':[],"
+    " 'width':1280,'height':720,'pix_fmt':'yuv420p','color':{'primaries':1,"
+    " 'transfer':1,'matrix':1,'range':1,'chroma_location':1},'tonemap':0,"
+    " 'shots':[[40,[0,null],48],[80,[80,0],-1]],'cost':0.01,'memory_bytes':1000}";
+static const char storyboard_text[] =
+    "{'kind':'storyboard','name':'storyboard','codec':'jpeg','encoder':'mjpeg','params':[],"
+    " 'width':160,'height':90,'pix_fmt':'yuv420p','color':{'primaries':1,"
+    " 'transfer':1,'matrix':1,'range':1,'chroma_location':1},'tonemap':1,"
+    " 'shots':[[-80,[-80,null],48],[-80,[-80,null],48]],'every_ms':5000,'columns':10,'rows':8,"
+    " 'cost':0.01,'memory_bytes':1000}";
 static const char more_text[] =
     "{'kind':'audio','name':'aac-128-deu','codec':'aac','encoder':'aac','params':[],'track':1,"
     " 'rung':'aac-128','sample_rate':48000,'channels':2,'layout':'stereo','bit_rate':128000,"
@@ -79,6 +94,17 @@ static const char result_text[] =
     " 'frames_in':51,'frames_concealed':1,'warnings':['w'],'cpu_s':1.5,'wall_s':2.0,"
     " 'first_frame_s':0.1,'peak_bytes':100,'bytes_read':200,'engine':'x264 1','worker':'w1'}";
 
+static const char text_result_text[] =
+    "{'v':1,'job':'clip','task':'t-0','attempt':1,"
+    " 'renditions':[{'name':'sub-eng','timescale':90000,'codecs':'wvtt',"
+    "  'init':{'key':'text/sub-eng/all.vtt','size_bytes':70,'sha256':'" HEX64 "','md5':'" HEX32
+    "'},"
+    "  'segments':[{'number':1,'key':'text/sub-eng/seg-00001.vtt','size_bytes':50,"
+    "   'sha256':'" HEX64 "','md5':'" HEX32 "','start':0,'duration':180000,'frames':0,"
+    "   'gops':[]}],'frames':3,'priming':0}],"
+    " 'frames_in':0,'frames_concealed':0,'warnings':['w'],'cpu_s':1.5,'wall_s':2.0,"
+    " 'first_frame_s':0.1,'peak_bytes':100,'bytes_read':200,'engine':'x264 1','worker':'w1'}";
+
 /* Single quotes stand for double ones above. */
 static json_t *parse(const char *text)
 {
@@ -104,6 +130,25 @@ static json_t *sample_plan(void)
                      14400, "segment_seconds", 6.0, "gop_seconds", 2.0);
 }
 
+static json_t *text_rendition(void)
+{
+    return json_pack("{s:s,s:s,s:s,s:s,s:[],s:o,s:f,s:i}", "kind", "text", "name", "sub-eng",
+                     "codec", "webvtt", "encoder", "webvtt", "params", "text", parse(track_text),
+                     "cost", 0.001, "memory_bytes", 0);
+}
+
+/* With a text track, and all kinds of extras. */
+static json_t *sample_extras_plan(void)
+{
+    json_t *j = sample_plan();
+
+    json_object_set_new(json_object_get(j, "info"), "texts", json_pack("[o]", parse(track_text)));
+    json_object_set_new(
+        j, "extras",
+        json_pack("[o,o,o]", text_rendition(), parse(poster_text), parse(storyboard_text)));
+    return j;
+}
+
 static json_t *sample_task(int audio)
 {
     json_t *j = json_pack("{s:i,s:s,s:s,s:s,s:i,s:s,s:s,s:s,s:s,s:[o],s:o,s:i,s:i,s:f,s:i,s:i,s:i}",
@@ -121,6 +166,20 @@ static json_t *sample_task(int audio)
         json_object_set_new(j, "group", json_integer(0));
         json_object_set_new(j, "chunk", parse(chunk1_text));
     }
+    return j;
+}
+
+static json_t *sample_extra_task(int text)
+{
+    json_t *j = sample_task(1);
+
+    json_object_set_new(j, "id", json_string(text ? "t-0" : "p-0"));
+    json_object_set_new(j, "kind", json_string(text ? "text" : "pictures"));
+    if (!text)
+        json_object_del(j, "audio_cuts");
+    json_object_set_new(j, "renditions",
+                        text ? json_pack("[o]", text_rendition())
+                             : json_pack("[o,o]", parse(poster_text), parse(storyboard_text)));
     return j;
 }
 
@@ -171,6 +230,18 @@ static json_t *make_audio_task(void)
 {
     return sample_task(1);
 }
+static json_t *make_text_task(void)
+{
+    return sample_extra_task(1);
+}
+static json_t *make_pictures_task(void)
+{
+    return sample_extra_task(0);
+}
+static json_t *make_text_result(void)
+{
+    return parse(text_result_text);
+}
 static json_t *make_result(void)
 {
     return parse(result_text);
@@ -184,7 +255,12 @@ static const struct message PLAN = { make_plan, plan_again };
 static const struct message VTASK = { make_video_task, task_again };
 static const struct message ATASK = { make_audio_task, task_again };
 static const struct message RESULT = { make_result, result_again };
-static const struct message *const messages[] = { &PLAN, &VTASK, &ATASK, &RESULT };
+static const struct message XPLAN = { sample_extras_plan, plan_again };
+static const struct message TTASK = { make_text_task, task_again };
+static const struct message PTASK = { make_pictures_task, task_again };
+static const struct message TRESULT = { make_text_result, result_again };
+static const struct message *const messages[] = { &PLAN,  &VTASK, &ATASK, &RESULT,
+                                                  &XPLAN, &TTASK, &PTASK, &TRESULT };
 enum { N_MESSAGES = sizeof(messages) / sizeof(*messages) };
 
 static void a_message_survives_the_wire(void **state)
@@ -231,131 +307,156 @@ static const struct bad_row {
     const char *path, *value; /* NULL: the field is missing */
     const char *want;         /* in the error */
 } bad_rows[] = {
-    {&PLAN,    "v",                                 "2",                                     "plan.v: version 2 is newer"                        },
-    { &PLAN,   "v",                                 NULL,                                    "plan.v: is missing"                                },
-    { &PLAN,   "v",                                 "'1'",                                   "plan.v: must be an integer"                        },
-    { &PLAN,   "v",                                 "0",                                     "plan.v: 0 is outside"                              },
-    { &PLAN,   "info",                              "[]",                                    "plan.info: must be an object"                      },
-    { &PLAN,   "info",                              "null",                                  "plan.info: is missing"                             },
-    { &PLAN,   "info.container",                    "'a\\nb'",                               "plan.info.container: must have no control"         },
-    { &PLAN,   "info.warnings[1]",                  "3",                                     "plan.info.warnings[1]: must be a string"           },
-    { &PLAN,   "info.video.stream",                 "-1",                                    "plan.info.video.stream: -1 is outside"             },
-    { &PLAN,   "info.video.width",                  "0",                                     "plan.info.video.width: 0 is outside 1 to 65535"    },
-    { &PLAN,   "info.video.sar",                    "[1]",                                   "plan.info.video.sar: must be [num"                 },
-    { &PLAN,   "info.video.sar",                    "[1,0]",                                 "plan.info.video.sar[1]: 0 is outside"              },
-    { &PLAN,   "info.video.tb",                     "[0,1]",                                 "plan.info.video.tb[0]: 0 is outside"               },
-    { &PLAN,   "info.video.rotation",               "45",                                    "plan.info.video.rotation: 45 is not"               },
-    { &PLAN,   "info.video.color.range",            "3",                                     "plan.info.video.color.range: 3"                    },
-    { &PLAN,   "info.video.color",                  NULL,                                    "plan.info.video.color: is missing"                 },
-    { &PLAN,   "info.video.end",                    "-81",                                   "plan.info.video.end: -81 is outside -80"           },
-    { &PLAN,   "info.video.start",                  "9223372036854775807",
-     "plan.info.video.start: 9223372036854775807"                                                                                                },
-    { &PLAN,   "info.audio.channels",               "65",                                    "plan.info.audio.channels"                          },
-    { &PLAN,   "info.more_audio[0].channels",       "0",                                     "plan.info.more_audio[0].channels: 0"               },
-    { &PLAN,   "info.more_audio[0].title",          "'a\\nb'",                               "plan.info.more_audio[0].title: must have no"       },
-    { &PLAN,   "info.more_audio",                   "[]",                                    "plan.renditions[2].track: the source has no"       },
-    { &PLAN,   "renditions[2].track",               "2",                                     "plan.renditions[2].track: 2 does not follow"       },
-    { &PLAN,   "renditions[1].track",               "1",                                     "plan.renditions[1].track: 1 does not follow"       },
-    { &PLAN,   "renditions[2].track",               "16",                                    "plan.renditions[2].track: 16 is outside 0 to 15"   },
-    { &PLAN,   "renditions[2].loudness",            "-71",                                   "plan.renditions[2].loudness: -71 is outside"       },
-    { &PLAN,   "renditions[2].true_peak",           "1",                                     "plan.renditions[2].true_peak: 1 is outside"        },
-    { &PLAN,   "renditions[2].rung",                "'A'",                                   "plan.renditions[2].rung: must have a-z"            },
-    { &PLAN,   "info.video",                        "null",                                  "plan.renditions: has video, the source has none"   },
-    { &PLAN,   "info.audio",                        "null",                                  "plan.renditions: has audio, the source has none"   },
-    { &PLAN,   "origin",                            "0.5",                                   "plan.origin: must be an integer"                   },
-    { &PLAN,   "timescale",                         "0",                                     "plan.timescale: 0"                                 },
-    { &PLAN,   "timescale",                         "2147483648",                            "plan.timescale: 2147483648"                        },
-    { &PLAN,   "renditions",                        "[]",                                    "plan.renditions: must not be empty"                },
-    { &PLAN,   "renditions[0].kind",                "'data'",                                "plan.renditions[0].kind: 'data' is not known"      },
-    { &PLAN,   "renditions[0].kind",                "'audio'",                               "plan.renditions[0].sample_rate: is missing"        },
-    { &PLAN,   "renditions[0].name",                "'../x'",                                "plan.renditions[0].name: must have a-z"            },
-    { &PLAN,   "renditions[0].name",                "''",                                    "plan.renditions[0].name: must not be empty"        },
-    { &PLAN,   "renditions[1].name",                "'h264-1080'",                           "plan.renditions[1].name: 'h264-1080' is the"       },
-    { &PLAN,   "renditions[0].width",               "1919",                                  "plan.renditions[0].width: must be even"            },
-    { &PLAN,   "renditions[0].params[0].key",       "'a b'",                                 "plan.renditions[0].params[0].key"                  },
-    { &PLAN,   "renditions[0].params[0]",           "1",                                     "plan.renditions[0].params[0]: must be an object"   },
-    { &PLAN,   "renditions[0].cost",                "-0.1",                                  "plan.renditions[0].cost"                           },
-    { &PLAN,   "renditions[0].cost",                "'1'",                                   "plan.renditions[0].cost: must be a number"         },
-    { &PLAN,   "renditions[0].threads",             "0",                                     "plan.renditions[0].threads"                        },
-    { &PLAN,   "groups",                            "[]",                                    "plan.groups: 0 of 1 video renditions"              },
-    { &PLAN,   "groups",                            "[[0,0]]",                               "plan.groups[0][1]: rendition 0 is in two places"   },
-    { &PLAN,   "groups",                            "[[1]]",                                 "plan.groups[0][0]: 1 is outside 0 to 0"            },
-    { &PLAN,   "groups",                            "[[]]",                                  "plan.groups[0]: must be an array of 1 to 64"       },
-    { &PLAN,   "chunks",                            "[]",                                    "plan.chunks: 0 chunks for 1 video"                 },
-    { &PLAN,   "chunks[1].index",                   "2",                                     "plan.chunks[1].index: 2 does not follow"           },
-    { &PLAN,   "chunks[0].end",                     "81",                                    "plan.chunks[1].start: 80 does not follow"          },
-    { &PLAN,   "chunks[1].prev_pts",                "0",                                     "plan.chunks[1].prev_pts: 0 does not follow"        },
-    { &PLAN,   "chunks[1].first_gop",               "3",                                     "plan.chunks[1].first_gop: 3 does not follow"       },
-    { &PLAN,   "chunks[1].first_segment",           "0",                                     "plan.chunks[1].first_segment: 0 does"              },
-    { &PLAN,   "audio_cuts",                        "[]",                                    "plan.audio_cuts: 0 cuts for 2 audio"               },
-    { &PLAN,   "audio_cuts",                        "[1,2]",                                 "plan.audio_cuts: must begin with 0"                },
-    { &PLAN,   "audio_cuts",                        "[0,5,5]",                               "plan.audio_cuts[2]: 5 does not come after 5"       },
-    { &PLAN,   "gop_seconds",                       "0",                                     "plan.gop_seconds"                                  },
-    { &VTASK,  "v",                                 "7",                                     "task.v: version 7"                                 },
-    { &VTASK,  "job",                               NULL,                                    "task.job: is missing"                              },
-    { &VTASK,  "id",                                "'V 1'",                                 "task.id: must have a-z"                            },
-    { &VTASK,  "attempt",                           "0",                                     "task.attempt: 0"                                   },
-    { &VTASK,  "kind",                              "'audio'",                               "task.renditions[0].kind: is not the task's"        },
-    { &VTASK,  "renditions",                        "[]",                                    "task.renditions: must not be empty"                },
-    { &VTASK,  "only",                              "'none'",                                "task.only: is not the name of a rendition"         },
-    { &VTASK,  "info.video",                        NULL,                                    "task.info: has no video stream"                    },
-    { &VTASK,  "chunk",                             NULL,                                    "task.chunk: is missing"                            },
-    { &VTASK,  "chunk.end",                         "80",                                    "task.chunk.end: 80 is outside 81"                  },
-    { &VTASK,  "chunk.end",                         "220",                                   "task.chunk.pts: the last frame, 220, is not before"},
-    { &VTASK,  "chunk.prev_pts",                    "80",                                    "task.chunk.prev_pts: 80 is not before"             },
-    { &VTASK,  "chunk.packets",                     "0",                                     "task.chunk.packets: 0"                             },
-    { &VTASK,  "chunk.byte_end",                    "399",                                   "task.chunk.byte_end: 399"                          },
-    { &VTASK,  "chunk.seek_pos",                    "-2",                                    "task.chunk.seek_pos: -2"                           },
-    { &VTASK,  "chunk.pts.first",                   "81",                                    "task.chunk.pts.first: 81 is not the chunk's start" },
-    { &VTASK,  "chunk.pts.runs",                    "[40]",                                  "task.chunk.pts.runs: must have a count"            },
-    { &VTASK,  "chunk.pts.runs[0]",                 "0",                                     "task.chunk.pts.runs[0]: 0 is outside 1"            },
-    { &VTASK,  "chunk.pts.runs[0]",                 "-40",                                   "task.chunk.pts.runs[0]: -40 is outside 1"          },
-    { &VTASK,  "chunk.pts.runs[1]",                 "0",                                     "task.chunk.pts.runs[1]: 0 is outside 1"            },
-    { &VTASK,  "chunk.pts.runs[1]",                 "16777216",                              "task.chunk.pts.runs[1]: makes more than"           },
-    { &VTASK,  "chunk.pts.runs",                    "[1152921504606846976,9]",               "task.chunk.pts.runs[0]: leads out"                 },
-    { &VTASK,  "chunk.gops",                        "[]",                                    "task.chunk.gops: must not be empty"                },
-    { &VTASK,  "chunk.gops[0]",                     "79",                                    "task.chunk.gops: must begin with the chunk's start"},
-    { &VTASK,  "chunk.gops[2]",                     "120",                                   "task.chunk.gops[2]: 120 does not come after 120"   },
-    { &VTASK,  "chunk.gops[1]",                     "121",                                   "task.chunk.gops[1]: 121 is not the time of a frame"},
-    { &VTASK,  "chunk.gops[2]",                     "260",                                   "task.chunk.gops[2]: 260 is not the time of a frame"},
-    { &VTASK,  "chunk.segments",                    "[]",                                    "task.chunk.segments: must not be empty"            },
-    { &VTASK,  "chunk.segments[0]",                 "1",                                     "task.chunk.segments[0]: must be 0"                 },
-    { &VTASK,  "chunk.segments[1]",                 "0",                                     "task.chunk.segments[1]: 0 does not come after 0"   },
-    { &VTASK,  "chunk.segments[1]",                 "3",                                     "task.chunk.segments[1]: 3 is beyond the 3 GOPs"    },
-    { &ATASK,  "audio_cuts",                        "[]",                                    "task.audio_cuts: must begin with 0"                },
-    { &ATASK,  "timeline_end",                      "-1",                                    "task.timeline_end: -1"                             },
-    { &ATASK,  "info.audio",                        NULL,                                    "task.info: has no audio stream"                    },
-    { &RESULT, "v",                                 "2",                                     "result.v: version 2"                               },
-    { &RESULT, "task",                              "'v_1'",                                 "result.task: must have a-z"                        },
-    { &RESULT, "error",                             "'x'",                                   "result.error: must be an object"                   },
-    { &RESULT, "renditions",                        "[]",                                    "result.renditions: must not be empty"              },
-    { &RESULT, "renditions[0].codecs",              "'a\\\"b'",                              "result.renditions[0].codecs: must have"            },
-    { &RESULT, "renditions[0].init.key",            "'video/x/init.mp4'",
-     "result.renditions[0].init.key: 'video/x/init.mp4' is not a key"                                                                            },
-    { &RESULT, "renditions[0].segments[0].key",     "'video/h264-1080/../../seg-00002.m4s'",
-     "result.renditions[0].segments[0].key: "                                                                                                    },
-    { &RESULT, "renditions[0].segments[0].sha256",  "'" HEX32 "'",
-     "result.renditions[0].segments[0].sha256: must be 64 hex"                                                                                   },
-    { &RESULT, "renditions[0].segments[0].md5",     "'" HEX64 "'",
-     "result.renditions[0].segments[0].md5: is 64 bytes long"                                                                                    },
-    { &RESULT, "renditions[0].segments[0].md5",     "'0123456789ABCDEF0123456789ABCDEF'",
-     "result.renditions[0].segments[0].md5: must have 0-9"                                                                                       },
-    { &RESULT, "renditions[0].segments[1].start",   "180001",
-     "result.renditions[0].segments[1].start: 180001 is not where"                                                                               },
-    { &RESULT, "renditions[0].segments[0].gops[0]", "[1,2,3]",
-     "result.renditions[0].segments[0].gops[0]: must be ["                                                                                       },
-    { &RESULT, "renditions[0].segments[0].gops[1]", "[2500,2501,90000,90000]",
-     "result.renditions[0].segments[0].gops[1][1]: 2501"                                                                                         },
-    { &RESULT, "renditions[0].segments[0].gops[1]", "[2500,1,90000,90001]",
-     "result.renditions[0].segments[0].gops[1][3]: 90001"                                                                                        },
-    { &RESULT, "renditions[0].segments[0].gops[1]", "[2500,1,89999,1]",
-     "result.renditions[0].segments[0].gops[1]: overlaps"                                                                                        },
-    { &RESULT, "renditions[0].loudness.gain",       "'x'",
-     "result.renditions[0].loudness.gain: must be a"                                                                                             },
-    { &RESULT, "renditions[0].loudness.integrated", "-71",
-     "result.renditions[0].loudness.integrated: -71"                                                                                             },
-    { &RESULT, "frames_in",                         "1.0",                                   "result.frames_in: must be an integer"              },
-    { &RESULT, "cpu_s",                             "-1",                                    "result.cpu_s: -1 is outside"                       },
+    {&PLAN,     "v",                                 "2",                                     "plan.v: version 2 is newer"                        },
+    { &PLAN,    "v",                                 NULL,                                    "plan.v: is missing"                                },
+    { &PLAN,    "v",                                 "'1'",                                   "plan.v: must be an integer"                        },
+    { &PLAN,    "v",                                 "0",                                     "plan.v: 0 is outside"                              },
+    { &PLAN,    "info",                              "[]",                                    "plan.info: must be an object"                      },
+    { &PLAN,    "info",                              "null",                                  "plan.info: is missing"                             },
+    { &PLAN,    "info.container",                    "'a\\nb'",                               "plan.info.container: must have no control"         },
+    { &PLAN,    "info.warnings[1]",                  "3",                                     "plan.info.warnings[1]: must be a string"           },
+    { &PLAN,    "info.video.stream",                 "-1",                                    "plan.info.video.stream: -1 is outside"             },
+    { &PLAN,    "info.video.width",                  "0",                                     "plan.info.video.width: 0 is outside 1 to 65535"    },
+    { &PLAN,    "info.video.sar",                    "[1]",                                   "plan.info.video.sar: must be [num"                 },
+    { &PLAN,    "info.video.sar",                    "[1,0]",                                 "plan.info.video.sar[1]: 0 is outside"              },
+    { &PLAN,    "info.video.tb",                     "[0,1]",                                 "plan.info.video.tb[0]: 0 is outside"               },
+    { &PLAN,    "info.video.rotation",               "45",                                    "plan.info.video.rotation: 45 is not"               },
+    { &PLAN,    "info.video.color.range",            "3",                                     "plan.info.video.color.range: 3"                    },
+    { &PLAN,    "info.video.color",                  NULL,                                    "plan.info.video.color: is missing"                 },
+    { &PLAN,    "info.video.end",                    "-81",                                   "plan.info.video.end: -81 is outside -80"           },
+    { &PLAN,    "info.video.start",                  "9223372036854775807",
+     "plan.info.video.start: 9223372036854775807"                                                                                                 },
+    { &PLAN,    "info.audio.channels",               "65",                                    "plan.info.audio.channels"                          },
+    { &PLAN,    "info.more_audio[0].channels",       "0",                                     "plan.info.more_audio[0].channels: 0"               },
+    { &PLAN,    "info.more_audio[0].title",          "'a\\nb'",                               "plan.info.more_audio[0].title: must have no"       },
+    { &PLAN,    "info.more_audio",                   "[]",                                    "plan.renditions[2].track: the source has no"       },
+    { &PLAN,    "renditions[2].track",               "2",                                     "plan.renditions[2].track: 2 does not follow"       },
+    { &PLAN,    "renditions[1].track",               "1",                                     "plan.renditions[1].track: 1 does not follow"       },
+    { &PLAN,    "renditions[2].track",               "16",                                    "plan.renditions[2].track: 16 is outside 0 to 15"   },
+    { &PLAN,    "renditions[2].loudness",            "-71",                                   "plan.renditions[2].loudness: -71 is outside"       },
+    { &PLAN,    "renditions[2].true_peak",           "1",                                     "plan.renditions[2].true_peak: 1 is outside"        },
+    { &PLAN,    "renditions[2].rung",                "'A'",                                   "plan.renditions[2].rung: must have a-z"            },
+    { &PLAN,    "info.video",                        "null",                                  "plan.renditions: has video, the source has none"   },
+    { &PLAN,    "info.audio",                        "null",                                  "plan.renditions: has audio, the source has none"   },
+    { &PLAN,    "origin",                            "0.5",                                   "plan.origin: must be an integer"                   },
+    { &PLAN,    "timescale",                         "0",                                     "plan.timescale: 0"                                 },
+    { &PLAN,    "timescale",                         "2147483648",                            "plan.timescale: 2147483648"                        },
+    { &PLAN,    "renditions",                        "[]",                                    "plan.renditions: must not be empty"                },
+    { &PLAN,    "renditions[0].kind",                "'data'",                                "plan.renditions[0].kind: 'data' is not known"      },
+    { &PLAN,    "renditions[0].kind",                "'audio'",                               "plan.renditions[0].sample_rate: is missing"        },
+    { &PLAN,    "renditions[0].name",                "'../x'",                                "plan.renditions[0].name: must have a-z"            },
+    { &PLAN,    "renditions[0].name",                "''",                                    "plan.renditions[0].name: must not be empty"        },
+    { &PLAN,    "renditions[1].name",                "'h264-1080'",                           "plan.renditions[1].name: 'h264-1080' is the"       },
+    { &PLAN,    "renditions[0].width",               "1919",                                  "plan.renditions[0].width: must be even"            },
+    { &PLAN,    "renditions[0].params[0].key",       "'a b'",                                 "plan.renditions[0].params[0].key"                  },
+    { &PLAN,    "renditions[0].params[0]",           "1",                                     "plan.renditions[0].params[0]: must be an object"   },
+    { &PLAN,    "renditions[0].cost",                "-0.1",                                  "plan.renditions[0].cost"                           },
+    { &PLAN,    "renditions[0].cost",                "'1'",                                   "plan.renditions[0].cost: must be a number"         },
+    { &PLAN,    "renditions[0].threads",             "0",                                     "plan.renditions[0].threads"                        },
+    { &PLAN,    "groups",                            "[]",                                    "plan.groups: 0 of 1 video renditions"              },
+    { &PLAN,    "groups",                            "[[0,0]]",                               "plan.groups[0][1]: rendition 0 is in two places"   },
+    { &PLAN,    "groups",                            "[[1]]",                                 "plan.groups[0][0]: 1 is outside 0 to 0"            },
+    { &PLAN,    "groups",                            "[[]]",                                  "plan.groups[0]: must be an array of 1 to 64"       },
+    { &PLAN,    "chunks",                            "[]",                                    "plan.chunks: 0 chunks for 1 video"                 },
+    { &PLAN,    "chunks[1].index",                   "2",                                     "plan.chunks[1].index: 2 does not follow"           },
+    { &PLAN,    "chunks[0].end",                     "81",                                    "plan.chunks[1].start: 80 does not follow"          },
+    { &PLAN,    "chunks[1].prev_pts",                "0",                                     "plan.chunks[1].prev_pts: 0 does not follow"        },
+    { &PLAN,    "chunks[1].first_gop",               "3",                                     "plan.chunks[1].first_gop: 3 does not follow"       },
+    { &PLAN,    "chunks[1].first_segment",           "0",                                     "plan.chunks[1].first_segment: 0 does"              },
+    { &PLAN,    "audio_cuts",                        "[]",                                    "plan.audio_cuts: 0 cuts for 2 audio"               },
+    { &PLAN,    "audio_cuts",                        "[1,2]",                                 "plan.audio_cuts: must begin with 0"                },
+    { &PLAN,    "audio_cuts",                        "[0,5,5]",                               "plan.audio_cuts[2]: 5 does not come after 5"       },
+    { &PLAN,    "gop_seconds",                       "0",                                     "plan.gop_seconds"                                  },
+    { &VTASK,   "v",                                 "7",                                     "task.v: version 7"                                 },
+    { &VTASK,   "job",                               NULL,                                    "task.job: is missing"                              },
+    { &VTASK,   "id",                                "'V 1'",                                 "task.id: must have a-z"                            },
+    { &VTASK,   "attempt",                           "0",                                     "task.attempt: 0"                                   },
+    { &VTASK,   "kind",                              "'audio'",                               "task.renditions[0].kind: is not the task's"        },
+    { &VTASK,   "renditions",                        "[]",                                    "task.renditions: must not be empty"                },
+    { &VTASK,   "only",                              "'none'",                                "task.only: is not the name of a rendition"         },
+    { &VTASK,   "info.video",                        NULL,                                    "task.info: has no video stream"                    },
+    { &VTASK,   "chunk",                             NULL,                                    "task.chunk: is missing"                            },
+    { &VTASK,   "chunk.end",                         "80",                                    "task.chunk.end: 80 is outside 81"                  },
+    { &VTASK,   "chunk.end",                         "220",                                   "task.chunk.pts: the last frame, 220, is not before"},
+    { &VTASK,   "chunk.prev_pts",                    "80",                                    "task.chunk.prev_pts: 80 is not before"             },
+    { &VTASK,   "chunk.packets",                     "0",                                     "task.chunk.packets: 0"                             },
+    { &VTASK,   "chunk.byte_end",                    "399",                                   "task.chunk.byte_end: 399"                          },
+    { &VTASK,   "chunk.seek_pos",                    "-2",                                    "task.chunk.seek_pos: -2"                           },
+    { &VTASK,   "chunk.pts.first",                   "81",                                    "task.chunk.pts.first: 81 is not the chunk's start" },
+    { &VTASK,   "chunk.pts.runs",                    "[40]",                                  "task.chunk.pts.runs: must have a count"            },
+    { &VTASK,   "chunk.pts.runs[0]",                 "0",                                     "task.chunk.pts.runs[0]: 0 is outside 1"            },
+    { &VTASK,   "chunk.pts.runs[0]",                 "-40",                                   "task.chunk.pts.runs[0]: -40 is outside 1"          },
+    { &VTASK,   "chunk.pts.runs[1]",                 "0",                                     "task.chunk.pts.runs[1]: 0 is outside 1"            },
+    { &VTASK,   "chunk.pts.runs[1]",                 "16777216",                              "task.chunk.pts.runs[1]: makes more than"           },
+    { &VTASK,   "chunk.pts.runs",                    "[1152921504606846976,9]",               "task.chunk.pts.runs[0]: leads out"                 },
+    { &VTASK,   "chunk.gops",                        "[]",                                    "task.chunk.gops: must not be empty"                },
+    { &VTASK,   "chunk.gops[0]",                     "79",                                    "task.chunk.gops: must begin with the chunk's start"},
+    { &VTASK,   "chunk.gops[2]",                     "120",                                   "task.chunk.gops[2]: 120 does not come after 120"   },
+    { &VTASK,   "chunk.gops[1]",                     "121",                                   "task.chunk.gops[1]: 121 is not the time of a frame"},
+    { &VTASK,   "chunk.gops[2]",                     "260",                                   "task.chunk.gops[2]: 260 is not the time of a frame"},
+    { &VTASK,   "chunk.segments",                    "[]",                                    "task.chunk.segments: must not be empty"            },
+    { &VTASK,   "chunk.segments[0]",                 "1",                                     "task.chunk.segments[0]: must be 0"                 },
+    { &VTASK,   "chunk.segments[1]",                 "0",                                     "task.chunk.segments[1]: 0 does not come after 0"   },
+    { &VTASK,   "chunk.segments[1]",                 "3",                                     "task.chunk.segments[1]: 3 is beyond the 3 GOPs"    },
+    { &ATASK,   "audio_cuts",                        "[]",                                    "task.audio_cuts: must begin with 0"                },
+    { &ATASK,   "timeline_end",                      "-1",                                    "task.timeline_end: -1"                             },
+    { &ATASK,   "info.audio",                        NULL,                                    "task.info: has no audio stream"                    },
+    { &XPLAN,   "info.texts[0].default",             "2",                                     "plan.info.texts[0].default: 2"                     },
+    { &XPLAN,   "info.texts[0].stream",              "-1",                                    "plan.info.texts[0].stream: -1"                     },
+    { &XPLAN,   "extras[0].kind",                    "'picture'",                             "plan.extras[0].kind: 'picture' is not known"       },
+    { &XPLAN,   "extras[0].name",                    "'h264-1080'",                           "plan.extras[0]: has the name of a rendition"       },
+    { &XPLAN,   "extras[0].name",                    "'poster'",                              "plan.extras[1].name: 'poster' is the name"         },
+    { &XPLAN,   "extras[0].text",                    NULL,                                    "plan.extras[0].text: is missing"                   },
+    { &XPLAN,   "extras[1].shots",                   "[]",                                    "plan.extras[1].shots: must not be empty"           },
+    { &XPLAN,   "extras[1].shots[0]",                "[1,2,3]",                               "plan.extras[1].shots[0]: must be [pts"             },
+    { &XPLAN,   "extras[1].shots[1]",                "[39,[0,0],0]",                          "plan.extras[1].shots[1]: is before the one"        },
+    { &XPLAN,   "extras[2].columns",                 "33",                                    "plan.extras[2].columns: 33"                        },
+    { &XPLAN,   "extras[2].every_ms",                "0",                                     "plan.extras[2].every_ms: 0"                        },
+    { &XPLAN,   "extras[2].width",                   "6554",                                  "plan.extras[2].columns: the sheet is larger"       },
+    { &XPLAN,   "renditions[1].kind",                "'text'",                                "plan.renditions[1].text: is missing"               },
+    { &TTASK,   "kind",                              "'audio'",                               "task.renditions[0].kind: is not the task's"        },
+    { &TTASK,   "audio_cuts",                        "[]",                                    "task.audio_cuts: must begin with 0"                },
+    { &TTASK,   "info.video",                        NULL,                                    "task.info: has no text stream"                     },
+    { &PTASK,   "renditions[0].kind",                "'text'",                                "task.renditions[0].text: is missing"               },
+    { &TRESULT, "renditions[0].init.key",            "'text/sub-ger/all.vtt'",
+     "result.renditions[0].init.key: 'text/sub-ger"                                                                                               },
+    { &TRESULT, "renditions[0].segments[0].key",     "'text/sub-eng/seg-00002.vtt'",
+     "result.renditions[0].segments[0].key: 'text"                                                                                                },
+    { &TRESULT, "renditions[0].segments",            "[]",
+     "result.renditions[0].segments: must not be empty"                                                                                           },
+    { &TRESULT, "renditions[0].segments[0].frames",  "-1",
+     "result.renditions[0].segments[0].frames: -1"                                                                                                },
+    { &RESULT,  "v",                                 "2",                                     "result.v: version 2"                               },
+    { &RESULT,  "task",                              "'v_1'",                                 "result.task: must have a-z"                        },
+    { &RESULT,  "error",                             "'x'",                                   "result.error: must be an object"                   },
+    { &RESULT,  "renditions",                        "[]",                                    "result.renditions: must not be empty"              },
+    { &RESULT,  "renditions[0].codecs",              "'a\\\"b'",                              "result.renditions[0].codecs: must have"            },
+    { &RESULT,  "renditions[0].init.key",            "'video/x/init.mp4'",
+     "result.renditions[0].init.key: 'video/x/init.mp4' is not a key"                                                                             },
+    { &RESULT,  "renditions[0].segments[0].key",     "'video/h264-1080/../../seg-00002.m4s'",
+     "result.renditions[0].segments[0].key: "                                                                                                     },
+    { &RESULT,  "renditions[0].segments[0].sha256",  "'" HEX32 "'",
+     "result.renditions[0].segments[0].sha256: must be 64 hex"                                                                                    },
+    { &RESULT,  "renditions[0].segments[0].md5",     "'" HEX64 "'",
+     "result.renditions[0].segments[0].md5: is 64 bytes long"                                                                                     },
+    { &RESULT,  "renditions[0].segments[0].md5",     "'0123456789ABCDEF0123456789ABCDEF'",
+     "result.renditions[0].segments[0].md5: must have 0-9"                                                                                        },
+    { &RESULT,  "renditions[0].segments[1].start",   "180001",
+     "result.renditions[0].segments[1].start: 180001 is not where"                                                                                },
+    { &RESULT,  "renditions[0].segments[0].gops[0]", "[1,2,3]",
+     "result.renditions[0].segments[0].gops[0]: must be ["                                                                                        },
+    { &RESULT,  "renditions[0].segments[0].gops[1]", "[2500,2501,90000,90000]",
+     "result.renditions[0].segments[0].gops[1][1]: 2501"                                                                                          },
+    { &RESULT,  "renditions[0].segments[0].gops[1]", "[2500,1,90000,90001]",
+     "result.renditions[0].segments[0].gops[1][3]: 90001"                                                                                         },
+    { &RESULT,  "renditions[0].segments[0].gops[1]", "[2500,1,89999,1]",
+     "result.renditions[0].segments[0].gops[1]: overlaps"                                                                                         },
+    { &RESULT,  "renditions[0].loudness.gain",       "'x'",
+     "result.renditions[0].loudness.gain: must be a"                                                                                              },
+    { &RESULT,  "renditions[0].loudness.integrated", "-71",
+     "result.renditions[0].loudness.integrated: -71"                                                                                              },
+    { &RESULT,  "frames_in",                         "1.0",                                   "result.frames_in: must be an integer"              },
+    { &RESULT,  "cpu_s",                             "-1",                                    "result.cpu_s: -1 is outside"                       },
 };
 
 static void what_breaks_a_rule_is_named_and_refused(void **state)
@@ -418,6 +519,9 @@ static void arrays_have_limits(void **state)
         { &PLAN,   "chunks",                 "{}",  100001 },
         { &PLAN,   "audio_cuts",             "0",   1000001},
         { &PLAN,   "info.warnings",          "''",  257    },
+        { &XPLAN,  "info.texts",             "{}",  33     },
+        { &XPLAN,  "extras",                 "{}",  65     },
+        { &PTASK,  "renditions[0].shots",    "0",   20001  },
         { &PLAN,   "info.more_audio",        "{}",  16     },
         { &VTASK,  "chunk.gops",             "0",   1000001},
         { &VTASK,  "chunk.segments",         "0",   1000001},
@@ -548,6 +652,33 @@ static void an_error_is_never_taken_for_success(void **state)
     }
 }
 
+static void a_task_of_extras_may_have_made_none(void **state)
+{
+    struct task_result r;
+    struct err e = { 0 };
+    json_t *j = parse(text_result_text);
+
+    (void)state;
+    json_object_set_new(j, "renditions", json_array());
+    assert_int_equal(task_result_from_json(j, &r, &e), 0);
+    assert_int_equal(r.n_renditions, 0);
+    task_result_release(&r);
+    json_object_set_new(j, "task", json_string("a-0"));
+    assert_int_equal(task_result_from_json(j, &r, &e), -EINVAL);
+    json_decref(j);
+}
+
+static void the_kind_of_a_task_is_in_its_id(void **state)
+{
+    (void)state;
+    assert_int_equal(task_kind_by_id("v-0003-1"), TASK_VIDEO);
+    assert_int_equal(task_kind_by_id("a-0"), TASK_AUDIO);
+    assert_int_equal(task_kind_by_id("t-0"), TASK_TEXT);
+    assert_int_equal(task_kind_by_id("p-0"), TASK_PICTURES);
+    assert_false(task_kind_is_extra(TASK_AUDIO));
+    assert_true(task_kind_is_extra(TASK_TEXT) && task_kind_is_extra(TASK_PICTURES));
+}
+
 static void what_a_source_calls_itself_is_made_harmless(void **state)
 {
     struct media_info i = { .video = { .stream = -1 }, .audio = { .stream = -1 } }, back;
@@ -608,18 +739,21 @@ static void what_a_display_is_comes_through_or_is_refused(void **state)
 
 static void a_copied_rendition_is_the_same_and_its_own(void **state)
 {
-    struct rendition r, copy;
-    json_t *j = parse(video_text), *again;
+    json_t *all[] = { parse(video_text), parse(audio_text), text_rendition(),
+                      parse(storyboard_text) };
 
     (void)state;
-    assert_int_equal(rendition_from_json(j, &r, NULL), 0);
-    assert_int_equal(rendition_copy(&r, &copy), 0);
-    rendition_release(&r);
-    again = rendition_to_json(&copy);
-    assert_true(json_equal(j, again));
-    json_decref(j);
-    json_decref(again);
-    rendition_release(&copy);
+    for (size_t i = 0; i < sizeof(all) / sizeof(*all); i++) {
+        struct rendition r, copy;
+        assert_int_equal(rendition_from_json(all[i], &r, NULL), 0);
+        assert_int_equal(rendition_copy(&r, &copy), 0);
+        rendition_release(&r);
+        json_t *again = rendition_to_json(&copy);
+        assert_true(json_equal(all[i], again));
+        json_decref(all[i]);
+        json_decref(again);
+        rendition_release(&copy);
+    }
 }
 
 static size_t allocs_left;
@@ -631,7 +765,7 @@ static void *failing_malloc(size_t n)
 
 static void out_of_memory_gives_no_half_message(void **state)
 {
-    json_t *jp = sample_plan(), *jr = parse(result_text), *made;
+    json_t *jp = sample_extras_plan(), *jr = parse(result_text), *made;
     struct plan p;
     struct task_result r;
 
@@ -665,13 +799,18 @@ static void segment_keys_are_the_packages_layout(void **state)
         unsigned number;
         const char *want;
     } rows[] = {
-        {MEDIA_VIDEO,  0,      "video/x/init.mp4"      },
-        { MEDIA_AUDIO, 1,      "audio/x/seg-00001.m4s" },
-        { MEDIA_VIDEO, 123456, "video/x/seg-123456.m4s"},
+        {MEDIA_VIDEO,       0,      "video/x/init.mp4"          },
+        { MEDIA_AUDIO,      1,      "audio/x/seg-00001.m4s"     },
+        { MEDIA_VIDEO,      123456, "video/x/seg-123456.m4s"    },
+        { MEDIA_TEXT,       0,      "text/x/all.vtt"            },
+        { MEDIA_TEXT,       12,     "text/x/seg-00012.vtt"      },
+        { MEDIA_POSTER,     0,      "poster.jpg"                },
+        { MEDIA_STORYBOARD, 0,      "storyboard/index.vtt"      },
+        { MEDIA_STORYBOARD, 2,      "storyboard/sheet-00002.jpg"},
     };
 
     (void)state;
-    for (size_t i = 0; i < 3; i++) {
+    for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
         char *key = segment_key(rows[i].kind, "x", rows[i].number);
         assert_string_equal(key, rows[i].want);
         free(key);
@@ -691,6 +830,8 @@ int main(void)
         cmocka_unit_test(a_plan_without_tracks_has_one),
         cmocka_unit_test(roles_that_nobody_knows_are_left_out),
         cmocka_unit_test(an_error_is_never_taken_for_success),
+        cmocka_unit_test(a_task_of_extras_may_have_made_none),
+        cmocka_unit_test(the_kind_of_a_task_is_in_its_id),
         cmocka_unit_test(what_a_source_calls_itself_is_made_harmless),
         cmocka_unit_test(what_a_display_is_comes_through_or_is_refused),
         cmocka_unit_test(a_copied_rendition_is_the_same_and_its_own),

@@ -38,7 +38,7 @@ players_are_there() {
     rm -rf "$modules"
     mkdir -p "$modules"
     cp "$here/package.json" "$here/package-lock.json" "$modules"
-    (cd "$modules" && npm ci --ignore-scripts --no-audit --no-fund) || {
+    (cd "$modules" && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error) || {
         echo "npm can't install the players (is there a network?); GOPMILL_NO_WEB=1 leaves out this test"
         return 1
     }

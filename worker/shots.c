@@ -1,0 +1,274 @@
+#include "shots.h"
+
+#include "../common/base/err.h"
+#include "../common/child/inside.h"
+#include "../common/media/open.h"
+
+#include <errno.h>
+#include <string.h>
+
+struct shots {
+    struct inside *in;
+    const struct media_info *info;
+    const struct shot *list;
+    size_t n, next; /* the shot that is looked for */
+    int64_t length_ms;
+    struct media_source src;
+    AVCodecContext *dec;
+    AVPacket *pkt;
+    AVFrame *frame, *last; /* last: the one before `frame`, or the one that was found */
+    int64_t near;
+    int running; /* the decoder is at what shot `next` begins with, or behind it */
+};
+
+static int no_memory(struct err *err)
+{
+    return err_set(err, -ENOMEM, ERR_RESOURCE, "out of memory for pictures");
+}
+
+static int same_start(const struct shot *a, const struct shot *b)
+{
+    return a->seek_pts == b->seek_pts && a->seek_dts == b->seek_dts && a->seek_pos == b->seek_pos;
+}
+
+/* How far it is, and that it lives. */
+static void tell(struct shots *s)
+{
+    inside_progress(s->in, s->next * (uint64_t)s->length_ms / s->n);
+}
+
+/* Whether a shot that isn't taken yet shows the frame of that time. */
+static int is_wanted(const struct shots *s, int64_t pts)
+{
+    size_t a = s->next, b = s->n;
+
+    while (a < b) {
+        size_t mid = a + (b - a) / 2;
+        if (s->list[mid].pts < pts)
+            a = mid + 1;
+        else
+            b = mid;
+    }
+    return a < s->n && s->list[a].pts == pts;
+}
+
+/* ---- reading ---- */
+
+static int is_start(const struct shot *k, const AVPacket *p)
+{
+    int64_t pts = p->pts == AV_NOPTS_VALUE ? INT64_MIN : p->pts;
+    int64_t dts = p->dts == AV_NOPTS_VALUE ? INT64_MIN : p->dts;
+
+    if (k->seek_pos >= 0 && p->pos >= 0 && p->pos != k->seek_pos)
+        return 0;
+    /* A planner may have given a time to a packet that has none. */
+    return pts == INT64_MIN ? dts == k->seek_dts : pts == k->seek_pts;
+}
+
+static int read_packet(struct shots *s, struct err *err)
+{
+    int stream = s->info->video.stream, bits = s->src.fmt->streams[stream]->pts_wrap_bits;
+    AVPacket *p = s->pkt;
+
+    for (;;) {
+        int r = media_read(&s->src, p, err);
+        if (r < 0)
+            return r;
+        if (p->stream_index == stream)
+            break;
+        av_packet_unref(p);
+    }
+    p->dts = media_unwrap(p->dts, s->near, bits);
+    p->pts = media_unwrap(p->pts, p->dts != AV_NOPTS_VALUE ? p->dts : s->near, bits);
+    if (p->dts != AV_NOPTS_VALUE)
+        s->near = p->dts;
+    return 0;
+}
+
+/* To the packet or before it; by byte where there is no index. */
+static int seek(struct shots *s, const struct shot *k)
+{
+    AVFormatContext *f = s->src.fmt;
+    int stream = s->info->video.stream;
+    int by_byte = strcmp(f->iformat->name, "mpegts") == 0 || strcmp(f->iformat->name, "mpeg") == 0;
+    int64_t ts = media_is_mov(&s->src) && k->seek_dts != INT64_MIN ? k->seek_dts : k->seek_pts;
+
+    if (by_byte)
+        return k->seek_pos >= 0 ? av_seek_frame(f, stream, k->seek_pos, AVSEEK_FLAG_BYTE) : -1;
+    return ts == INT64_MIN ? -1 : av_seek_frame(f, stream, ts, AVSEEK_FLAG_BACKWARD);
+}
+
+static int reopen(struct shots *s, struct err *err)
+{
+    media_close(&s->src);
+    int r = media_open(s->in, 0, &s->src, err);
+    if (r == 0) {
+        s->src.splices = s->info->splices;
+        s->src.n_splices = s->info->n_splices;
+        media_select(&s->src, s->info->video.stream);
+    }
+    return r;
+}
+
+static int find_start(struct shots *s, const struct shot *k, struct err *err)
+{
+    for (size_t i = 0;; i++) {
+        s->near = k->seek_dts != INT64_MIN ? k->seek_dts : k->seek_pts;
+        int r = read_packet(s, err);
+        if (r < 0 || is_start(k, s->pkt))
+            return r;
+        av_packet_unref(s->pkt);
+        tell(s);
+    }
+}
+
+/* The packet that decoding begins at is in `pkt`. A seek may miss it; from the
+ * beginning every packet comes by. AVERROR_EOF: it isn't there. */
+static int go_to(struct shots *s, const struct shot *k, struct err *err)
+{
+    avcodec_flush_buffers(s->dec);
+    av_packet_unref(s->pkt);
+    int r = seek(s, k) < 0 ? AVERROR_EOF : find_start(s, k, err);
+
+    if (r == AVERROR_EOF) {
+        r = reopen(s, err);
+        if (r == 0)
+            r = find_start(s, k, err);
+    }
+    return r;
+}
+
+/* ---- decoding ---- */
+
+/* What came out of the decoder: of the shots that wait, those that it shows. */
+static int take_frame(struct shots *s, shot_emit emit, void *arg, struct err *err)
+{
+    int64_t pts = s->frame->pts != AV_NOPTS_VALUE ? s->frame->pts : s->frame->best_effort_timestamp;
+    int r = 0;
+
+    if (pts == AV_NOPTS_VALUE)
+        return 0;
+    s->frame->pts = pts;
+    /* One that was looked for and never came is stood in for by the one before. */
+    while (r == 0 && s->next < s->n && s->list[s->next].pts < pts && s->running)
+        r = emit(arg, s->next++, s->last->buf[0] ? s->last : s->frame, 1, err);
+    while (r == 0 && s->next < s->n && s->list[s->next].pts == pts)
+        r = emit(arg, s->next++, s->frame, 0, err);
+    av_frame_unref(s->last);
+    av_frame_move_ref(s->last, s->frame);
+    return r;
+}
+
+static int drain(struct shots *s, shot_emit emit, void *arg, struct err *err)
+{
+    int n;
+
+    while ((n = avcodec_receive_frame(s->dec, s->frame)) >= 0) {
+        int r = take_frame(s, emit, arg, err);
+        av_frame_unref(s->frame);
+        if (r < 0)
+            return r;
+    }
+    return n == AVERROR(ENOMEM) ? no_memory(err) : 0;
+}
+
+/* Pictures that nothing refers to and nobody looks for needn't be decoded. */
+static int feed(struct shots *s, const AVPacket *pkt, shot_emit emit, void *arg, struct err *err)
+{
+    enum AVCodecID id = s->dec->codec_id;
+    int knows = id == AV_CODEC_ID_H264 || id == AV_CODEC_ID_HEVC || id == AV_CODEC_ID_MPEG2VIDEO;
+
+    s->dec->skip_frame = knows && pkt && pkt->pts != AV_NOPTS_VALUE && !is_wanted(s, pkt->pts)
+                             ? AVDISCARD_NONREF
+                             : AVDISCARD_DEFAULT;
+    int n = avcodec_send_packet(s->dec, pkt);
+    if (n == AVERROR(ENOMEM))
+        return no_memory(err);
+    return drain(s, emit, arg, err);
+}
+
+/* All shots up to `end`, which begin with the packet that `pkt` has. */
+static int decode_run(struct shots *s, size_t end, shot_emit emit, void *arg, struct err *err)
+{
+    int64_t last = s->list[end - 1].pts;
+    int r = 0, done = 0;
+
+    s->running = 1;
+    while (r == 0 && !done) {
+        int64_t pts = s->pkt->pts;
+        r = feed(s, s->pkt, emit, arg, err);
+        av_packet_unref(s->pkt);
+        done = s->next >= end || pts == last;
+        tell(s);
+        if (r == 0 && !done)
+            r = read_packet(s, err);
+    }
+    if (r < 0 && r != AVERROR_EOF)
+        return r;
+    r = s->next < end ? feed(s, NULL, emit, arg, err) : 0;
+    s->running = 0;
+    return r;
+}
+
+/* What nothing was decoded for. */
+static int give_up(struct shots *s, size_t end, shot_emit emit, void *arg, struct err *err)
+{
+    int r = 0;
+
+    while (r == 0 && s->next < end)
+        r = emit(arg, s->next++, s->last->buf[0] ? s->last : NULL, 1, err);
+    return r;
+}
+
+static int run(struct shots *s, shot_emit emit, void *arg, struct err *err)
+{
+    int r = 0;
+
+    while (r >= 0 && s->next < s->n) {
+        size_t first = s->next, end = first + 1;
+        while (end < s->n && same_start(&s->list[end], &s->list[first]))
+            end++;
+        r = go_to(s, &s->list[first], err);
+        if (r == 0)
+            r = decode_run(s, end, emit, arg, err);
+        if (r == 0 || r == AVERROR_EOF)
+            r = give_up(s, end, emit, arg, err);
+    }
+    return r;
+}
+
+static int open_all(struct shots *s, struct err *err)
+{
+    int stream = s->info->video.stream;
+    int r = media_open(s->in, 0, &s->src, err);
+
+    if (r < 0)
+        return r;
+    if (stream >= (int)s->src.fmt->nb_streams)
+        return err_set(err, -EINVAL, ERR_INPUT, "the source has no stream %d any more", stream);
+    s->src.splices = s->info->splices;
+    s->src.n_splices = s->info->n_splices;
+    media_select(&s->src, stream);
+    s->pkt = av_packet_alloc();
+    s->frame = av_frame_alloc();
+    s->last = av_frame_alloc();
+    if (!s->pkt || !s->frame || !s->last)
+        return no_memory(err);
+    return media_decoder(&s->src, stream, &s->dec, err);
+}
+
+int shots_run(struct inside *in, const struct media_info *info, const struct shot *list, size_t n,
+              int64_t length_ms, shot_emit emit, void *arg, struct err *err)
+{
+    struct shots s = { .in = in, .info = info, .list = list, .n = n, .length_ms = length_ms };
+    int r = open_all(&s, err);
+
+    if (r == 0)
+        r = run(&s, emit, arg, err);
+    avcodec_free_context(&s.dec);
+    av_packet_free(&s.pkt);
+    av_frame_free(&s.frame);
+    av_frame_free(&s.last);
+    media_close(&s.src);
+    return r;
+}

@@ -1,0 +1,415 @@
+/* The subtitles of a whole job: decode all text tracks in one pass over the
+ * source, and write each as WebVTT, whole and cut where sound is. */
+#include "../common/base/cleanup.h"
+#include "../common/base/clock.h"
+#include "../common/base/err.h"
+#include "../common/child/inside.h"
+#include "../common/media/open.h"
+#include "digest.h"
+#include "encode.h"
+#include "webvtt.h"
+
+#include <errno.h>
+#include <libavutil/mathematics.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    PACKET_MAX = 1 << 16, /* bytes: what is longer is no subtitle */
+    CUES_MAX = 100000,    /* of a track */
+    UNTIMED_MS = 10000,   /* at most, for a cue that doesn't say when it ends */
+};
+
+#define TRACK_BYTES_MAX (UINT64_C(32) << 20) /* of all files of a track */
+
+struct track {
+    const struct rendition *r;
+    AVCodecContext *dec;
+    struct cues cues;
+    uint64_t damaged, cut;
+    struct err out; /* why it is left out; cls ERR_NONE: it isn't */
+};
+
+struct run {
+    struct inside *in;
+    const struct task *t;
+    struct task_result *res;
+    struct media_source src;
+    AVPacket *pkt;
+    struct track *tracks; /* of the renditions that are made */
+    size_t n_tracks;
+    int reads; /* there is a track to be read */
+};
+
+static int no_memory(struct err *err)
+{
+    return err_set(err, -ENOMEM, ERR_RESOURCE, "out of memory for subtitles");
+}
+
+/* ---- times ---- */
+
+/* Milliseconds on the timeline. */
+static int64_t on_timeline(const struct run *u, int64_t pts, AVRational tb)
+{
+    static const AVRational ms = { 1, 1000 };
+
+    return av_sat_sub64(av_rescale_q(pts, tb, ms),
+                        av_rescale_q(u->t->origin, u->t->info.video.tb, ms));
+}
+
+static int64_t ticks_to_ms(const struct run *u, int64_t ticks)
+{
+    return av_rescale(ticks, 1000, u->t->timescale);
+}
+
+/* ---- packets to cues ---- */
+
+static int take_rect(struct run *u, struct track *k, const AVSubtitleRect *rect, int64_t start,
+                     int64_t end, struct err *err)
+{
+    int plain = rect->type == SUBTITLE_TEXT, cut = 0;
+    const char *text = plain ? rect->text : rect->ass;
+    struct cue c = { .start = start, .end = end };
+
+    (void)u;
+    if ((rect->type != SUBTITLE_TEXT && rect->type != SUBTITLE_ASS) || !text)
+        return 0;
+    if (webvtt_text(text, plain, &c.text, &c.top, &cut) < 0)
+        return no_memory(err);
+    k->cut += cut != 0;
+    if (!*c.text || cues_add(&k->cues, c) < 0) {
+        int lost = *c.text != '\0';
+        free(c.text);
+        return lost ? no_memory(err) : 0;
+    }
+    return 0;
+}
+
+static int take_subtitle(struct run *u, struct track *k, const AVSubtitle *sub, struct err *err)
+{
+    AVRational tb = u->src.fmt->streams[k->r->text.stream]->time_base;
+    int64_t start = on_timeline(u, u->pkt->pts, tb), end = -1;
+    int r = 0;
+
+    if (u->pkt->duration > 0)
+        end = on_timeline(u, av_sat_add64(u->pkt->pts, u->pkt->duration), tb);
+    else if (sub->end_display_time > 0 && sub->end_display_time < UINT32_MAX)
+        end = av_sat_add64(start, sub->end_display_time);
+    for (unsigned i = 0; i < sub->num_rects && r == 0; i++)
+        r = take_rect(u, k, sub->rects[i], start, end, err);
+    return r;
+}
+
+/* What a decoder refuses is left out; the next packet may be better. */
+static int feed(struct run *u, struct track *k, struct err *err)
+{
+    AVSubtitle sub = { 0 };
+    int got = 0;
+
+    if (u->pkt->pts == AV_NOPTS_VALUE || u->pkt->size <= 0)
+        return 0;
+    if (u->pkt->size > PACKET_MAX) {
+        k->damaged++;
+        return 0;
+    }
+    int n = avcodec_decode_subtitle2(k->dec, &sub, &got, u->pkt);
+    if (n == AVERROR(ENOMEM))
+        return no_memory(err);
+    if (n < 0)
+        k->damaged++;
+    int r = n >= 0 && got ? take_subtitle(u, k, &sub, err) : 0;
+    if (got)
+        avsubtitle_free(&sub);
+    if (r == 0 && k->cues.n > CUES_MAX)
+        (void)err_set(&k->out, -E2BIG, ERR_INPUT, "it has more than %d cues", CUES_MAX);
+    return r;
+}
+
+static struct track *track_of(struct run *u, int stream)
+{
+    for (size_t i = 0; i < u->n_tracks; i++)
+        if (u->tracks[i].r->text.stream == stream && u->tracks[i].out.cls == ERR_NONE)
+            return &u->tracks[i];
+    return NULL;
+}
+
+/* Milliseconds of the timeline, as sound's: how much of the source was read. */
+static void report_progress(struct run *u, int64_t at)
+{
+    int64_t size = (int64_t)inside_source_size(u->in);
+
+    if (at >= 0 && at <= size && size > 0)
+        inside_progress(u->in, (uint64_t)av_rescale(at, ticks_to_ms(u, u->t->timeline_end), size));
+}
+
+static int read_all(struct run *u, struct err *err)
+{
+    int r;
+
+    while ((r = media_read(&u->src, u->pkt, err)) >= 0) {
+        struct track *k = track_of(u, u->pkt->stream_index);
+        int64_t at = u->pkt->pos;
+        r = k ? feed(u, k, err) : 0;
+        av_packet_unref(u->pkt);
+        if (r < 0)
+            return r;
+        report_progress(u, at);
+    }
+    return r == AVERROR_EOF ? 0 : r;
+}
+
+/* ---- cues to the timeline ---- */
+
+static int same(const struct cue *a, const struct cue *b)
+{
+    return a->start == b->start && a->end == b->end && a->top == b->top &&
+           strcmp(a->text, b->text) == 0;
+}
+
+/* When what begins with cue `i` is over at the latest. */
+static int64_t ends(const struct cues *l, size_t i, int64_t until)
+{
+    const struct cue *c = &l->v[i];
+    size_t next = i + 1;
+
+    if (c->end >= 0 || c->start >= until)
+        return c->end < until ? c->end : until;
+    while (next < l->n && l->v[next].start <= c->start)
+        next++;
+    int64_t end = c->start + UNTIMED_MS;
+    if (next < l->n && l->v[next].start < end)
+        end = l->v[next].start;
+    return end < until ? end : until;
+}
+
+/* Clipped to the timeline; each thing is said once (layers of ASS say it again
+ * for its shadow). */
+static void settle(struct cues *l, int64_t until)
+{
+    size_t n = 0;
+
+    cues_sort(l);
+    for (size_t i = 0; i < l->n; i++)
+        l->v[i].end = ends(l, i, until);
+    for (size_t i = 0; i < l->n; i++) {
+        struct cue *c = &l->v[i];
+        c->start = c->start > 0 ? c->start : 0;
+        if (c->end <= c->start || (n > 0 && same(c, &l->v[n - 1])))
+            free(c->text);
+        else
+            l->v[n++] = *c;
+    }
+    l->n = n;
+}
+
+/* ---- files ---- */
+
+/* Where segment `i` starts and ends, in ticks. */
+static void segment_times(const struct task *t, size_t i, int64_t *ret_from, int64_t *ret_to)
+{
+    *ret_from = t->audio_cuts[i];
+    *ret_to = i + 1 < t->n_audio_cuts ? t->audio_cuts[i + 1] : t->timeline_end;
+}
+
+/* A cue is in each segment that it is shown in: what they have together may be
+ * far more than the source. */
+static int check_size(struct run *u, struct track *k)
+{
+    const struct task *t = u->t;
+    uint64_t bytes = 0;
+    size_t i = 0;
+
+    for (size_t c = 0; c < k->cues.n && bytes <= TRACK_BYTES_MAX; c++) {
+        const struct cue *q = &k->cues.v[c];
+        int64_t from, to;
+        size_t n = 1;
+
+        for (; i + 1 < t->n_audio_cuts && ticks_to_ms(u, t->audio_cuts[i + 1]) <= q->start; i++)
+            ;
+        for (size_t s = i; s < t->n_audio_cuts; s++, n++) {
+            segment_times(t, s, &from, &to);
+            if (ticks_to_ms(u, from) >= q->end)
+                break;
+        }
+        bytes += webvtt_cue_bytes(q) * n;
+    }
+    if (bytes <= TRACK_BYTES_MAX)
+        return 0;
+    return err_set(&k->out, -E2BIG, ERR_INPUT, "its files would have more than %llu MiB",
+                   (unsigned long long)(TRACK_BYTES_MAX >> 20));
+}
+
+static int put_file(struct run *u, const char *key, const struct cues *l, int64_t from, int64_t to,
+                    int map, uint64_t *ret_size, char *ret_sha256, char *ret_md5, uint64_t *ret_n,
+                    struct err *err)
+{
+    _cleanup_free_ char *text = NULL;
+    size_t len = 0, n = 0;
+
+    if (!key || webvtt_file(l, from, to, map, &text, &len, &n) < 0)
+        return no_memory(err);
+    digest((const uint8_t *)text, len, ret_sha256, ret_md5);
+    *ret_size = len;
+    *ret_n = n;
+    return inside_object(u->in, key, text, len, err);
+}
+
+static int put_segment(struct run *u, struct track *k, size_t i, struct segment *s, struct err *err)
+{
+    int last = i + 1 == u->t->n_audio_cuts;
+    int64_t from, to;
+
+    segment_times(u->t, i, &from, &to);
+    s->number = (unsigned)i + 1;
+    s->key = segment_key(MEDIA_TEXT, k->r->name, s->number);
+    s->start = from;
+    s->duration = to - from;
+    return put_file(u, s->key, &k->cues, ticks_to_ms(u, from),
+                    last ? INT64_MAX : ticks_to_ms(u, to), 1, &s->size_bytes, s->sha256, s->md5,
+                    &s->frames, err);
+}
+
+static int put_track(struct run *u, struct track *k, struct rendition_result *ret, struct err *err)
+{
+    size_t n = u->t->n_audio_cuts;
+
+    ret->name = strdup(k->r->name);
+    ret->codecs = strdup("wvtt");
+    ret->timescale = u->t->timescale;
+    ret->segments = calloc(n, sizeof(*ret->segments));
+    ret->init.key = segment_key(MEDIA_TEXT, k->r->name, 0);
+    if (!ret->name || !ret->codecs || !ret->segments || !ret->init.key)
+        return no_memory(err);
+    int r = put_file(u, ret->init.key, &k->cues, 0, INT64_MAX, 0, &ret->init.size_bytes,
+                     ret->init.sha256, ret->init.md5, &ret->frames, err);
+    for (size_t i = 0; r == 0 && i < n; i++) {
+        ret->n_segments = i + 1;
+        r = put_segment(u, k, i, &ret->segments[i], err);
+    }
+    return r;
+}
+
+/* ---- the whole ---- */
+
+/* "subtitles sub-eng (stream 3)" */
+static int warn(struct run *u, const struct track *k, const char *what, struct err *err)
+{
+    return encode_warn(u->res, "subtitles %s (stream %d, %s) %s", k->r->name, k->r->text.stream,
+                       k->r->text.codec, what) < 0
+               ? no_memory(err)
+               : 0;
+}
+
+static int tell(struct run *u, struct track *k, struct err *err)
+{
+    char what[ERR_TEXT_MAX + 64];
+    int r = 0;
+
+    if (k->out.cls != ERR_NONE) {
+        (void)snprintf(what, sizeof(what), "are left out: %s", k->out.text);
+        return warn(u, k, what, err);
+    }
+    if (k->damaged > 0) {
+        (void)snprintf(what, sizeof(what), "lack %llu packets that can't be decoded",
+                       (unsigned long long)k->damaged);
+        r = warn(u, k, what, err);
+    }
+    if (r == 0 && k->cut > 0) {
+        (void)snprintf(what, sizeof(what), "have %llu cues of more than %d bytes, which are cut",
+                       (unsigned long long)k->cut, CUE_TEXT_MAX);
+        r = warn(u, k, what, err);
+    }
+    return r;
+}
+
+static int finish(struct run *u, struct err *err)
+{
+    int r = 0;
+
+    u->res->renditions = calloc(u->n_tracks + 1, sizeof(*u->res->renditions));
+    if (!u->res->renditions)
+        return no_memory(err);
+    for (size_t i = 0; i < u->n_tracks && r == 0; i++) {
+        struct track *k = &u->tracks[i];
+        settle(&k->cues, ticks_to_ms(u, u->t->timeline_end));
+        if (k->out.cls == ERR_NONE && k->cues.n == 0)
+            (void)err_set(&k->out, -EINVAL, ERR_INPUT, "nothing of them is ever shown");
+        if (k->out.cls == ERR_NONE)
+            (void)check_size(u, k);
+        if (k->out.cls == ERR_NONE)
+            r = put_track(u, k, &u->res->renditions[u->res->n_renditions++], err);
+        if (r == 0)
+            r = tell(u, k, err);
+    }
+    return r;
+}
+
+/* A track whose decoder can't be had is left out. */
+static int open_track(struct run *u, const struct rendition *r, struct err *err)
+{
+    struct track *k = &u->tracks[u->n_tracks++];
+
+    k->r = r;
+    if (r->text.stream >= (int)u->src.fmt->nb_streams) {
+        (void)err_set(&k->out, -EINVAL, ERR_INPUT, "the source has no such stream any more");
+        return 0;
+    }
+    int n = media_decoder(&u->src, r->text.stream, &k->dec, &k->out);
+    if (n == -ENOMEM)
+        return no_memory(err);
+    if (n == 0) {
+        /* A line in some older code page is better with '?' than not at all. */
+        k->dec->sub_charenc_mode = FF_SUB_CHARENC_MODE_IGNORE;
+        u->src.fmt->streams[r->text.stream]->discard = AVDISCARD_DEFAULT;
+        u->reads = 1;
+    }
+    return 0;
+}
+
+static int open_all(struct run *u, struct err *err)
+{
+    const struct task *t = u->t;
+    int r = media_open(u->in, 0, &u->src, err);
+
+    if (r < 0)
+        return r;
+    u->src.splices = t->info.splices;
+    u->src.n_splices = t->info.n_splices;
+    media_select(&u->src, -1);
+    u->pkt = av_packet_alloc();
+    u->tracks = calloc(t->n_renditions + 1, sizeof(*u->tracks));
+    if (!u->pkt || !u->tracks)
+        return no_memory(err);
+    for (size_t i = 0; i < t->n_renditions && r == 0; i++)
+        if (task_makes(t, i))
+            r = open_track(u, &t->renditions[i], err);
+    return r;
+}
+
+static void release(struct run *u)
+{
+    for (size_t i = 0; i < u->n_tracks; i++) {
+        cues_release(&u->tracks[i].cues);
+        avcodec_free_context(&u->tracks[i].dec);
+    }
+    free(u->tracks);
+    av_packet_free(&u->pkt);
+    media_close(&u->src);
+}
+
+int encode_texts(struct inside *in, const struct task *t, int64_t start_ns, struct task_result *res,
+                 struct err *err)
+{
+    struct run u = { .in = in, .t = t, .res = res };
+    int r = open_all(&u, err);
+
+    if (r == 0)
+        res->first_frame_s = (double)(clock_system.mono_ns(&clock_system) - start_ns) /
+                             (double)NS_PER_S;
+    if (r == 0 && u.reads)
+        r = read_all(&u, err);
+    if (r == 0)
+        r = finish(&u, err);
+    release(&u);
+    return r;
+}
