@@ -61,7 +61,8 @@ static int is_start(const struct shot *k, const AVPacket *p)
 
     if (k->seek_pos >= 0 && p->pos >= 0 && p->pos != k->seek_pos)
         return 0;
-    return pts == k->seek_pts && (pts != INT64_MIN || dts == k->seek_dts);
+    /* A planner may have given a time to a packet that has none. */
+    return pts == INT64_MIN ? dts == k->seek_dts : pts == k->seek_pts;
 }
 
 static int read_packet(struct shots *s, struct err *err)
@@ -101,8 +102,11 @@ static int reopen(struct shots *s, struct err *err)
 {
     media_close(&s->src);
     int r = media_open(s->in, 0, &s->src, err);
-    if (r == 0)
+    if (r == 0) {
+        s->src.splices = s->info->splices;
+        s->src.n_splices = s->info->n_splices;
         media_select(&s->src, s->info->video.stream);
+    }
     return r;
 }
 
@@ -242,6 +246,8 @@ static int open_all(struct shots *s, struct err *err)
         return r;
     if (stream >= (int)s->src.fmt->nb_streams)
         return err_set(err, -EINVAL, ERR_INPUT, "the source has no stream %d any more", stream);
+    s->src.splices = s->info->splices;
+    s->src.n_splices = s->info->n_splices;
     media_select(&s->src, stream);
     s->pkt = av_packet_alloc();
     s->frame = av_frame_alloc();

@@ -373,6 +373,8 @@ static int open_all(struct run *u, struct err *err)
 
     if (r < 0)
         return r;
+    u->src.splices = t->info.splices;
+    u->src.n_splices = t->info.n_splices;
     media_select(&u->src, -1);
     u->pkt = av_packet_alloc();
     u->tracks = calloc(t->n_renditions + 1, sizeof(*u->tracks));

@@ -39,7 +39,7 @@ def wrong_times($e; $g):
 
 # Where time begins is a matter of the sound's priming, by up to a packet.
 def wrong_start($e; $g; $heard):
-    (if $heard != null and $heard.start <= $e.first then 0.05 else 0.0015 end) as $slack
+    (if $heard != null and $heard.start <= $e.first + 0.05 then 0.05 else 0.0015 end) as $slack
     | if ($e.first - $g.first | abs) > $slack then "the first frame is at \($g.first | s) instead of \($e.first | s) s" else empty end;
 
 def wrong_size($e; $g):
