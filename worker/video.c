@@ -109,6 +109,13 @@ static int wants_more(const struct chunk_run *c)
     return !lineup_complete(&c->line) || c->looked < c->ahead;
 }
 
+/* What lies behind the chunk is another one's to tell of. */
+static void note_damage(struct chunk_run *c)
+{
+    if (!lineup_complete(&c->line))
+        c->damaged++;
+}
+
 /* Where packets have decode times only (MPEG in AVI and PS), the last frames
  * that a decoder lets go of have no time at all. */
 static int64_t time_of(struct chunk_run *c, const AVFrame *f)
@@ -122,13 +129,6 @@ static int64_t time_of(struct chunk_run *c, const AVFrame *f)
     c->step = c->shown != AV_NOPTS_VALUE ? av_sat_sub64(pts, c->shown) : 0;
     c->shown = pts;
     return pts;
-}
-
-/* What lies behind the chunk is another one's to tell of. */
-static void note_damage(struct chunk_run *c)
-{
-    if (!lineup_complete(&c->line))
-        c->damaged++;
 }
 
 static int take_frame(struct chunk_run *c, struct err *err)

@@ -80,6 +80,7 @@ const struct sum *source_sum(const struct source *s, size_t frame); /* NULL: not
 struct AVFormatContext;
 int source_format(const struct source *s, struct AVFormatContext **ret, struct err *err);
 void source_format_close(struct AVFormatContext **f); /* NULL in it is a no-op */
+
 /* As below, and counts what the decoder refused. */
 int source_decode_counting(const struct source *s, int stream,
                            int (*each)(void *arg, const struct AVFrame *f), void *arg,

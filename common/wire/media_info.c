@@ -8,8 +8,8 @@
 void media_info_release(struct media_info *i)
 {
     texts_free(i->warnings, i->n_warnings);
-    free(i->splices);
     free(i->texts);
+    free(i->splices);
     free(i->more_audio);
     memset(i, 0, sizeof(*i));
 }
@@ -20,17 +20,17 @@ int media_info_copy(const struct media_info *from, struct media_info *ret)
 
     i.n_warnings = 0;
     i.warnings = calloc(from->n_warnings + 1, sizeof(*i.warnings));
-    i.splices = calloc(from->n_splices + 1, sizeof(*i.splices));
     i.texts = calloc(from->n_texts + 1, sizeof(*i.texts));
+    i.splices = calloc(from->n_splices + 1, sizeof(*i.splices));
     i.more_audio = calloc(from->n_more_audio + 1, sizeof(*i.more_audio));
-    if (!i.warnings || !i.splices || !i.texts || !i.more_audio) {
+    if (!i.warnings || !i.texts || !i.splices || !i.more_audio) {
         media_info_release(&i);
         return -ENOMEM;
     }
-    if (from->n_splices > 0)
-        memcpy(i.splices, from->splices, from->n_splices * sizeof(*i.splices));
     if (from->n_texts)
         memcpy(i.texts, from->texts, from->n_texts * sizeof(*i.texts));
+    if (from->n_splices > 0)
+        memcpy(i.splices, from->splices, from->n_splices * sizeof(*i.splices));
     if (from->n_more_audio)
         memcpy(i.more_audio, from->more_audio, from->n_more_audio * sizeof(*i.more_audio));
     for (; i.n_warnings < from->n_warnings; i.n_warnings++) {
@@ -236,37 +236,6 @@ static void audio_read(const struct in *o, struct media_info *i)
     }
 }
 
-static json_t *splice_to_json(const void *s)
-{
-    const struct splice *p = s;
-    struct out o = out_new();
-
-    out_int(&o, "pos", p->pos);
-    out_int(&o, "offset", p->offset);
-    return out_done(&o);
-}
-
-/* Plans that were made before there were any have none. */
-static struct splice *splices_read(const struct in *o, size_t *ret_n)
-{
-    struct in f = in_field(o, "splices");
-    size_t n = 0;
-
-    *ret_n = 0;
-    if (!f.j)
-        return NULL;
-    struct in v = in_array(o, "splices", SPLICES_MAX, &n);
-    struct splice *list = in_calloc(&v, n, sizeof(*list));
-    for (size_t i = 0; list && i < n; i++) {
-        struct in e = in_at(&v, i);
-        in_is_object(&e);
-        list[i].pos = in_int(&e, "pos", i > 0 ? list[i - 1].pos : 0, SIZE_LIMIT);
-        list[i].offset = in_int(&e, "offset", -TIME_LIMIT, TIME_LIMIT);
-    }
-    *ret_n = list ? n : 0;
-    return list;
-}
-
 json_t *text_info_to_json(const struct text_info *t)
 {
     struct out o = out_new();
@@ -312,6 +281,37 @@ static void texts_read(const struct in *v, struct media_info *i)
         struct in e = in_at(&a, k);
         text_info_read(&e, &i->texts[k]);
     }
+}
+
+static json_t *splice_to_json(const void *s)
+{
+    const struct splice *p = s;
+    struct out o = out_new();
+
+    out_int(&o, "pos", p->pos);
+    out_int(&o, "offset", p->offset);
+    return out_done(&o);
+}
+
+/* Plans that were made before there were any have none. */
+static struct splice *splices_read(const struct in *o, size_t *ret_n)
+{
+    struct in f = in_field(o, "splices");
+    size_t n = 0;
+
+    *ret_n = 0;
+    if (!f.j)
+        return NULL;
+    struct in v = in_array(o, "splices", SPLICES_MAX, &n);
+    struct splice *list = in_calloc(&v, n, sizeof(*list));
+    for (size_t i = 0; list && i < n; i++) {
+        struct in e = in_at(&v, i);
+        in_is_object(&e);
+        list[i].pos = in_int(&e, "pos", i > 0 ? list[i - 1].pos : 0, SIZE_LIMIT);
+        list[i].offset = in_int(&e, "offset", -TIME_LIMIT, TIME_LIMIT);
+    }
+    *ret_n = list ? n : 0;
+    return list;
 }
 
 json_t *media_info_to_json(const struct media_info *i)

@@ -70,14 +70,6 @@ struct audio_info {
     int64_t bit_rate;
 };
 
-/* From byte `pos` of the source on, `offset` is added to what its timestamps
- * say: recordings joined end to end, whose clocks start over or jump. Ticks of
- * all streams: only formats with one clock for all (MPEG-TS, PS) have these. */
-struct splice {
-    int64_t pos, offset;
-};
-enum { SPLICES_MAX = 4096 };
-
 /* A track of subtitles that are text. */
 struct text_info {
     int stream;                   /* index in the container */
@@ -88,6 +80,14 @@ struct text_info {
 };
 
 enum { TEXT_TRACKS_MAX = 32 };
+
+/* From byte `pos` of the source on, `offset` is added to what its timestamps
+ * say: recordings joined end to end, whose clocks start over or jump. Ticks of
+ * both streams: only formats with one clock for all (MPEG-TS, PS) have these. */
+struct splice {
+    int64_t pos, offset;
+};
+enum { SPLICES_MAX = 4096 };
 
 struct media_info {
     char container[64]; /* libavformat's short name: "mov,mp4,m4a,3gp,3g2,mj2" */

@@ -184,7 +184,7 @@ middle=$(ffprobe -v error -show_entries packet=pos,size,flags -of json closed.mp
     jq '[.packets[] | select(.flags[0:1] == "K")][2] | (.pos | tonumber) + ((.size | tonumber) / 2 | floor)')
 printf '\x5a\xa5\x00\x5a\xff' | dd of=flipped.mp4 bs=1 seek="$middle" conv=notrunc status=none
 damage_is_told() {
-    jq -e '.warnings | map(select(test("full is a copy of the source, with its damage"))) | length > 0' \
+    jq -e '.warnings | map(select(test("full is a copy of the source, with its damage"))) | length == 1' \
         "$1/job.json"
 }
 is_not_right() { ! "$GOPMILL_VERIFY" "$@"; }

@@ -22,24 +22,15 @@ function whole(what, ranges, end, frame) {
     return [`${what} is buffered as ${JSON.stringify(ranges)}, not from 0 to ${end}`];
 }
 
-/* An element that waits although what it needs is loaded waits for a decoder that gets
- * too little of the processor, or for media that it can't go on with: see `starved`. */
-const LOADED_S = 0.5;
-const waits = (report, test) =>
-    report.events.filter(({ type, ahead }) => type === 'waiting' && test(ahead)).map(({ at }) => round(at));
-
-/* Neither waited for data nor jumped. */
+/* Never jumped: that is how players get over a gap. */
 function smooth(report) {
-    return [
-        ...waits(report, (ahead) => ahead < LOADED_S).map((at) => `it waits for data at ${at}`),
-        ...report.events.filter(({ type }) => type === 'seeking').map(({ at }) => `the player jumps at ${at}`),
-    ];
+    return report.events.filter(({ type }) => type === 'seeking').map(({ at }) => `the player jumps at ${at}`);
 }
 
-/* Where it waited with enough loaded. A busy machine does that anywhere, bad media each
- * time: who finds some plays it again, slower. */
-function starved(report) {
-    return waits(report, (ahead) => ahead >= LOADED_S);
+/* Where it waited, for data or for a decoder. A busy machine makes it do so anywhere, bad
+ * media at the same place each time: who finds some plays it again. */
+function waits(report) {
+    return report.events.filter(({ type }) => type === 'waiting').map(({ at, ahead }) => ({ at: round(at), ahead: round(ahead) }));
 }
 
 /* Each picture that was shown is the one of its time, and later than the last. */
@@ -151,6 +142,19 @@ function listed(tracks, promised) {
     });
 }
 
+/* Subtitles as the element has them, and as the package does; a player may have a cue twice
+ * that two segments have. */
+function readable(report, promised) {
+    const words = ({ from, to, text }) => `${from.toFixed(2)} to ${to.toFixed(2)} ${text.replace(/\s+/g, ' ')}`;
+    const close = (a, b) => Math.abs(a.from - b.from) < 0.05 && Math.abs(a.to - b.to) < 0.05 &&
+        a.text.replace(/\s+/g, ' ') === b.text.replace(/\s+/g, ' ');
+    return [
+        ...calm(report),
+        ...promised.filter((cue) => !report.cues.some((other) => close(cue, other))).map((cue) => `not there: ${words(cue)}`),
+        ...report.cues.filter((cue) => !promised.some((other) => close(cue, other))).map((cue) => `too much: ${words(cue)}`),
+    ];
+}
+
 const CORNERS = [ /* of players.sh's portrait clip, upright; places in a grid of 8 by 8 */
     { place: 0, name: 'yellow', color: [255, 255, 0] },
     { place: 7, name: 'red', color: [255, 0, 0] },
@@ -197,4 +201,4 @@ function upright(report, luma) {
     return complaints;
 }
 
-module.exports = { audible, calm, changed, corners, lateness, listed, played, sought, starved, together, upright };
+module.exports = { audible, calm, changed, corners, lateness, listed, played, readable, sought, together, upright, waits };

@@ -24,9 +24,19 @@ function languagesOf(master, type) {
     return [...new Set(lines.filter(({ TYPE }) => TYPE === type).map(({ LANGUAGE = '' }) => LANGUAGE))].sort();
 }
 
+/* [{ from, to, text }] of the first subtitles. */
+function cuesOf(folder, master) {
+    const uri = (/^#EXT-X-MEDIA:TYPE=SUBTITLES,.*URI="([^"]*)"/m.exec(master) || [])[1];
+    if (!uri)
+        return [];
+    const time = (text) => text.split(':').reduce((sum, part) => 60 * sum + Number(part), 0);
+    return [...read(folder, path.dirname(uri), 'all.vtt').matchAll(/^([0-9:.]+) --> ([0-9:.]+).*\n((?:.+\n?)+)/gm)]
+        .map(([, from, to, text]) => ({ from: time(from), to: time(to), text: text.trim() }));
+}
+
 /* `seconds` by each manifest, `joints` (where segments begin, from the second on),
- * `sizes` { height: width }, `heights` from small to large, `codecs`, and the languages
- * of its tracks { audio, text }. */
+ * `sizes` { height: width }, `heights` from small to large, `codecs`, the languages of
+ * its tracks { audio, text }, and the `cues` of the first subtitles. */
 function packageAt(folder) {
     const master = read(folder, 'master.m3u8'), variants = variantsOf(master);
     const lengths = [...read(folder, variants[0].uri).matchAll(/^#EXTINF:([0-9.]+)/gm)].map(([, x]) => Number(x));
@@ -42,6 +52,7 @@ function packageAt(folder) {
         heights: variants.map(({ height }) => height).sort((a, b) => a - b),
         codecs: [...new Set(variants.flatMap(({ codecs }) => codecs))],
         tracks: { audio: languagesOf(master, 'AUDIO'), text: languagesOf(master, 'SUBTITLES') },
+        cues: cuesOf(folder, master),
     };
 }
 

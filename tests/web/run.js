@@ -59,20 +59,21 @@ async function fact(browser, url, name, what, check) {
     await page.close();
 }
 
-/* Once more, where the element waited for something else than data. On a busy machine it
- * does that now and then, here and there; with media that can't be played on it does so
- * each time at the same place. Everything else has to be right each time. */
+/* Once more, where the element waited. On a busy machine it does that now and then, here
+ * and there; with media that can't be played on it does so each time at the same place.
+ * Everything else has to be right each time. */
 async function patiently(page, what, rates, attempt, verdict) {
     const remarks = [];
     let places = null;
     for (const rate of rates) {
         if (places)
             await page.stage(what);
-        const report = await attempt(rate), complaints = verdict(report), now = judge.starved(report);
-        places = places ? places.filter((place) => now.some((other) => Math.abs(place - other) < 0.25)) : now;
+        const report = await attempt(rate), complaints = verdict(report), now = judge.waits(report);
+        places = places ? places.filter((place) => now.some((other) => Math.abs(place.at - other.at) < 0.25)) : now;
         if (complaints.length || places.length === 0)
             return { complaints, remarks };
-        remarks.push(`at ${rate} times the rate it waited at ${now.join(', ')} though all was loaded`);
+        const where = now.map(({ at, ahead }) => `${at} with ${ahead} s loaded`).join(', ');
+        remarks.push(`at ${rate} times the rate it waited at ${where}`);
     }
     return { complaints: remarks };
 }
@@ -136,13 +137,17 @@ function standing(pack, { title, player, manifest }) {
 
 /* A film with tracks in several languages. */
 function speaking(pack, { title, player, manifest }) {
-    const { tracks } = packageAt(path.join(packages, pack));
+    const { tracks, cues } = packageAt(path.join(packages, pack));
+    const what = { player, manifest: `/packages/${pack}/${manifest}`, ahead: 60 };
     return [
-        [`${pack}, ${title}: lists the tracks that the package has`,
-            { player, manifest: `/packages/${pack}/${manifest}`, ahead: 4 }, async (page) => ({
-                complaints: judge.listed(await page.run('tracks'), tracks),
-                remarks: [`audio: ${tracks.audio.join(' ') || 'not told'}; text: ${tracks.text.join(' ') || 'none'}`],
-            })],
+        [`${pack}, ${title}: lists the tracks that the package has`, what, async (page) => ({
+            complaints: judge.listed(await page.run('tracks'), tracks),
+            remarks: [`${tracks.audio.length} languages of sound, ${tracks.text.length} of subtitles`],
+        })],
+        [`${pack}, ${title}: shows the subtitles in their places`, what, async (page) => ({
+            complaints: judge.readable(await page.run('read', cues.length), cues),
+            remarks: [`${cues.length} subtitles`],
+        })],
     ];
 }
 

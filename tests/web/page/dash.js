@@ -23,6 +23,10 @@ const adapter = {
         const it = this.player.getRepresentationsByType('video').find((r) => r.height === height);
         this.player.setRepresentationForTypeById('video', it.id, false);
     },
+    read() {
+        this.player.enableText(true);
+        this.player.setTextTrack(0);
+    },
     tracks() {
         const languages = (type) => this.player.getTracksFor(type).map((track) => track.lang || '');
         return { audio: languages('audio'), text: languages('text') };

@@ -25,6 +25,10 @@ const adapter = {
     choose(height) {
         this.hls.nextLevel = this.hls.levels.findIndex((level) => level.height === height);
     },
+    read() {
+        this.hls.subtitleDisplay = true;
+        this.hls.subtitleTrack = 0;
+    },
     tracks() {
         return {
             audio: this.hls.audioTracks.map((track) => track.lang || ''),

@@ -21,6 +21,9 @@ const adapter = {
     choose(height) {
         this.player.selectVariantTrack(this.player.getVariantTracks().find((track) => track.height === height));
     },
+    read() {
+        this.player.selectTextTrack(this.player.getTextTracks()[0]);
+    },
     tracks() {
         const languages = (tracks) => tracks.map(({ language }) => (language === 'und' ? '' : language));
         return {

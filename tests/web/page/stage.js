@@ -6,6 +6,7 @@
  *
  *   load(video, url, ahead, lowest)  a promise, kept once renditions are known
  *   choose(height)                   from now on, by what users' menus call
+ *   read()                           show the first subtitles
  *   tracks()                         { audio: [language…], text: [language…] }
  *
  * and tells stage.complain() of every error, fatal or not, and of every gap that it
@@ -234,6 +235,27 @@ const stage = (() => {
         return { heard, ...report() };
     }
 
+    /* The first subtitles as the element gets them, until there are `most`: some players hand
+     * it all of them at once, dash.js those that are near, so it plays if it has to. Each
+     * is { from, to, text }. */
+    async function read(most) {
+        const cues = new Map();
+        const all = () => {
+            for (const track of video.textTracks)
+                for (const { startTime, endTime, text } of track.cues || [])
+                    cues.set(`${startTime} ${endTime} ${text}`, { from: startTime, to: endTime, text });
+            return cues.size >= most || video.ended;
+        };
+        adapter.read();
+        await loaded(2);
+        await until(all, '', 5).catch(() => {});
+        video.playbackRate = 2;
+        await video.play();
+        await until(all, `${most} subtitles are there`, 60);
+        video.pause();
+        return { cues: [...cues.values()], ...report() };
+    }
+
     /* The picture at `time` in 8 by 8 means, by rows: [red, green, blue]. */
     async function look(time) {
         video.currentTime = time;
@@ -248,7 +270,7 @@ const stage = (() => {
 
     return {
         complain: (words) => seen.complaints.push(`${words} (at ${video.currentTime})`),
-        open, play, seek, change, listen, look, report,
+        open, play, seek, change, listen, look, read, report,
         tracks: () => adapter.tracks(),
     };
 })();
