@@ -21,6 +21,7 @@ struct clock_line {
     struct splice *splices; /* owned */
     size_t n_splices;
     uint64_t strays;
+    uint64_t torn;       /* packets that the demuxer found to be damaged, or behind a gap */
     int64_t back, ahead; /* the largest jumps, ticks */
 };
 

@@ -140,6 +140,7 @@ struct scan {
     struct scan_sound *sounds; /* of each track */
     size_t n_tracks;
     struct fields fields;
+    uint64_t torn;
 };
 
 static int add_video(struct scan *c, const AVPacket *pkt)
@@ -178,6 +179,7 @@ static int read_all(struct scan *c, struct err *err)
     int r = pkt ? 0 : -ENOMEM;
 
     while (r == 0 && (r = media_read(c->s, pkt, err)) == 0) {
+        c->torn += (pkt->flags & AV_PKT_FLAG_CORRUPT) != 0;
         r = pkt->stream_index == c->video ? add_video(c, pkt) : add_sound(c, pkt);
         av_packet_unref(pkt);
     }
@@ -285,6 +287,7 @@ int index_scan(struct media_source *s, int video, struct index_track *tracks, si
         fill_times(idx, s->fmt->streams[video]);
     scan_end(&c);
     if (r == 0) {
+        line.torn = c.torn;
         *ret_line = line;
         return 0;
     }

@@ -118,6 +118,10 @@ static int tell_clock(struct media_info *i, const struct clock_line *c)
         r = probe_warn(
             i, "the timestamps jump ahead (by up to %.1f s) in %zu places; the gaps are closed",
             (double)c->ahead / c->ticks, c->n_splices);
+    if (r == 0 && c->torn > 0)
+        r = probe_warn(i,
+                       "%llu packets of the source are damaged, or something before them is lost",
+                       (unsigned long long)c->torn);
     if (r == 0 && c->strays > 0)
         r = probe_warn(i, "%llu packets have a time far from those around them and are left out",
                        (unsigned long long)c->strays);
