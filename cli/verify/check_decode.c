@@ -39,7 +39,7 @@ static void picture_breach(struct run *x, const char *what, const struct target 
     /* Where frames had to be concealed, pictures stand in for others; and what
      * two decoders make of damage needn't be alike. */
     int concealed = (x->w->p->receipt && x->w->p->receipt->frames_concealed > 0) ||
-                    (x->w->s && x->w->s->damage > 0);
+                    (x->w->s && (x->w->s->damage > 0 || x->w->s->looked_damage > 0));
     double at = seconds(x->r->shown[t->frame], x->r->init.timescale);
     x->moved++;
     if (concealed)

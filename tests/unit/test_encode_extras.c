@@ -134,7 +134,11 @@ static char *text_of(const struct inside *in, const char *key)
 
     if (!o)
         fail_msg("no object %s", key);
-    return strndup((const char *)o->data, o->size);
+    char *text = malloc(o->size + 1);
+    assert_non_null(text);
+    memcpy(text, o->data, o->size);
+    text[o->size] = '\0';
+    return text;
 }
 
 static void text_is(const struct inside *in, const char *key, const char *want)
