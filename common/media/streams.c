@@ -184,10 +184,20 @@ static void read_title(const AVStream *st, struct audio_info *a)
     a->title[n] = '\0';
 }
 
+void streams_language(const AVStream *st, char *ret, size_t size)
+{
+    static const char allowed[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-";
+    const AVDictionaryEntry *e = av_dict_get(st->metadata, "language", NULL, 0);
+
+    ret[0] = '\0';
+    if (e && strcmp(e->value, "und") != 0 && strlen(e->value) < size &&
+        strspn(e->value, allowed) == strlen(e->value))
+        text(ret, size, e->value);
+}
+
 void streams_audio(const AVStream *st, struct audio_info *a)
 {
     const AVCodecParameters *p = st->codecpar;
-    const AVDictionaryEntry *lang = av_dict_get(st->metadata, "language", NULL, 0);
 
     *a = (struct audio_info){
         .stream = st->index,
@@ -201,8 +211,5 @@ void streams_audio(const AVStream *st, struct audio_info *a)
     read_title(st, a);
     if (av_channel_layout_describe(&p->ch_layout, a->layout, sizeof(a->layout)) < 0)
         a->layout[0] = '\0';
-    if (lang && strcmp(lang->value, "und") != 0 && strlen(lang->value) < sizeof(a->language) &&
-        strspn(lang->value, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-") ==
-            strlen(lang->value))
-        text(a->language, sizeof(a->language), lang->value);
+    streams_language(st, a->language, sizeof(a->language));
 }

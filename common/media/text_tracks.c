@@ -30,17 +30,6 @@ static void copy(char *to, size_t size, const char *from)
     utf8_mend(to);
 }
 
-void streams_language(const AVStream *st, char *ret, size_t size)
-{
-    static const char allowed[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-";
-    const AVDictionaryEntry *e = av_dict_get(st->metadata, "language", NULL, 0);
-
-    ret[0] = '\0';
-    if (e && strcmp(e->value, "und") != 0 && strlen(e->value) < size &&
-        strspn(e->value, allowed) == strlen(e->value))
-        copy(ret, size, e->value);
-}
-
 static void describe(const AVStream *st, struct text_info *t)
 {
     const AVDictionaryEntry *title = av_dict_get(st->metadata, "title", NULL, 0);
