@@ -2,10 +2,9 @@
 
 #include "../common/base/err.h"
 #include "../common/child/inside.h"
-#include "../common/media/open.h"
+#include "../common/media/reader.h"
 
 #include <errno.h>
-#include <string.h>
 
 struct shots {
     struct inside *in;
@@ -13,12 +12,10 @@ struct shots {
     const struct shot *list;
     size_t n, next; /* the shot that is looked for */
     int64_t length_ms;
-    struct media_source src;
+    struct reader read;
     AVCodecContext *dec;
-    AVPacket *pkt;
     AVFrame *frame, *last; /* last: the one before `frame`, or the one that was found */
-    int64_t near;
-    int running; /* the decoder is at what shot `next` begins with, or behind it */
+    int running;           /* the decoder is at what shot `next` begins with, or behind it */
 };
 
 static int no_memory(struct err *err)
@@ -52,90 +49,13 @@ static int is_wanted(const struct shots *s, int64_t pts)
     return a < s->n && s->list[a].pts == pts;
 }
 
-/* ---- reading ---- */
-
-static int is_start(const struct shot *k, const AVPacket *p)
-{
-    int64_t pts = p->pts == AV_NOPTS_VALUE ? INT64_MIN : p->pts;
-    int64_t dts = p->dts == AV_NOPTS_VALUE ? INT64_MIN : p->dts;
-
-    if (k->seek_pos >= 0 && p->pos >= 0 && p->pos != k->seek_pos)
-        return 0;
-    /* A planner may have given a time to a packet that has none. */
-    return pts == INT64_MIN ? dts == k->seek_dts : pts == k->seek_pts;
-}
-
-static int read_packet(struct shots *s, struct err *err)
-{
-    int stream = s->info->video.stream, bits = s->src.fmt->streams[stream]->pts_wrap_bits;
-    AVPacket *p = s->pkt;
-
-    for (;;) {
-        int r = media_read(&s->src, p, err);
-        if (r < 0)
-            return r;
-        if (p->stream_index == stream)
-            break;
-        av_packet_unref(p);
-    }
-    p->dts = media_unwrap(p->dts, s->near, bits);
-    p->pts = media_unwrap(p->pts, p->dts != AV_NOPTS_VALUE ? p->dts : s->near, bits);
-    if (p->dts != AV_NOPTS_VALUE)
-        s->near = p->dts;
-    return 0;
-}
-
-/* To the packet or before it; by byte where there is no index. */
-static int seek(struct shots *s, const struct shot *k)
-{
-    AVFormatContext *f = s->src.fmt;
-    int stream = s->info->video.stream;
-    int by_byte = strcmp(f->iformat->name, "mpegts") == 0 || strcmp(f->iformat->name, "mpeg") == 0;
-    int64_t ts = media_is_mov(&s->src) && k->seek_dts != INT64_MIN ? k->seek_dts : k->seek_pts;
-
-    if (by_byte)
-        return k->seek_pos >= 0 ? av_seek_frame(f, stream, k->seek_pos, AVSEEK_FLAG_BYTE) : -1;
-    return ts == INT64_MIN ? -1 : av_seek_frame(f, stream, ts, AVSEEK_FLAG_BACKWARD);
-}
-
-static int reopen(struct shots *s, struct err *err)
-{
-    media_close(&s->src);
-    int r = media_open(s->in, 0, &s->src, err);
-    if (r == 0) {
-        s->src.splices = s->info->splices;
-        s->src.n_splices = s->info->n_splices;
-        media_select(&s->src, s->info->video.stream);
-    }
-    return r;
-}
-
-static int find_start(struct shots *s, const struct shot *k, struct err *err)
-{
-    for (size_t i = 0;; i++) {
-        s->near = k->seek_dts != INT64_MIN ? k->seek_dts : k->seek_pts;
-        int r = read_packet(s, err);
-        if (r < 0 || is_start(k, s->pkt))
-            return r;
-        av_packet_unref(s->pkt);
-        tell(s);
-    }
-}
-
-/* The packet that decoding begins at is in `pkt`. A seek may miss it; from the
- * beginning every packet comes by. AVERROR_EOF: it isn't there. */
+/* The packet that decoding begins at is read. AVERROR_EOF: it isn't there. */
 static int go_to(struct shots *s, const struct shot *k, struct err *err)
 {
-    avcodec_flush_buffers(s->dec);
-    av_packet_unref(s->pkt);
-    int r = seek(s, k) < 0 ? AVERROR_EOF : find_start(s, k, err);
+    const struct packet_name to = { k->seek_pts, k->seek_dts, k->seek_pos };
 
-    if (r == AVERROR_EOF) {
-        r = reopen(s, err);
-        if (r == 0)
-            r = find_start(s, k, err);
-    }
-    return r;
+    avcodec_flush_buffers(s->dec);
+    return reader_go_to(&s->read, &to, 0, err);
 }
 
 /* ---- decoding ---- */
@@ -187,7 +107,7 @@ static int feed(struct shots *s, const AVPacket *pkt, shot_emit emit, void *arg,
     return drain(s, emit, arg, err);
 }
 
-/* All shots up to `end`, which begin with the packet that `pkt` has. */
+/* All shots up to `end`, which begin with the packet that was read. */
 static int decode_run(struct shots *s, size_t end, shot_emit emit, void *arg, struct err *err)
 {
     int64_t last = s->list[end - 1].pts;
@@ -195,13 +115,12 @@ static int decode_run(struct shots *s, size_t end, shot_emit emit, void *arg, st
 
     s->running = 1;
     while (r == 0 && !done) {
-        int64_t pts = s->pkt->pts;
-        r = feed(s, s->pkt, emit, arg, err);
-        av_packet_unref(s->pkt);
+        int64_t pts = s->read.pkt->pts;
+        r = feed(s, s->read.pkt, emit, arg, err);
         done = s->next >= end || pts == last;
         tell(s);
         if (r == 0 && !done)
-            r = read_packet(s, err);
+            r = reader_next(&s->read, err);
     }
     if (r < 0 && r != AVERROR_EOF)
         return r;
@@ -239,22 +158,15 @@ static int run(struct shots *s, shot_emit emit, void *arg, struct err *err)
 
 static int open_all(struct shots *s, struct err *err)
 {
-    int stream = s->info->video.stream;
-    int r = media_open(s->in, 0, &s->src, err);
+    int r = reader_open(s->in, s->info, &s->read, err);
 
     if (r < 0)
         return r;
-    if (stream >= (int)s->src.fmt->nb_streams)
-        return err_set(err, -EINVAL, ERR_INPUT, "the source has no stream %d any more", stream);
-    s->src.splices = s->info->splices;
-    s->src.n_splices = s->info->n_splices;
-    media_select(&s->src, stream);
-    s->pkt = av_packet_alloc();
     s->frame = av_frame_alloc();
     s->last = av_frame_alloc();
-    if (!s->pkt || !s->frame || !s->last)
+    if (!s->frame || !s->last)
         return no_memory(err);
-    return media_decoder(&s->src, stream, &s->dec, err);
+    return media_decoder(&s->read.src, s->info->video.stream, &s->dec, err);
 }
 
 int shots_run(struct inside *in, const struct media_info *info, const struct shot *list, size_t n,
@@ -266,9 +178,8 @@ int shots_run(struct inside *in, const struct media_info *info, const struct sho
     if (r == 0)
         r = run(&s, emit, arg, err);
     avcodec_free_context(&s.dec);
-    av_packet_free(&s.pkt);
     av_frame_free(&s.frame);
     av_frame_free(&s.last);
-    media_close(&s.src);
+    reader_close(&s.read);
     return r;
 }

@@ -4,7 +4,7 @@
 #include "../common/base/clock.h"
 #include "../common/base/err.h"
 #include "../common/child/inside.h"
-#include "../common/media/open.h"
+#include "../common/media/reader.h"
 #include "encode.h"
 #include "lineup.h"
 #include "picture.h"
@@ -17,16 +17,13 @@
 #include <libavutil/pixdesc.h>
 #include <string.h>
 
-enum { PS_BACK_BYTES = 64 << 10 };
-
 struct chunk_run {
     struct inside *in;
     const struct task *t;
     struct task_result *res;
     int64_t start_ns;
-    struct media_source src;
+    struct reader read;
     AVCodecContext *dec; /* NULL: nothing is encoded */
-    AVPacket *pkt;
     AVFrame *frame;
     struct lineup line;
     struct picture *pic;
@@ -37,7 +34,6 @@ struct chunk_run {
     int ahead, looked;   /* frames behind the chunk: wanted, taken */
     uint64_t fed;        /* packets since the seek packet */
     int64_t shown, step; /* time of the last frame decoded, and from the one before to it */
-    int64_t near;        /* a time close to the next packet's, for those that wrap */
     uint64_t damaged;    /* packets or frames that the decoder complained about */
 };
 
@@ -197,117 +193,17 @@ static int feed(struct chunk_run *c, const AVPacket *pkt, struct err *err)
 
 /* ---- reading ---- */
 
-static int is_seek_packet(const struct chunk *k, const AVPacket *p)
-{
-    int64_t pts = p->pts == AV_NOPTS_VALUE ? INT64_MIN : p->pts;
-    int64_t dts = p->dts == AV_NOPTS_VALUE ? INT64_MIN : p->dts;
-
-    if (k->seek_pos >= 0 && p->pos >= 0 && p->pos != k->seek_pos)
-        return 0;
-    /* A planner may have given a time to a packet that has none. */
-    return pts == INT64_MIN ? dts == k->seek_dts : pts == k->seek_pts;
-}
-
-/* The next packet of the video stream. */
-static int read_packet(struct chunk_run *c, struct err *err)
-{
-    int stream = c->t->info.video.stream;
-    int bits = c->src.fmt->streams[stream]->pts_wrap_bits;
-    AVPacket *p = c->pkt;
-
-    for (;;) {
-        int r = media_read(&c->src, p, err);
-        if (r < 0)
-            return r;
-        if (p->stream_index == stream)
-            break;
-        av_packet_unref(p);
-    }
-    p->dts = media_unwrap(p->dts, c->near, bits);
-    p->pts = media_unwrap(p->pts, p->dts != AV_NOPTS_VALUE ? p->dts : c->near, bits);
-    if (p->dts != AV_NOPTS_VALUE)
-        c->near = p->dts;
-    return 0;
-}
-
-/* To the packet where decoding begins, or before it. By byte where the
- * container has no index but lets one in anywhere (MPEG-TS, PS). */
-static int seek(struct chunk_run *c)
-{
-    const struct chunk *k = &c->t->chunk;
-    AVFormatContext *f = c->src.fmt;
-    int stream = c->t->info.video.stream;
-    int by_byte = media_has_one_clock(&c->src);
-    int64_t ts = media_is_mov(&c->src) && k->seek_dts != INT64_MIN ? k->seek_dts : k->seek_pts;
-
-    if (k->index == 0 || k->seek_pos == 0)
-        return 0;
-    /* Pictures begin anywhere in the packets of a PS. What remains of the one
-     * before would be taken for the one that is wanted: that is left behind. */
-    if (by_byte && k->seek_pos > 0) {
-        int64_t back = strcmp(f->iformat->name, "mpeg") == 0 ? PS_BACK_BYTES : 0;
-        return av_seek_frame(f, stream,
-                             av_sat_sub64(k->seek_pos, back) > 0 ? k->seek_pos - back : 0,
-                             AVSEEK_FLAG_BYTE);
-    }
-    if (by_byte)
-        return -1;
-    return ts == INT64_MIN ? -1 : av_seek_frame(f, stream, ts, AVSEEK_FLAG_BACKWARD);
-}
-
-static int open_source(struct chunk_run *c, struct err *err)
-{
-    int stream = c->t->info.video.stream;
-    int r = media_open(c->in, 0, &c->src, err);
-
-    if (r < 0)
-        return r;
-    if (stream >= (int)c->src.fmt->nb_streams)
-        return err_set(err, -EINVAL, ERR_INPUT, "the source has no stream %d any more", stream);
-    c->src.splices = c->t->info.splices;
-    c->src.n_splices = c->t->info.n_splices;
-    media_select(&c->src, stream);
-    return 0;
-}
-
-static int reopen(struct chunk_run *c, struct err *err)
-{
-    media_close(&c->src);
-    return open_source(c, err);
-}
-
-/* Read until the seek packet is in `pkt`. AVERROR_EOF: it isn't ahead. */
-static int find_seek_packet(struct chunk_run *c, struct err *err)
-{
-    const struct chunk *k = &c->t->chunk;
-
-    for (;;) {
-        c->near = k->seek_dts != INT64_MIN ? k->seek_dts : k->seek_pts;
-        int r = read_packet(c, err);
-        if (r < 0 || is_seek_packet(k, c->pkt))
-            return r;
-        av_packet_unref(c->pkt);
-    }
-}
-
-/* A seek may land behind its goal where an index lies. From the beginning,
- * every packet comes by. */
 static int go_to_start(struct chunk_run *c, struct err *err)
 {
-    int r = seek(c) < 0 ? AVERROR_EOF : find_seek_packet(c, err);
+    const struct chunk *k = &c->t->chunk;
+    const struct packet_name to = { k->seek_pts, k->seek_dts, k->seek_pos };
+    int r = reader_go_to(&c->read, &to, k->index == 0, err);
 
-    if (r == AVERROR_EOF) {
-        inside_log(c->in, "seek to packet %lld missed; reading from the beginning",
-                   (long long)c->t->chunk.seek_pos);
-        r = reopen(c, err);
-        if (r == 0)
-            r = find_seek_packet(c, err);
-    }
     if (r == AVERROR_EOF)
         return err_set(err, -EINVAL, ERR_INPUT,
                        "the packet at byte %lld, where chunk %u begins, is "
                        "not found any more",
-                       (long long)c->t->chunk.seek_pos, c->t->chunk.index);
+                       (long long)k->seek_pos, k->index);
     return r;
 }
 
@@ -317,7 +213,7 @@ static int copy(struct chunk_run *c, struct err *err)
     for (size_t i = 0; i < c->t->n_renditions; i++) {
         if (!c->copy[i])
             continue;
-        int r = vcopy_push(c->copy[i], c->pkt, err);
+        int r = vcopy_push(c->copy[i], c->read.pkt, err);
         if (r < 0)
             return r;
         note_first_frame(c);
@@ -331,7 +227,7 @@ static int take(struct chunk_run *c, struct err *err)
 {
     int r = copy(c, err);
 
-    return r == 0 && c->dec ? feed(c, c->pkt, err) : r;
+    return r == 0 && c->dec ? feed(c, c->read.pkt, err) : r;
 }
 
 static int decode(struct chunk_run *c, struct err *err)
@@ -341,10 +237,9 @@ static int decode(struct chunk_run *c, struct err *err)
     while (r == 0) {
         c->fed++;
         r = take(c, err);
-        av_packet_unref(c->pkt);
         if (r < 0 || c->fed >= c->t->chunk.packets || !wants_more(c))
             break;
-        r = read_packet(c, err);
+        r = reader_next(&c->read, err);
     }
     if (r < 0 && r != AVERROR_EOF)
         return r;
@@ -355,7 +250,7 @@ static int decode(struct chunk_run *c, struct err *err)
 
 static int open_copies(struct chunk_run *c, struct err *err)
 {
-    const AVCodecParameters *par = c->src.fmt->streams[c->t->info.video.stream]->codecpar;
+    const AVCodecParameters *par = c->read.src.fmt->streams[c->t->info.video.stream]->codecpar;
     int r = 0;
 
     c->copy = calloc(c->t->n_renditions, sizeof(struct vcopy *));
@@ -411,17 +306,17 @@ static int open_all(struct chunk_run *c, struct err *err)
 
     c->line.emit = on_frame;
     c->line.arg = c;
-    c->pkt = av_packet_alloc();
     c->frame = av_frame_alloc();
-    if (r == 0 && (!c->pkt || !c->frame))
+    if (r == 0 && !c->frame)
         r = err_set(err, -ENOMEM, ERR_RESOURCE, "out of memory for a decoder");
     if (r == 0)
-        r = open_source(c, err);
+        r = reader_open(c->in, &c->t->info, &c->read, err);
     if (r == 0)
         r = open_copies(c, err);
     if (r == 0)
         r = open_encoders(c, err);
-    return r == 0 && encodes(c) ? media_decoder(&c->src, c->t->info.video.stream, &c->dec, err) : r;
+    return r == 0 && encodes(c) ? media_decoder(&c->read.src, c->t->info.video.stream, &c->dec, err)
+                                : r;
 }
 
 /* Of a chunk in the middle that is lost as a whole, black is shown: what comes
@@ -526,9 +421,8 @@ static void release(struct chunk_run *c)
     picture_free(c->pic);
     lineup_release(&c->line);
     avcodec_free_context(&c->dec);
-    av_packet_free(&c->pkt);
     av_frame_free(&c->frame);
-    media_close(&c->src);
+    reader_close(&c->read);
 }
 
 int encode_video(struct inside *in, const struct task *t, int64_t start_ns, struct task_result *res,

@@ -1,0 +1,126 @@
+#include "reader.h"
+
+#include "../base/err.h"
+#include "../child/inside.h"
+#include "../wire/media_info.h"
+
+#include <errno.h>
+#include <libavutil/common.h>
+#include <string.h>
+
+enum { PS_BACK_BYTES = 64 << 10 };
+
+static int open_source(struct reader *r, struct err *err)
+{
+    int stream = r->info->video.stream;
+    int n = media_open(r->in, 0, &r->src, err);
+
+    if (n < 0)
+        return n;
+    if (stream >= (int)r->src.fmt->nb_streams)
+        return err_set(err, -EINVAL, ERR_INPUT, "the source has no stream %d any more", stream);
+    r->src.splices = r->info->splices;
+    r->src.n_splices = r->info->n_splices;
+    r->fresh = 1;
+    media_select(&r->src, stream);
+    return 0;
+}
+
+int reader_open(struct inside *in, const struct media_info *info, struct reader *ret,
+                struct err *err)
+{
+    *ret = (struct reader){ .in = in, .info = info, .pkt = av_packet_alloc() };
+    if (!ret->pkt)
+        return err_set(err, -ENOMEM, ERR_RESOURCE, "out of memory for a packet");
+    return open_source(ret, err);
+}
+
+void reader_close(struct reader *r)
+{
+    av_packet_free(&r->pkt);
+    media_close(&r->src);
+}
+
+int reader_next(struct reader *r, struct err *err)
+{
+    int stream = r->info->video.stream;
+    int bits = r->src.fmt->streams[stream]->pts_wrap_bits;
+    AVPacket *p = r->pkt;
+
+    r->fresh = 0;
+    for (;;) {
+        av_packet_unref(p);
+        int n = media_read(&r->src, p, err);
+        if (n < 0)
+            return n;
+        if (p->stream_index == stream)
+            break;
+    }
+    p->dts = media_unwrap(p->dts, r->near, bits);
+    p->pts = media_unwrap(p->pts, p->dts != AV_NOPTS_VALUE ? p->dts : r->near, bits);
+    if (p->dts != AV_NOPTS_VALUE)
+        r->near = p->dts;
+    return 0;
+}
+
+static int is_named(const struct packet_name *k, const AVPacket *p)
+{
+    int64_t pts = p->pts == AV_NOPTS_VALUE ? INT64_MIN : p->pts;
+    int64_t dts = p->dts == AV_NOPTS_VALUE ? INT64_MIN : p->dts;
+
+    if (k->pos >= 0 && p->pos >= 0 && p->pos != k->pos)
+        return 0;
+    /* A planner may have given a time to a packet that has none. */
+    return pts == INT64_MIN ? dts == k->dts : pts == k->pts;
+}
+
+/* Pictures begin anywhere in the packets of a PS. What remains of the one
+ * before would be taken for the one that is wanted: that is left behind. */
+static int seek_by_byte(struct reader *r, int64_t pos)
+{
+    AVFormatContext *f = r->src.fmt;
+    int64_t back = strcmp(f->iformat->name, "mpeg") == 0 ? PS_BACK_BYTES : 0;
+
+    if (pos < 0)
+        return -1;
+    return av_seek_frame(f, r->info->video.stream, FFMAX(pos - back, 0), AVSEEK_FLAG_BYTE);
+}
+
+/* To the packet or before it. By byte where the container has no index but
+ * lets one in anywhere (MPEG-TS, PS). */
+static int seek(struct reader *r, const struct packet_name *to, int first)
+{
+    int64_t ts = media_is_mov(&r->src) && to->dts != INT64_MIN ? to->dts : to->pts;
+
+    if (r->fresh && (first || to->pos == 0))
+        return 0;
+    if (media_has_one_clock(&r->src))
+        return seek_by_byte(r, to->pos);
+    return ts == INT64_MIN
+               ? -1
+               : av_seek_frame(r->src.fmt, r->info->video.stream, ts, AVSEEK_FLAG_BACKWARD);
+}
+
+static int read_up_to(struct reader *r, const struct packet_name *to, struct err *err)
+{
+    for (;;) {
+        r->near = to->dts != INT64_MIN ? to->dts : to->pts;
+        int n = reader_next(r, err);
+        if (n < 0 || is_named(to, r->pkt))
+            return n;
+    }
+}
+
+/* A seek may land behind its goal where an index lies. */
+int reader_go_to(struct reader *r, const struct packet_name *to, int first, struct err *err)
+{
+    int n = seek(r, to, first) < 0 ? AVERROR_EOF : read_up_to(r, to, err);
+
+    if (n != AVERROR_EOF)
+        return n;
+    inside_log(r->in, "seek to the packet at byte %lld missed; reading from the beginning",
+               (long long)to->pos);
+    media_close(&r->src);
+    n = open_source(r, err);
+    return n < 0 ? n : read_up_to(r, to, err);
+}
