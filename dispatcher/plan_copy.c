@@ -17,7 +17,7 @@
 #define READ_MAX 8.0 /* GiB */
 #define GIB      (1024.0 * 1024 * 1024)
 
-enum { TRANSFER_PQ = 16, TRANSFER_HLG = 18, RANGE_FULL = 2, UNSPECIFIED = 2 };
+enum { RANGE_FULL = 2, UNSPECIFIED = 2 };
 
 int copy_refuse(struct rendition *r, const char *fmt, ...)
 {
@@ -73,7 +73,7 @@ static int look_at_picture(const struct video_info *v, struct rendition *r)
     if (v->interlaced)
         return refused(copy_refuse(r, "the source is interlaced"));
     /* Some of what HDR sources carry along is not told by anything that is looked at here. */
-    if (v->color.transfer == TRANSFER_PQ || v->color.transfer == TRANSFER_HLG)
+    if (color_is_hdr(&v->color))
         return refused(copy_refuse(r, "the source is HDR"));
     if (v->color.range == RANGE_FULL)
         return refused(copy_refuse(r, "the source has full range"));

@@ -113,11 +113,6 @@ void picture_rate(const struct video_info *v, AVRational cap, struct rendition *
 
 /* ---- colour ---- */
 
-int picture_is_hdr(const struct video_info *v)
-{
-    return v->color.transfer == AVCOL_TRC_SMPTE2084 || v->color.transfer == AVCOL_TRC_ARIB_STD_B67;
-}
-
 static int given(int code)
 {
     return code != 0 && code != AVCOL_PRI_UNSPECIFIED; /* 2 in all three tables */
@@ -171,7 +166,7 @@ static struct color_info hdr_color(const struct video_info *v)
 void picture_color(const struct video_info *v, struct picture p, const struct rung *g,
                    struct rendition *r)
 {
-    int hdr = picture_is_hdr(v), keep = hdr && g->range != RUNG_SDR;
+    int hdr = color_is_hdr(&v->color), keep = hdr && g->range != RUNG_SDR;
     if (keep)
         r->color = hdr_color(v);
     else if (hdr)

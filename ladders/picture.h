@@ -26,8 +26,6 @@ void picture_size(struct picture p, const struct rung *g, struct rendition *r);
 /* Grid and nominal rate under the rung's cap. */
 void picture_rate(const struct video_info *v, AVRational max_fps, struct rendition *r);
 
-int picture_is_hdr(const struct video_info *v);
-
 /* Colour tags, pixel format and whether to tone-map. */
 void picture_color(const struct video_info *v, struct picture p, const struct rung *g,
                    struct rendition *r);

@@ -72,7 +72,7 @@ static int is_smallest(const struct ladder *l, const struct rung *g)
 
 static int is_used(const struct ladder *l, const struct rung *g, const struct video_info *v)
 {
-    if (g->range == RUNG_HDR && !picture_is_hdr(v))
+    if (g->range == RUNG_HDR && !color_is_hdr(&v->color))
         return 0;
     return picture_fit(picture_of(v), g->size) <= PICTURE_SLACK || is_smallest(l, g);
 }

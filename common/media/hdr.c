@@ -121,7 +121,7 @@ static int from_first_picture(struct media_source *s, int stream, struct hdr_inf
 
 int hdr_describe(struct media_source *s, struct video_info *v, struct err *err)
 {
-    if (v->color.transfer != AVCOL_TRC_SMPTE2084 && v->color.transfer != AVCOL_TRC_ARIB_STD_B67)
+    if (!color_is_hdr(&v->color))
         return 0;
     from_container(s->fmt->streams[v->stream], &v->hdr);
     if (v->hdr.has_mastering && v->hdr.max_cll)

@@ -2,6 +2,7 @@
 #include "fields.h"
 #include "parts.h"
 #include <errno.h>
+#include <libavutil/pixfmt.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -49,6 +50,11 @@ const struct audio_info *media_audio(const struct media_info *i, size_t track)
     if (track == 0)
         return i->audio.stream >= 0 ? &i->audio : NULL;
     return track <= i->n_more_audio ? &i->more_audio[track - 1] : NULL;
+}
+
+int color_is_hdr(const struct color_info *c)
+{
+    return c->transfer == AVCOL_TRC_SMPTE2084 || c->transfer == AVCOL_TRC_ARIB_STD_B67;
 }
 
 json_t *color_to_json(const struct color_info *c)

@@ -19,6 +19,9 @@ struct color_info {
     int chroma_location; /* AVCHROMA_LOC_* */
 };
 
+/* Whether what is shown is HDR: PQ (SMPTE ST 2084) or HLG (ARIB STD-B67). */
+int color_is_hdr(const struct color_info *c);
+
 /* The display that HDR pictures were graded on (SMPTE ST 2086, as ISO/IEC 23008-2 D.3.28 writes
  * it) and how bright they get (CTA-861.3). Of a source: as it says, unless that can't be. */
 struct hdr_info {

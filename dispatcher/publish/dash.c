@@ -158,13 +158,13 @@ static void cicp(struct mpd *m, int essential, const char *scheme, int value)
 
 static void color(struct mpd *m, const struct color_info *c)
 {
-    int pq = c->transfer == AVCOL_TRC_SMPTE2084, hlg = c->transfer == AVCOL_TRC_ARIB_STD_B67;
+    int hdr = color_is_hdr(c), pq = c->transfer == AVCOL_TRC_SMPTE2084;
 
     /* Essential ones come first: so wants the schema. */
     if (pq)
         cicp(m, 1, CICP "TransferCharacteristics", c->transfer);
-    cicp(m, pq || hlg, CICP "ColourPrimaries", c->primaries);
-    cicp(m, pq || hlg, CICP "MatrixCoefficients", c->matrix);
+    cicp(m, hdr, CICP "ColourPrimaries", c->primaries);
+    cicp(m, hdr, CICP "MatrixCoefficients", c->matrix);
     if (!pq)
         cicp(m, 0, CICP "TransferCharacteristics", c->transfer);
 }
