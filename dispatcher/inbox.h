@@ -13,7 +13,7 @@ struct inbox;
 
 enum inbox_kind {
     INBOX_RECEIVED,  /* engine_receive.c: a message */
-    INBOX_PLANNED,   /* engine_plan.c: a planner has ended */
+    INBOX_PLANNED,   /* planner.h: one has ended */
     INBOX_PUBLISHED, /* engine_publish.c: a publisher's outcome */
     INBOX_SENT,      /* sender.h: a batch was published, or not */
     INBOX_CALL,      /* engine_call.c */
