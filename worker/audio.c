@@ -268,12 +268,13 @@ static int open_all(struct audio_run *a, struct inside *in, struct err *err)
     return r;
 }
 
-/* A second track that can't be heard doesn't take the others along. */
+/* A track that can't be heard takes neither the picture nor other tracks along. */
 static int stand_in(struct audio_run *a, struct task_result *res, struct err *err)
 {
+    int alone = a->t->info.video.stream < 0 && a->tracks[0].r->track == 0;
     int r = 0;
 
-    if (a->tracks[0].r->track == 0 || !sound_is_empty(a->tracks[0].sound))
+    if (alone || !sound_is_empty(a->tracks[0].sound))
         return 0;
     for (size_t i = 0; r == 0 && i < a->n_tracks; i++)
         r = sound_be_silent(a->tracks[i].sound, err);

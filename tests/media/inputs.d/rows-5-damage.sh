@@ -57,6 +57,16 @@ row "spoiled bytes in MP4" "$damaged" spoiled.mp4 eval 'clip spoiled.mp4 $H264 $
 row "spoiled bytes in MPEG-TS" "$damaged" spoiled.ts eval 'clip spoiled.ts -c:v mpeg2video -q:v 3 -c:a mp2 && spoil spoiled.ts 50000 5003 60'
 long "spoiled bytes in Matroska" "$damaged" spoiled.mkv eval 'clip spoiled.mkv $H264 $AAC && spoil spoiled.mkv 20000 3001 40'
 row "spoiled bytes in sound" "$damaged" spoiled.m4a eval 'heard spoiled.m4a $AAC && spoil spoiled.m4a 5000 701 40'
+# Its packets, each by itself, are made of ones: no decoder finds anything in them.
+deafen() {
+    local at size
+    while IFS=, read -r size at _; do
+        head -c "$size" /dev/zero | tr '\0' '\377' | dd of="$1" bs=1 seek="$at" conv=notrunc status=none
+    done < <(ffprobe -v error -select_streams a -show_entries packet=size,pos -of csv=p=0 "$1")
+}
+row "sound of noise beside a good picture" '{"outcome":"whole","sound":{"channels":2,"start":0,"end":4},"warning":"nothing of stream 1 can be decoded; silence stands in"}' \
+    deaf.mp4 eval 'clip deaf.mp4 $H264 $AAC && deafen deaf.mp4'
+row "sound of noise alone" '{"outcome":"refused","sentence":"no sound of the audio stream can be decoded"}' deaf.m4a eval 'heard deaf.m4a $AAC && deafen deaf.m4a'
 row "MPEG-TS that loses its sync" "$damaged" lost.ts eval 'clip lost.ts $H264 $AAC && cut_out lost.ts $(($(size_of lost.ts) / 3)) 333 && cut_out lost.ts $(($(size_of lost.ts) * 2 / 3)) 1001'
 row "an index that points past the end" "$damaged" past.mp4 \
     eval 'clip past.mp4 $H264 $AAC -movflags faststart && poke past.mp4 $(($(offset_of past.mp4 stco) + 16)) "\x7f\xff\xff\x00"'
