@@ -340,7 +340,8 @@ static int open_codec(const struct source *s, AVFormatContext *f, int stream, AV
     if (!c || avcodec_parameters_to_context(c, par) < 0)
         return -ENOMEM;
     c->pkt_timebase = f->streams[stream]->time_base;
-    c->thread_count = 0;
+    /* libavcodec's own decoders lose sight of damage between threads, of frames and of slices. */
+    c->thread_count = strcmp(codec->name, "libdav1d") == 0 ? 0 : 1;
     int r = avcodec_open2(c, codec, NULL);
     if (r < 0)
         return bad(err, s, "its decoder can't be opened", r);
