@@ -326,25 +326,30 @@ static int compare(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-/* The i-th packet decodes at the i-th smallest pts. libavformat wants
- * dts <= pts, so it is told a time earlier by the longest GOP, the same for the
- * whole task: its flag negative_cts_offsets puts the first packet's dts back onto
- * its pts and all others with it. */
+/* Each picture's duration is how long it is shown: where rates vary and pictures
+ * are reordered, players that go by pts and durations (Media Source Extensions)
+ * would else see gaps, overlaps, and an end beyond the presentation's. Decode
+ * times follow from that. libavformat wants dts <= pts, so it is told a time
+ * earlier by the longest GOP, the same for the whole task: its flag
+ * negative_cts_offsets puts the first packet's dts back onto its pts and all
+ * others with it. */
 static int set_decode_times(struct segmenter *s, AVPacket **pkts, size_t n, int64_t end)
 {
-    int64_t *t = malloc((n + 1) * sizeof(*t));
+    int64_t *shown = malloc((n + 1) * sizeof(*shown)), dts = pkts[0]->pts - s->cfg.longest_gop;
 
-    if (!t)
+    if (!shown)
         return -ENOMEM;
     for (size_t i = 0; i < n; i++)
-        t[i] = pkts[i]->pts;
-    qsort(t, n, sizeof(*t), compare);
-    t[n] = end;
+        shown[i] = pkts[i]->pts;
+    qsort(shown, n, sizeof(*shown), compare);
+    shown[n] = end;
     for (size_t i = 0; i < n; i++) {
-        pkts[i]->dts = t[i] - s->cfg.longest_gop;
-        pkts[i]->duration = t[i + 1] - t[i];
+        const int64_t *at = bsearch(&pkts[i]->pts, shown, n, sizeof(*shown), compare);
+        pkts[i]->dts = dts;
+        pkts[i]->duration = at[1] - at[0];
+        dts += pkts[i]->duration;
     }
-    free(t);
+    free(shown);
     return 0;
 }
 

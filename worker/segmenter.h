@@ -31,9 +31,10 @@ int segmenter_new(const struct segmenter_config *cfg, struct segmenter **ret, st
 void segmenter_free(struct segmenter *s);
 
 /* Video: the packets of one GOP in encoding order, pts in ticks; dts and
- * durations are set here: the i-th packet decodes at the i-th smallest pts,
- * so that every GOP stands alone, its tfdt is its first picture's time, and
- * offsets may be negative (trun version 1). The GOP ends at `end`. */
+ * durations are set here: each packet lasts as long as its picture is shown and
+ * decodes when the one before it ends, so that every GOP stands alone, its tfdt is its
+ * first picture's time, and offsets may be negative (trun version 1). The GOP ends
+ * at `end`. */
 int segmenter_gop(struct segmenter *s, AVPacket **pkts, size_t n, int64_t start, int64_t end,
                   struct err *err);
 

@@ -1,5 +1,6 @@
 /* seg.time, seg.order: the clock of every track. */
 #include <stdlib.h>
+#include <string.h>
 
 #include "check.h"
 
@@ -39,35 +40,54 @@ static void check_zero(struct package *p)
                     seconds(first->segments[0].shown, first->init.timescale));
 }
 
-static int by_value(const void *a, const void *b)
+static int by_pts(const void *a, const void *b)
 {
-    int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
+    int64_t x = ((const struct frame *)a)->pts, y = ((const struct frame *)b)->pts;
     return (x > y) - (x < y);
 }
 
+/* Players that go by pts and durations see a gap or an overlap otherwise. */
+static void check_lasting(struct package *p, const struct rendition *r, const struct fragment *f,
+                          const struct frame *shown)
+{
+    const struct segment *s = &r->segments[f->segment];
+    for (size_t i = 0; i < f->n_frames && r->kind == KIND_VIDEO; i++) {
+        int64_t next = i + 1 < f->n_frames ? shown[i + 1].pts : f->stop;
+        if (shown[i].pts + shown[i].duration == next)
+            continue;
+        report_fail(p->report, CHECK_SEG_ORDER,
+                    "%s: moof %zu: the picture at %lld lasts %u ticks, the next one is %lld later",
+                    s->path, (size_t)(f - r->fragments) - s->first_fragment,
+                    (long long)shown[i].pts, shown[i].duration, (long long)(next - shown[i].pts));
+        break;
+    }
+}
+
 static void check_fragment_order(struct package *p, const struct rendition *r,
-                                 const struct fragment *f, int64_t *scratch)
+                                 const struct fragment *f, struct frame *scratch)
 {
     const struct segment *s = &r->segments[f->segment];
     size_t k = (size_t)(f - r->fragments) - s->first_fragment;
-    for (size_t i = 0; i < f->n_frames; i++)
-        scratch[i] = r->frames[f->first_frame + i].pts;
-    qsort(scratch, f->n_frames, sizeof(*scratch), by_value);
-    if (f->n_frames && scratch[0] != f->tfdt)
+    if (!f->n_frames)
+        return;
+    memcpy(scratch, r->frames + f->first_frame, f->n_frames * sizeof(*scratch));
+    qsort(scratch, f->n_frames, sizeof(*scratch), by_pts);
+    if (scratch[0].pts != f->tfdt)
         report_fail(p->report, CHECK_SEG_ORDER,
                     "%s: moof %zu: its first picture is shown at %lld, its tfdt is %lld", s->path,
-                    k, (long long)scratch[0], (long long)f->tfdt);
-    if (f->n_frames && scratch[f->n_frames - 1] >= f->stop)
+                    k, (long long)scratch[0].pts, (long long)f->tfdt);
+    if (scratch[f->n_frames - 1].pts >= f->stop)
         report_fail(p->report, CHECK_SEG_ORDER,
                     "%s: moof %zu: a picture is shown at %lld, the moof ends at %lld", s->path, k,
-                    (long long)scratch[f->n_frames - 1], (long long)f->stop);
+                    (long long)scratch[f->n_frames - 1].pts, (long long)f->stop);
     for (size_t i = 1; i < f->n_frames; i++) {
-        if (scratch[i] != scratch[i - 1])
+        if (scratch[i].pts != scratch[i - 1].pts)
             continue;
         report_fail(p->report, CHECK_SEG_ORDER, "%s: moof %zu: two pictures at %lld", s->path, k,
-                    (long long)scratch[i]);
-        break;
+                    (long long)scratch[i].pts);
+        return;
     }
+    check_lasting(p, r, f, scratch);
 }
 
 static void check_order(struct package *p, const struct rendition *r)
@@ -76,7 +96,7 @@ static void check_order(struct package *p, const struct rendition *r)
     for (size_t i = 0; i < r->n_fragments; i++)
         if (r->fragments[i].n_frames > most)
             most = r->fragments[i].n_frames;
-    int64_t *scratch = calloc(most + 1, sizeof(*scratch));
+    struct frame *scratch = calloc(most + 1, sizeof(*scratch));
     for (size_t i = 0; i < r->n_fragments && scratch; i++)
         check_fragment_order(p, r, &r->fragments[i], scratch);
     if (!scratch)

@@ -34,8 +34,8 @@ static const struct rule {
                                      "segment"                                                     },
     [CHECK_SEG_SYNC] = { "seg.sync",            "each video fragment starts with a real IDR or key picture, "
                                      "and holds no other, unless it is a copy"                     },
-    [CHECK_SEG_ORDER] = { "seg.order",           "presentation times are unique, cover the fragment, and "
-                                       "start at its tfdt"                                        },
+    [CHECK_SEG_ORDER] = { "seg.order",           "presentation times are unique, start at the fragment's "
+                                       "tfdt, and each picture lasts until the next"              },
     [CHECK_HLS_MEDIA] = { "hls.media",           "media playlists have all tags that a VOD needs, and name "
                                        "the segments in order"                                    },
     [CHECK_HLS_EXTINF] = { "hls.extinf",          "EXTINF is the segment's exact duration; TARGETDURATION "

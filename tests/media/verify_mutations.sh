@@ -121,6 +121,16 @@ clear_sync() { # the first sample's flags become those of a picture that depends
     poke "$v/seg-00001.m4s" $((at + 12)) '\x01\x01\x00\x00'
 }
 
+late_picture() { # the third sample's offset, the last of its fields: one tick more
+    local at flags fields=0 bit
+    at=$(behind "$v/seg-00001.m4s" trun 1) || return 1
+    flags=$((16#$(od -An -tx1 -j $((at + 1)) -N 3 "$v/seg-00001.m4s" | tr -d ' ')))
+    [ $((flags & 0x800)) -gt 0 ] || return 1
+    for bit in 0x100 0x200 0x400 0x800; do fields=$((fields + ((flags & bit) > 0))); done
+    at=$((at + 8 + 4 * ((flags & 1) > 0) + 4 * ((flags & 4) > 0)))
+    nudge "$v/seg-00001.m4s" $((at + 12 * fields - 1)) 1
+}
+
 drop_s_element() {
     change manifest.mpd '0,/<S /{/<S /d}'
 }
@@ -186,6 +196,7 @@ fact "a tfdt off by one tick" breaks seg.time,align.video nudge_tfdt "$v/seg-000
 fact "the last GOP's tfdt off by one tick" breaks seg.time nudge_tfdt "$v/seg-00001.m4s" 3 -1
 fact "an audio tfdt off by one sample" breaks seg.time nudge_tfdt "$a/seg-00002.m4s" 1 1
 fact "a fragment that doesn't start with a sync sample" breaks seg.sync clear_sync
+fact "a picture that is shown a tick late" breaks seg.order late_picture
 fact "no default-base-is-moof" breaks seg.boxes older_tfhd
 fact "two segments swapped" breaks seg.time,files.digest swap "$v/seg-00001.m4s" "$v/seg-00002.m4s"
 fact "two segments swapped in the playlist" breaks seg.time,hls.media,dash.timeline \

@@ -211,24 +211,54 @@ static void uneven(int64_t *ticks, int64_t first)
 
 /* ---- reading back ---- */
 
-static int32_t smallest_offset(const uint8_t *p, size_t n)
+struct sample {
+    int64_t pts, duration;
+    int32_t offset;
+};
+
+/* The samples of a fragment of FRAMES, in decode order. Which fields a sample has is told by flags.
+ */
+static void samples_of(const uint8_t *p, size_t n, int64_t tfdt, struct sample *ret)
 {
-    const uint8_t *trun;
-    size_t len;
+    const uint8_t *trun, *tfhd;
+    size_t len, fields;
+
+    assert_int_equal(box_find(p, n, "moof/traf/tfhd", &tfhd, &len), 0);
+    uint32_t of_all = AV_RB24(tfhd + 1);
+    uint32_t duration = of_all & 8 ? AV_RB32(tfhd + 8 + (of_all & 1 ? 8 : 0) + (of_all & 2 ? 4 : 0))
+                                   : 0;
+    assert_int_equal(box_find(p, n, "moof/traf/trun", &trun, &len), 0);
+    uint32_t flags = AV_RB24(trun + 1);
+    const uint8_t *at = trun + 8 + (flags & 1 ? 4 : 0) + (flags & 4 ? 4 : 0);
+    fields = (flags & 0x100 ? 1u : 0) + (flags & 0x200 ? 1u : 0) + (flags & 0x400 ? 1u : 0);
+    assert_int_equal(AV_RB32(trun + 4), FRAMES);
+    assert_int_equal(trun[0], 1); /* signed offsets */
+    for (int i = 0; i < FRAMES; i++) {
+        ret[i].duration = flags & 0x100 ? AV_RB32(at) : duration;
+        ret[i].offset = flags & 0x800 ? (int32_t)AV_RB32(at + fields * 4) : 0;
+        ret[i].pts = tfdt + ret[i].offset;
+        tfdt += ret[i].duration;
+        at += (fields + (flags & 0x800 ? 1 : 0)) * 4;
+    }
+}
+
+/* B-frames: decode order isn't display order, and nothing is moved. Each picture lasts until the
+ * next one is shown: there are neither gaps nor overlaps. */
+static void check_samples(const uint8_t *p, size_t n, const int64_t *ticks)
+{
+    struct sample v[FRAMES];
     int32_t least = INT32_MAX;
 
-    assert_int_equal(box_find(p, n, "moof/traf/trun", &trun, &len), 0);
-    uint32_t flags = AV_RB24(trun + 1), count = AV_RB32(trun + 4);
-    size_t at = 8 + (flags & 1 ? 4u : 0) + (flags & 4 ? 4u : 0);
-    size_t fields = (flags & 0x100 ? 1u : 0) + (flags & 0x200 ? 1u : 0) + (flags & 0x400 ? 1u : 0);
-    if (!(flags & 0x800))
-        return 0;
-    assert_int_equal(trun[0], 1); /* signed offsets */
-    for (uint32_t i = 0; i < count; i++) {
-        int32_t v = (int32_t)AV_RB32(trun + at + (i * (fields + 1) + fields) * 4);
-        least = v < least ? v : least;
+    samples_of(p, n, ticks[0], v);
+    for (int i = 0; i < FRAMES; i++) {
+        int k = 0;
+        while (k < FRAMES && ticks[k] != v[i].pts)
+            k++;
+        assert_int_not_equal(k, FRAMES);
+        assert_int_equal(v[i].duration, ticks[k + 1] - ticks[k]);
+        least = v[i].offset < least ? v[i].offset : least;
     }
-    return least;
+    assert_true(least < 0);
 }
 
 static uint32_t sequence_number(const uint8_t *p, size_t n)
@@ -268,8 +298,7 @@ static void check_segment(const struct double_object *o, const struct segment *s
         assert_int_equal(s->gops[i].start, t[0]);
         assert_int_equal(s->gops[i].duration, t[FRAMES] - t[0]);
         assert_int_equal(sequence_number(o->data + at, size), sequence + i);
-        /* B-frames: decode order isn't display order, and nothing is moved. */
-        assert_true(smallest_offset(o->data + at, size) < 0);
+        check_samples(o->data + at, size, t);
         at += size;
     }
 }
