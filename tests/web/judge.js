@@ -33,13 +33,24 @@ function waits(report) {
     return report.events.filter(({ type }) => type === 'waiting').map(({ at, ahead }) => ({ at: round(at), ahead: round(ahead) }));
 }
 
+/* When pictures are shown, by number: of so many a second, or at these times. `longest`: how
+ * long one may last. */
+const evenly = (fps) => ({
+    at: (number) => number / fps, due: (time) => Math.floor(time * fps + 1e-3), slack: 0.1 / fps, longest: 1 / fps,
+});
+function unevenly(times) {
+    const due = (time) => times.filter((other) => other <= time + 1e-3).length - 1;
+    const steps = times.slice(1).map((time, i) => time - times[i]);
+    return { at: (number) => times[number], due, slack: 0.002, longest: Math.max(...steps) };
+}
+
 /* Each picture that was shown is the one of its time, and later than the last. */
-function pictures(frames, fps, least) {
+function pictures(frames, pace, least) {
     const wrong = [];
     let last = -1;
     for (const { time, number } of frames) {
-        if (Math.abs(time - number / fps) > 0.1 / fps)
-            wrong.push(`at ${round(time)} picture ${number} is shown, not ${round(time * fps)}`);
+        if (!(Math.abs(time - pace.at(number)) <= pace.slack))
+            wrong.push(`at ${round(time)} picture ${number} is shown, not ${pace.due(time)}`);
         if (time < last)
             wrong.push(`picture ${number} is shown after ${round(last)}`);
         last = time;
@@ -50,15 +61,17 @@ function pictures(frames, fps, least) {
 }
 
 /* What Chromium says of samples that overlap, leave a hole or can't be decoded. Priming
- * before 0 is dropped, and meant to be. */
+ * before 0 is dropped, and meant to be; of Opus that is a part of a packet, as is what its last
+ * one has behind the end. */
 function unheard(messages) {
     return messages.filter((text) =>
+        !/^Truncating audio buffer which overlaps append window (start. PTS -|end)/.test(text)).filter((text) =>
         /splice|overlap|gap|trimm|corrupt|error|fail|invalid/i.test(text) ||
         (/^Dropping/.test(text) && !/ PTS -\d+us/.test(text)));
 }
 
-function played(report, media, { seconds, fps }) {
-    const frame = 1 / fps, complaints = [...calm(report), ...smooth(report), ...unheard(media)];
+function played(report, media, { seconds, pace, sound = true }) {
+    const frame = pace.longest, complaints = [...calm(report), ...smooth(report), ...unheard(media)];
     if (!report.ended && report.time < seconds)
         complaints.push(`it has not ended, at ${report.time}`);
     if (Math.abs(report.time - seconds) > frame)
@@ -68,10 +81,10 @@ function played(report, media, { seconds, fps }) {
     complaints.push(...whole('the whole', report.buffered, seconds, frame));
     for (const { type, ranges } of report.buffers)
         complaints.push(...whole(type, ranges, seconds, frame));
-    if (report.buffers.length < 2)
+    if (report.buffers.length < (sound ? 2 : 1))
         complaints.push(`there are ${report.buffers.length} source buffers`);
     /* A loaded machine shows fewer pictures; a tenth of them is a test still. */
-    return [...complaints, ...pictures(report.frames, fps, (seconds * fps) / 10)];
+    return [...complaints, ...pictures(report.frames, pace, pace.due(seconds) / 10)];
 }
 
 function sought(report) {
@@ -83,8 +96,8 @@ function sought(report) {
     ];
 }
 
-function changed(report, { fps, sizes }) {
-    const complaints = [...calm(report), ...smooth(report), ...pictures(report.frames, fps, 20)];
+function changed(report, { pace, sizes }) {
+    const complaints = [...calm(report), ...smooth(report), ...pictures(report.frames, pace, 20)];
     for (const { height, width, from } of report.changes)
         if (width !== sizes[height])
             complaints.push(`${height} lines, chosen at ${from}, are ${width} wide, not ${sizes[height]}`);
@@ -155,6 +168,16 @@ function readable(report, promised) {
     ];
 }
 
+/* Each language's tone was heard once it was chosen. */
+function spoken(report) {
+    return [
+        ...calm(report),
+        ...report.spoken.filter(({ tone, heard }) => !(Math.abs(heard - tone) < 0.05 * tone))
+            .map(({ language, tone, heard, from }) =>
+                `${language} was chosen at ${round(from)}: ${Math.round(heard)} Hz are heard, not ${tone}`),
+    ];
+}
+
 const CORNERS = [ /* of players.sh's portrait clip, upright; places in a grid of 8 by 8 */
     { place: 0, name: 'yellow', color: [255, 255, 0] },
     { place: 7, name: 'red', color: [255, 0, 0] },
@@ -201,4 +224,7 @@ function upright(report, luma) {
     return complaints;
 }
 
-module.exports = { audible, calm, changed, corners, lateness, listed, played, readable, sought, together, upright, waits };
+module.exports = {
+    audible, calm, changed, corners, evenly, lateness, listed, played, readable, sought, spoken, together, unevenly,
+    upright, waits,
+};

@@ -83,6 +83,24 @@ package() { # NAME CLIP [LADDER]
 fact "a clip becomes a package in H.264" package h264 clip.mp4
 fact "a clip becomes a package in AV1" package av1 clip.mp4
 
+# The same in Opus, with the smallest picture.
+sed '/high/d; /middle/d; s/codec: aac/codec: opus/; s/^name: .*/name: opus/' h264.yaml >opus.yaml
+fact "a clip becomes a package with Opus" package opus clip.mp4
+
+# Two languages, each a tone of its own (run.js).
+ffmpeg -nostdin -v error -i clip.mp4 -f lavfi -i sine=500:d=$seconds:r=48000 -f lavfi -i sine=2000:d=$seconds:r=48000 \
+    -map 0:v -map 1 -map 2 -metadata:s:a:0 language=eng -metadata:s:a:1 language=deu -c:v copy -c:a aac spoken.mp4
+fact "a clip in two languages becomes a package" package languages spoken.mp4 h264
+
+# Pictures that last 5 ms to 0.3 s, with B-frames up to the end.
+"$GOPMILL_BUILD/tests/media/numbered" make 300 320 180 25:1 |
+    ffmpeg -v error -f yuv4mpegpipe -i pipe:0 \
+        -vf "settb=1/90000,setpts='N*3600+mod(N*N*31\,3100)+floor(N/37)*20000'" -vsync passthrough -enc_time_base 1/90000 \
+        -video_track_timescale 90000 -c:v libx264 -preset veryfast -crf 12 -bf 2 -g 40 -pix_fmt yuv420p uneven.mp4
+fact "a clip of variable rate becomes a package" package uneven uneven.mp4 h264
+"$GOPMILL_BUILD/tests/media/numbered" read uneven.mp4 |
+    awk '{ split($2, b, "/"); t = $1 * b[1] / b[2]; if (NR == 1) first = t; printf "%.6f\n", t - first }' >packages/uneven.times
+
 # As a phone held upright writes it: lying on its side, with a matrix. A quarter of the
 # picture is of one colour each; upright they are yellow and red above blue and lime.
 ffmpeg -nostdin -v error -f lavfi -i "color=red:s=320x180:r=$fps:d=3" -vf "

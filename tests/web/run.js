@@ -78,33 +78,40 @@ async function patiently(page, what, rates, attempt, verdict) {
     return { complaints: remarks };
 }
 
+/* When a package's pictures are shown: at the times that lie beside it, else evenly. */
+function paceOf(pack) {
+    const times = path.join(packages, `${pack}.times`);
+    return fs.existsSync(times) ? judge.unevenly(fs.readFileSync(times, 'utf8').trim().split(/\s+/).map(Number)) :
+        judge.evenly(FPS);
+}
+
 /* Joints exactly, just before and just after one, what isn't loaded yet, back and forth,
  * the last picture, and the first. Those exactly at joints come first and far from what
  * is loaded: dash.js 5.2 takes a place where something loaded ends for loaded, too, and
  * then waits for ever. */
-function targetsIn({ joints, seconds: { 'master.m3u8': end } }) {
+function targetsIn({ joints, seconds: { 'master.m3u8': end } }, pace) {
     const frame = 1 / FPS, joint = (part) => joints[Math.floor(part * joints.length)];
     return [
         joint(0.5), joint(0.99), joint(0.35) + frame, joint(0.2) - frame / 2, joint(0.75) + frame / 2,
         end - frame / 2, frame / 2, 0.37 * end, end - 0.5, 0,
-    ];
+    ].map((target) => ({ target, due: pace.due(target) }));
 }
 
 function factsOf(pack, { title, player, manifest }) {
-    const it = packageAt(path.join(packages, pack)), length = it.seconds[manifest];
+    const it = packageAt(path.join(packages, pack)), length = it.seconds[manifest], pace = paceOf(pack);
     const [low, middle, high] = it.heights;
     const what = { player, manifest: `/packages/${pack}/${manifest}` };
     const named = (words) => `${pack}, ${title}: ${words}`;
     return [
         [named('plays from start to end, fast'), { ...what, ahead: 60 }, (page, asked) =>
             patiently(page, asked, PLAY_RATES, (rate) => page.run('play', rate),
-                (report) => judge.played(report, page.media, { seconds: length, fps: FPS }))],
+                (report) => judge.played(report, page.media, { seconds: length, pace }))],
         [named('ten seeks show the right picture'), { ...what, ahead: 4 }, async (page) => {
-            return { complaints: judge.sought(await page.run('seek', targetsIn(it), FPS)) };
+            return { complaints: judge.sought(await page.run('seek', targetsIn(it, pace))) };
         }],
         [named('switches up and down while it plays'), { ...what, ahead: 4, lowest: true }, (page, asked) =>
             patiently(page, asked, CHANGE_RATES, (rate) => page.run('change', [high, middle, high, low], rate),
-                (report) => judge.changed(report, { fps: FPS, sizes: it.sizes }))],
+                (report) => judge.changed(report, { pace, sizes: it.sizes }))],
         [named('sound and picture are within 40 ms'), what, async (page, asked) => {
             let report = null;
             for (let tries = 0; tries < 3 && !(report && judge.audible(report, FPS)); tries++) {
@@ -117,6 +124,37 @@ function factsOf(pack, { title, player, manifest }) {
                 remarks: [`the sound is late by ${judge.lateness(report, FPS).join(', ')} ms`],
             };
         }],
+    ];
+}
+
+/* Sound in Opus: what only depends on the picture was seen with another package. */
+const sounding = (pack, player) => factsOf(pack, player).filter(([name]) => !/seeks|switches/.test(name));
+
+/* Pictures that last 5 ms to 0.3 s, and no sound. */
+function uneven(pack, { title, player, manifest }) {
+    const it = packageAt(path.join(packages, pack)), pace = paceOf(pack);
+    const what = { player, manifest: `/packages/${pack}/${manifest}` };
+    return [
+        [`${pack}, ${title}: plays from start to end, fast`, { ...what, ahead: 60 }, (page, asked) =>
+            patiently(page, asked, PLAY_RATES, (rate) => page.run('play', rate),
+                (report) => judge.played(report, page.media, { seconds: it.seconds[manifest], pace, sound: false }))],
+        [`${pack}, ${title}: ten seeks show the right picture`, { ...what, ahead: 4 }, async (page) => {
+            return { complaints: judge.sought(await page.run('seek', targetsIn(it, pace))) };
+        }],
+    ];
+}
+
+/* Each language of sound is a tone of its own. */
+const TONES = { en: 500, de: 2000 };
+function languages(pack, { title, player, manifest }) {
+    const { tracks } = packageAt(path.join(packages, pack));
+    const turns = [...tracks.audio, tracks.audio[0]].map((language) => ({ language, tone: TONES[language] }));
+    return [
+        [`${pack}, ${title}: each language is heard once it is chosen`,
+            { player, manifest: `/packages/${pack}/${manifest}`, ahead: 4 }, async (page) => ({
+                complaints: judge.spoken(await page.run('speak', turns)),
+                remarks: [`chosen: ${turns.map(({ language }) => language).join(', ')}`],
+            })],
     ];
 }
 
@@ -190,11 +228,13 @@ async function all(jobs, width) {
 
 async function main() {
     const server = await serve({ '/page/': path.join(__dirname, 'page'), '/modules/': modules, '/packages/': packages });
-    const short = fs.readdirSync(packages).filter((name) => /^(portrait|tracks|real-[^.]*)$/.test(name));
-    const ofShort = (pack, player) => (pack === 'tracks' ? speaking : standing)(pack, player);
+    const short = fs.readdirSync(packages).filter((name) => /^(portrait|tracks|languages|uneven|real-[^.]*)$/.test(name));
+    const kinds = { tracks: speaking, languages, uneven };
+    const ofShort = (pack, player) => (kinds[pack] || standing)(pack, player);
     const jobs = PLAYERS.flatMap((player) => [
         () => sitting(server.url, ['h264'], factsOf, player),
         () => sitting(server.url, ['av1'], factsOf, player),
+        () => sitting(server.url, ['opus'], sounding, player),
         () => sitting(server.url, short, ofShort, player),
     ]);
     await all(jobs, Math.max(2, Math.min(4, 2 * os.cpus().length)));

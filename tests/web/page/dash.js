@@ -27,6 +27,9 @@ const adapter = {
         this.player.enableText(true);
         this.player.setTextTrack(0);
     },
+    say(language) {
+        this.player.setCurrentTrack(this.player.getTracksFor('audio').find(({ lang }) => lang === language));
+    },
     tracks() {
         const languages = (type) => this.player.getTracksFor(type).map((track) => track.lang || '');
         return { audio: languages('audio'), text: languages('text') };

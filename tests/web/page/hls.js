@@ -29,6 +29,9 @@ const adapter = {
         this.hls.subtitleDisplay = true;
         this.hls.subtitleTrack = 0;
     },
+    say(language) {
+        this.hls.audioTrack = this.hls.audioTracks.findIndex(({ lang }) => lang === language);
+    },
     tracks() {
         return {
             audio: this.hls.audioTracks.map((track) => track.lang || ''),

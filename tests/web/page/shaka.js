@@ -24,6 +24,9 @@ const adapter = {
     read() {
         this.player.selectTextTrack(this.player.getTextTracks()[0]);
     },
+    say(language) {
+        this.player.selectAudioTrack(this.player.getAudioTracks().find((track) => track.language === language));
+    },
     tracks() {
         const languages = (tracks) => tracks.map(({ language }) => (language === 'und' ? '' : language));
         return {

@@ -7,6 +7,7 @@
  *   load(video, url, ahead, lowest)  a promise, kept once renditions are known
  *   choose(height)                   from now on, by what users' menus call
  *   read()                           show the first subtitles
+ *   say(language)                    from now on, of the sound
  *   tracks()                         { audio: [language…], text: [language…] }
  *
  * and tells stage.complain() of every error, fatal or not, and of every gap that it
@@ -144,10 +145,9 @@ const stage = (() => {
 
     /* Paused, one after the other: what is shown once it is there. A picture may be
      * painted a little after 'seeked'. */
-    async function seek(targets, fps) {
+    async function seek(targets) {
         const shown = [];
-        for (const target of targets) {
-            const due = Math.floor(target * fps + 1e-3);
+        for (const { target, due } of targets) {
             const number = () => numberOf(video, video.videoWidth, video.videoHeight);
             video.currentTime = target;
             await until(() => !video.seeking && video.readyState >= 2, `a seek to ${target} ends`, 60, ['seeked']);
@@ -196,6 +196,41 @@ const stage = (() => {
         return pulses;
     }
 
+    /* Hands blocks of what the element gives out to `take`, until the context is closed. */
+    async function ear(take) {
+        const context = new AudioContext({ sampleRate: 48000 });
+        await context.audioWorklet.addModule('meter.js');
+        const meter = new AudioWorkletNode(context, 'meter');
+        const mute = new GainNode(context, { gain: 0 });
+        context.createMediaElementSource(video).connect(meter).connect(mute).connect(context.destination);
+        meter.port.onmessage = ({ data }) => take(data, context);
+        await context.resume();
+        return context;
+    }
+
+    /* Chooses each of `languages` ({ language, tone }) while it plays, and waits until its
+     * tone is heard, in Hz: crossings of zero of the last 0.2 s. */
+    async function speak(languages) {
+        const spoken = [];
+        let last = [], heard = 0;
+        const context = await ear(({ samples }) => {
+            last = [...last, ...samples].slice(-9600);
+            heard = last.filter((x, i) => i > 0 && (x < 0) !== (last[i - 1] < 0)).length * 24000 / last.length;
+        });
+        await loaded(2);
+        await video.play();
+        for (const { language, tone } of languages) {
+            const from = video.currentTime, since = () => video.currentTime - from;
+            adapter.say(language);
+            await until(() => video.ended || since() > 8 || (since() > 0.5 && Math.abs(heard - tone) < 0.05 * tone), '', 20)
+                .catch(() => {});
+            spoken.push({ language, tone, heard, from });
+        }
+        video.pause();
+        await context.close();
+        return { spoken, ...report() };
+    }
+
     /* Plays `seconds` from each of `places` at the true rate and hears with WebAudio what
      * the element gives out: { pulses, clock, frames } for each place. Pulses are on the
      * AudioContext's clock; `clock` has pairs of that and of the element's own time.
@@ -204,30 +239,27 @@ const stage = (() => {
      * first second in which an element plays into WebAudio its own clock is late by what
      * was pulled before it noticed, so that second is played and not listened to. */
     async function listen(places, seconds) {
-        const context = new AudioContext({ sampleRate: 48000 });
-        await context.audioWorklet.addModule('meter.js');
-        const meter = new AudioWorkletNode(context, 'meter');
-        const mute = new GainNode(context, { gain: 0 });
-        context.createMediaElementSource(video).connect(meter).connect(mute).connect(context.destination);
-        await context.resume();
+        let blocks = null, clock = [];
+        const context = await ear((data, { currentTime }) => {
+            if (blocks) {
+                blocks.push(data);
+                clock.push([currentTime, video.currentTime]);
+            }
+        });
 
         const hear = async (place, length) => {
-            const blocks = [], clock = [];
             video.currentTime = place;
             await loaded(length);
-            meter.port.onmessage = ({ data }) => {
-                blocks.push(data);
-                clock.push([context.currentTime, video.currentTime]);
-            };
+            [blocks, clock] = [[], []];
             seen.frames.length = 0;
             await video.play();
             await until(() => video.currentTime >= place + length, `${length} s are played`, 60);
             video.pause();
-            meter.port.onmessage = null;
 
             const sound = new Float32Array(blocks.reduce((n, { samples }) => n + samples.length, 0));
             blocks.reduce((at, { samples }) => (sound.set(samples, at), at + samples.length), 0);
             const pulses = pulsesIn(sound, context.sampleRate).map((t) => t + blocks[0].at);
+            blocks = null;
             return { place, pulses, clock, frames: [...seen.frames] };
         };
         const heard = [];
@@ -274,7 +306,7 @@ const stage = (() => {
 
     return {
         complain: (words) => seen.complaints.push(`${words} (at ${video.currentTime})`),
-        open, play, seek, change, listen, look, read, report,
+        open, play, seek, change, listen, look, read, report, speak,
         tracks: () => adapter.tracks(),
     };
 })();
