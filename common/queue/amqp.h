@@ -3,7 +3,7 @@
  * One thread owns the connection: heartbeats are served whatever callers
  * do. It declares the topology when it connects (idempotent): durable quorum
  * queues QUEUE_*, QUEUE_TASKS with x-delivery-limit 3 and at-least-once dead
- * letters (reject-publish) into QUEUE_DEAD, the topic exchanges
+ * letters (reject-publish) into QUEUE_DEAD, the others without a limit, the topic exchanges
  * "gopmill.events" and "gopmill.uploads" (whose every message goes to
  * QUEUE_UPLOADS), and for those who listen an exclusive queue of their own. A
  * user who may not declare uses what an administrator has declared; a queue

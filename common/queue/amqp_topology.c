@@ -7,7 +7,12 @@
 #include "../base/err.h"
 #include "amqp_parts.h"
 
-enum { DELIVERY_LIMIT = 3, EVENTS_LENGTH = 10000, ARGS_MAX = 8 };
+enum {
+    DELIVERY_LIMIT = 3,
+    DELIVERIES_ANY = 1 << 30, /* RabbitMQ 4 drops a message after 20 where nothing is said */
+    EVENTS_LENGTH = 10000,
+    ARGS_MAX = 8,
+};
 
 struct args {
     amqp_table_entry_t entries[ARGS_MAX];
@@ -41,6 +46,8 @@ static struct args queue_args(const char *name)
         arg_text(&a, "x-dead-letter-routing-key", QUEUE_DEAD);
         arg_text(&a, "x-dead-letter-strategy", "at-least-once");
         arg_text(&a, "x-overflow", "reject-publish");
+    } else {
+        arg_number(&a, "x-delivery-limit", DELIVERIES_ANY);
     }
     return a;
 }
