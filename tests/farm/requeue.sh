@@ -45,6 +45,17 @@ fact "a rendition whose segments are lost comes back, across a kill of the dispa
 no_failures() { [ "$(job one .progress.attempts_failed)" = 0 ] || { job one .progress && return 1; }; }
 fact "without a failed attempt" no_failures
 
+# ---- a rendition that is copied ----
+
+sed 's/^name: .*/name: copied/; s/- { name: full.*/- { name: full, codec: h264, size: 180, maxrate: 20M, copy: when-compatible }/' \
+    quick.yaml >copied.yaml
+has_copy() { fetch "$1" && jq -e 'any(.renditions[]; .copied)' "$scratch/package-$1/job.json" >/dev/null; }
+fact "a job copies what fits" eval 'posted 202 copy short.mp4 copied.yaml && wait_for copy "done" && has_copy copy'
+fact "as gopmill run does" same_as_run copy short.mp4 copied.yaml
+copy_again() { requeued copy '{"rendition": "full"}' && wait_for copy "done" && has_copy copy; }
+fact "requeue of the copy copies it again" copy_again
+fact "into the same bytes" same_as_run copy short.mp4 copied.yaml
+
 # ---- during a sweep ----
 
 swept_some() { [ "$(s3_list "$bucket" out/late/ | wc -l)" -lt "$1" ]; }
