@@ -263,6 +263,8 @@ int inside_main(const struct child_job *jobs)
     char c;
 
     (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+    /* x264 asks for huge pages: 20 MB more in a child with a ladder of 1080p, and no time won. */
+    (void)prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0);
     (void)signal(SIGPIPE, SIG_IGN);
     /* Ctrl-C goes to the whole group; it is for the parent to decide. */
     (void)signal(SIGINT, SIG_IGN);
