@@ -11,8 +11,9 @@
  *   tracks()                         { audio: [language…], text: [language…] }
  *
  * and tells stage.complain() of every error, fatal or not, and of every gap that it
- * noticed. Stalls are 'waiting' events, which the stage hears itself. Nothing is judged here: facts.js does that with what comes
- * back. Nothing sleeps: everything waits for events, and for no longer than it says.
+ * noticed. Stalls are 'waiting' events, which the stage hears itself. Nothing is judged
+ * here: judge.js does that with what comes back. Nothing sleeps: everything waits for
+ * events, and for no longer than it says.
  */
 'use strict';
 
