@@ -67,7 +67,8 @@ static double smooth(struct sound *s, const AVFrame *f, double at_s)
     if (s->next_s != 0 && f->sample_rate > 0) {
         s->least = s->least && s->least < f->nb_samples ? s->least : f->nb_samples;
         s->most = s->most > f->nb_samples ? s->most : f->nb_samples;
-        idle = s->least * 2 < s->most ? (double)(s->most - s->least) / f->sample_rate : 0;
+        /* Matroska rounds stamps to milliseconds. */
+        idle = s->least * 2 < s->most ? (double)(s->most - s->least) / f->sample_rate + 0.001 : 0;
     }
     if (s->next_s != 0 && fabs(off) <= idle)
         at_s = s->next_s;
