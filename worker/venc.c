@@ -7,6 +7,8 @@
 #include <errno.h>
 #include <string.h>
 
+enum { PAUSE_FRAMES = 3 }; /* of the nominal rate: who is shown for longer stays */
+
 struct venc {
     struct inside *in;
     const struct task *t;
@@ -413,6 +415,26 @@ static void tag(const struct venc *v, AVFrame *f)
     f->color_range = v->r->color.range;
 }
 
+/* Whether kept frame k is shown for several times as long as most are. */
+static int stays(const struct venc *v, size_t k)
+{
+    AVRational of_nominal = av_mul_q(v->r->rate, (AVRational){ 1, (int)v->t->timescale });
+
+    return k < v->n_kept &&
+           (double)(v->ticks[k + 1] - v->ticks[k]) * av_q2d(of_nominal) > PAUSE_FRAMES;
+}
+
+/* What follows a picture in the file decodes when that one ends. If that were a B
+ * picture which is shown before it, its composition offset would be as long below 0:
+ * libavformat shows all that follows that much later. So nothing is reordered
+ * across a picture that stays. */
+static enum AVPictureType type_of(const struct venc *v, size_t k, int starts)
+{
+    if (starts && !v->r->gop_reset)
+        return AV_PICTURE_TYPE_I;
+    return stays(v, k) || stays(v, k + 1) ? AV_PICTURE_TYPE_P : AV_PICTURE_TYPE_NONE;
+}
+
 /* The next kept frame. */
 static int push_kept(struct venc *v, AVFrame *f, struct err *err)
 {
@@ -428,7 +450,7 @@ static int push_kept(struct venc *v, AVFrame *f, struct err *err)
     tag(v, f);
     f->pts = v->in_ticks ? v->ticks[k] : (int64_t)k;
     f->pkt_duration = v->in_ticks ? v->ticks[k + 1] - v->ticks[k] : 1;
-    f->pict_type = starts && !v->r->gop_reset ? AV_PICTURE_TYPE_I : AV_PICTURE_TYPE_NONE;
+    f->pict_type = type_of(v, k, starts);
     return send(v, f, err);
 }
 

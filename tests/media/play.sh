@@ -54,4 +54,26 @@ for manifest in master.m3u8 manifest.mpd; do
     fact "$manifest: the sound plays in full" sounds $manifest
 done
 fact "the package is right by every rule" "$GOPMILL_VERIFY" out --source clip.mp4
+
+# ---- a recording of a screen: some pictures stay for 1.6 s ----
+# libavformat shows what has composition offsets below 0 later, by the least that it has met: by
+# some frames from the first on, and never by a pause.
+"$GOPMILL_BUILD/tests/media/numbered" make 300 320 180 25:1 |
+    ffmpeg -nostdin -v error -f yuv4mpegpipe -i pipe:0 -vf "settb=1/90000,setpts='N*3600+floor((N+7)/37)*144000'" \
+        -vsync passthrough -enc_time_base 1/90000 -video_track_timescale 90000 -c:v libx264 -preset veryfast -bf 2 -g 40 pause.mp4
+sed '/av1/d; /audio/,$d; s/_seconds: .*/_seconds: 6/' three.yaml >two.yaml
+"$gopmill" run pause.mp4 --ladder ./two.yaml --output paused --chunks 3 >run.log 2>&1 || cat run.log
+times_of() { # FILE STREAM
+    ffprobe -v error -allowed_extensions ALL -select_streams "v:$2" -show_entries packet=pts_time -of csv=p=0 "$1" | tr -d , | sort -n
+}
+in_step() { # MANIFEST NUMBER
+    paste <(times_of pause.mp4 0) <(times_of "$PWD/paused/$1" "$2") | awk '
+        NR == 1 { first = $2 - $1 }
+        { d = $2 - $1 - first; worst = d * d > worst * worst ? d : worst }
+        END { print NR " frames, late by " first " s, then by " worst " more"
+            exit !(NR == 300 && first < 0.2 && worst < 0.001 && worst > -0.001) }'
+}
+for n in 0 1; do
+    fact "pictures that stay don't delay those after them: video $n" in_step master.m3u8 $n
+done
 finish
