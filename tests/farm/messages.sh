@@ -83,7 +83,7 @@ limits() {
     printf '%s\n' "gopmill.dead 1073741824" "gopmill.jobs 1073741824" "gopmill.results 1073741824" "gopmill.tasks 3" \
         "gopmill.uploads 1073741824" | diff - limits
 }
-fact "tasks alone are dropped when nobody survives them" limits
+fact "tasks alone are dropped when nobody survives them" await 20 limits # the broker's API fails now and then
 both_alive() { is_up "$farm" dispatcher && is_up "$farm" w1 && is_up "$farm" w2; }
 fact "dispatcher and workers live" both_alive
 fact "a job after all that" eval 'posted 202 after short.mp4 quick.yaml && wait_for after "done"'

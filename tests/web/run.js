@@ -87,13 +87,14 @@ function paceOf(pack) {
 
 /* Joints exactly, just before and just after one, what isn't loaded yet, back and forth,
  * the last picture, and the first. Those exactly at joints come first and far from what
- * is loaded: dash.js 5.2 takes a place where something loaded ends for loaded, too, and
- * then waits for ever. */
+ * is loaded, and what follows the one just before is: dash.js 5.2 takes a place where something
+ * loaded ends for loaded, too, and then waits for ever. Nor does any lie shortly before what is
+ * loaded where it isn't itself: players jump over such holes. */
 function targetsIn({ joints, seconds: { 'master.m3u8': end } }, pace) {
     const frame = 1 / FPS, joint = (part) => joints[Math.floor(part * joints.length)];
     return [
-        joint(0.5), joint(0.99), joint(0.35) + frame, joint(0.2) - frame / 2, joint(0.75) + frame / 2,
-        end - frame / 2, frame / 2, 0.37 * end, end - 0.5, 0,
+        joint(0.5), joint(0.99), joint(0.35) + frame, joint(0.5) - frame / 2, joint(0.75) + frame / 2,
+        end - frame / 2, frame / 2, 0.43 * end, end - 0.5, 0,
     ].map((target) => ({ target, due: pace.due(target) }));
 }
 
