@@ -94,7 +94,6 @@ for source in closed.mp4:h264 open.mp4:h264 open-hevc.mp4:h264 one-key.mkv:h264 
     renditions="full half"
     [ "$ladder" = codecs ] && renditions="h264 hevc av1 svt"
     counts="1 2 3 7 50"
-    [ "$source" = vfr.mp4:codecs ] && counts="1 3 50" # its frames are dealt out as for h264
     for n in $counts; do
         dir=$clip-$ladder-$n
         fact "$clip by $ladder becomes a package in $n chunks" package "$clip" "$ladder" "$n"

@@ -33,16 +33,11 @@ function waits(report) {
     return report.events.filter(({ type }) => type === 'waiting').map(({ at, ahead }) => ({ at: round(at), ahead: round(ahead) }));
 }
 
-/* When pictures are shown, by number: of so many a second, or at these times. `longest`: how
- * long one may last. */
-const evenly = (fps) => ({
-    at: (number) => number / fps, due: (time) => Math.floor(time * fps + 1e-3), slack: 0.1 / fps, longest: 1 / fps,
+/* When pictures are shown, by number: of so many a second, or at these times. */
+const evenly = (fps) => ({ at: (number) => number / fps, due: (time) => Math.floor(time * fps + 1e-3), slack: 0.1 / fps });
+const unevenly = (times) => ({
+    at: (number) => times[number], due: (time) => times.filter((other) => other <= time + 1e-3).length - 1, slack: 0.002,
 });
-function unevenly(times) {
-    const due = (time) => times.filter((other) => other <= time + 1e-3).length - 1;
-    const steps = times.slice(1).map((time, i) => time - times[i]);
-    return { at: (number) => times[number], due, slack: 0.002, longest: Math.max(...steps) };
-}
 
 /* Each picture that was shown is the one of its time, and later than the last. */
 function pictures(frames, pace, least) {
@@ -60,18 +55,19 @@ function pictures(frames, pace, least) {
     return wrong;
 }
 
+/* Opus: its priming is a part of a packet, as is what its last one has behind the end. */
+const isCutToFit = (text) => /^Truncating audio buffer which overlaps append window (start. PTS -|end)/.test(text);
+
 /* What Chromium says of samples that overlap, leave a hole or can't be decoded. Priming
- * before 0 is dropped, and meant to be; of Opus that is a part of a packet, as is what its last
- * one has behind the end. */
-function unheard(messages) {
-    return messages.filter((text) =>
-        !/^Truncating audio buffer which overlaps append window (start. PTS -|end)/.test(text)).filter((text) =>
+ * before 0 is dropped, and meant to be. */
+function unheard(messages, opus) {
+    return messages.filter((text) => !(opus && isCutToFit(text))).filter((text) =>
         /splice|overlap|gap|trimm|corrupt|error|fail|invalid/i.test(text) ||
         (/^Dropping/.test(text) && !/ PTS -\d+us/.test(text)));
 }
 
-function played(report, media, { seconds, pace, sound = true }) {
-    const frame = pace.longest, complaints = [...calm(report), ...smooth(report), ...unheard(media)];
+function played(report, media, { seconds, fps, pace, sound }) {
+    const frame = 1 / fps, complaints = [...calm(report), ...smooth(report), ...unheard(media, sound === 'opus')];
     if (!report.ended && report.time < seconds)
         complaints.push(`it has not ended, at ${report.time}`);
     if (Math.abs(report.time - seconds) > frame)

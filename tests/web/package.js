@@ -35,7 +35,7 @@ function cuesOf(folder, master) {
 }
 
 /* `seconds` by each manifest, `joints` (where segments begin, from the second on),
- * `sizes` { height: width }, `heights` from small to large, `codecs`, the languages of
+ * `sizes` { height: width }, `heights` from small to large, `codecs`, that of its `sound`, the languages of
  * its tracks { audio, text }, and the `cues` of the first subtitles. */
 function packageAt(folder) {
     const master = read(folder, 'master.m3u8'), variants = variantsOf(master);
@@ -51,6 +51,7 @@ function packageAt(folder) {
         sizes: Object.fromEntries(variants.map(({ height, width }) => [height, width])),
         heights: variants.map(({ height }) => height).sort((a, b) => a - b),
         codecs: [...new Set(variants.flatMap(({ codecs }) => codecs))],
+        sound: variants[0].codecs.find((codec) => /^(mp4a|opus)/i.test(codec)),
         tracks: { audio: languagesOf(master, 'AUDIO'), text: languagesOf(master, 'SUBTITLES') },
         cues: cuesOf(folder, master),
     };

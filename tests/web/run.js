@@ -87,14 +87,15 @@ function paceOf(pack) {
 
 /* Joints exactly, just before and just after one, what isn't loaded yet, back and forth,
  * the last picture, and the first. Those exactly at joints come first and far from what
- * is loaded, and what follows the one just before is: dash.js 5.2 takes a place where something
- * loaded ends for loaded, too, and then waits for ever. Nor does any lie shortly before what is
- * loaded where it isn't itself: players jump over such holes. */
+ * is loaded: dash.js 5.2 takes a place where something loaded ends for loaded, too, and
+ * then waits for ever. In a short package a player jumps from what isn't loaded to what is shortly
+ * behind it: there what lies around the places `before` a joint and `between` is loaded. */
 function targetsIn({ joints, seconds: { 'master.m3u8': end } }, pace) {
     const frame = 1 / FPS, joint = (part) => joints[Math.floor(part * joints.length)];
+    const { before, between } = end < 20 ? { before: 0.5, between: 0.43 } : { before: 0.2, between: 0.37 };
     return [
-        joint(0.5), joint(0.99), joint(0.35) + frame, joint(0.5) - frame / 2, joint(0.75) + frame / 2,
-        end - frame / 2, frame / 2, 0.43 * end, end - 0.5, 0,
+        joint(0.5), joint(0.99), joint(0.35) + frame, joint(before) - frame / 2, joint(0.75) + frame / 2,
+        end - frame / 2, frame / 2, between * end, end - 0.5, 0,
     ].map((target) => ({ target, due: pace.due(target) }));
 }
 
@@ -106,7 +107,7 @@ function factsOf(pack, { title, player, manifest }) {
     return [
         [named('plays from start to end, fast'), { ...what, ahead: 60 }, (page, asked) =>
             patiently(page, asked, PLAY_RATES, (rate) => page.run('play', rate),
-                (report) => judge.played(report, page.media, { seconds: length, pace }))],
+                (report) => judge.played(report, page.media, { seconds: length, fps: FPS, pace, sound: it.sound }))],
         [named('ten seeks show the right picture'), { ...what, ahead: 4 }, async (page) => {
             return { complaints: judge.sought(await page.run('seek', targetsIn(it, pace))) };
         }],
@@ -128,22 +129,9 @@ function factsOf(pack, { title, player, manifest }) {
     ];
 }
 
-/* Sound in Opus: what only depends on the picture was seen with another package. */
-const sounding = (pack, player) => factsOf(pack, player).filter(([name]) => !/seeks|switches/.test(name));
-
-/* Pictures that last 5 ms to 0.3 s, and no sound. */
-function uneven(pack, { title, player, manifest }) {
-    const it = packageAt(path.join(packages, pack)), pace = paceOf(pack);
-    const what = { player, manifest: `/packages/${pack}/${manifest}` };
-    return [
-        [`${pack}, ${title}: plays from start to end, fast`, { ...what, ahead: 60 }, (page, asked) =>
-            patiently(page, asked, PLAY_RATES, (rate) => page.run('play', rate),
-                (report) => judge.played(report, page.media, { seconds: it.seconds[manifest], pace, sound: false }))],
-        [`${pack}, ${title}: ten seeks show the right picture`, { ...what, ahead: 4 }, async (page) => {
-            return { complaints: judge.sought(await page.run('seek', targetsIn(it, pace))) };
-        }],
-    ];
-}
+/* Of those that are like another package but for one thing, only what depends on that. */
+const sounding = (pack, player) => factsOf(pack, player).filter(([name]) => /plays from|sound and/.test(name));
+const uneven = (pack, player) => factsOf(pack, player).filter(([name]) => /plays from|seeks/.test(name));
 
 /* Each language of sound is a tone of its own. */
 const TONES = { en: 500, de: 2000 };
