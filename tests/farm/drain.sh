@@ -24,7 +24,9 @@ goes() { # WORKER SECONDS COMMAND...
     grep -q '"worker.handing_back"' "$farm/log/$worker" && grep -q '"worker.ended"' "$farm/log/$worker" ||
         { echo "it handed nothing back" && tail -n 5 "$farm/log/$worker" && return 1; }
 }
-unsettled() { rabbitmq_do api GET "queues/$vhost/gopmill.tasks" | jq -e '.messages_unacknowledged == 0 and .messages_ready > 0' >/dev/null; }
+unsettled() {
+    queues | jq -e '.[] | select(.name == "gopmill.tasks") | .messages_unacknowledged == 0 and .messages_ready > 0' >/dev/null
+}
 # The messages that wait: as if nobody ever had them.
 uncounted() {
     await 15 unsettled || { echo "nothing waits" && queue_rows && return 1; }

@@ -306,10 +306,18 @@ publish_text() { # QUEUE FILE
     amqp-publish --url "$RMQ_URL$vhost" -r "$1" -p <"$2"
 }
 
+# Without the management plugin's statistics, which fail for a minute at times where
+# virtual hosts come and go.
+queues() { rabbitmq_do api GET "queues/$vhost?disable_stats=true&enable_queue_totals=true"; }
 queue_rows() { # prints "QUEUE MESSAGES" for each with any
-    rabbitmq_do api GET "queues/$vhost" | jq -r '.[] | select((.messages // 0) > 0) | "\(.name) \(.messages)"'
+    local all
+    all=$(queues) || { echo "the broker doesn't tell: $all" && return 1; }
+    jq -r '.[] | select((.messages // 0) > 0) | "\(.name) \(.messages)"' <<<"$all"
 }
-queues_empty() { [ -z "$(queue_rows)" ]; }
+queues_empty() {
+    local rows
+    rows=$(queue_rows) && [ -z "$rows" ]
+}
 
 # ---- what must hold ----
 
