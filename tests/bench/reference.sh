@@ -45,6 +45,42 @@ reference_one_process() {
     timed "${command[@]}"
 }
 
+# half NAME INPUT-OPTION...: all renditions of a part of the clip, on one thread.
+half() {
+    local part=$1 name args
+    shift
+    local command=(ffmpeg -nostdin -v error -y -copyts -filter_threads 1 -filter_complex_threads 1
+        -threads 1 "$@" -i "$clip" -filter_complex "$(ask graph)")
+    while IFS=$'\t' read -r name _; do
+        mapfile -t args < <(ask half "$name")
+        command+=(-map "[$name]" "${as_it_is[@]}" "${args[@]}" "${fragmented[@]}" "$work/half-$part-$name.mp4")
+    done < <(ask renditions)
+    "${command[@]}"
+}
+
+all_sound() {
+    local name args
+    while read -r name; do
+        mapfile -t args < <(ask sound "$name")
+        ffmpeg -nostdin -v error -y -threads 1 -i "$clip" -map "0:$audio_stream" "${args[@]}" "${fragmented[@]}" \
+            "$work/half-$name.mp4" || return
+    done < <(ask sounds)
+}
+
+both_halves() {
+    local middle first
+    middle=$(ask middle)
+    { all_sound && half first -to "$middle"; } &
+    first=$!
+    half second -ss "$middle" && wait $first
+}
+
+# By two processes of one thread, each a half: what splitting gives on this machine with
+# nothing around it. $wall, $cpu.
+reference_halves() {
+    timed both_halves
+}
+
 # encode_bare NAME FILTERS FILE: one rendition on one thread, with a decode of its own.
 encode_bare() {
     local args
