@@ -174,6 +174,16 @@ function spoken(report) {
     ];
 }
 
+/* A tile stands for `every` seconds and shows a picture of these. */
+function tiled(report, { every, fps }) {
+    return [
+        ...calm(report),
+        ...report.tiles.map(({ time, number }) => ({ time, number, first: Math.floor(time / every) * every * fps }))
+            .filter(({ number, first }) => number < first || number >= first + every * fps)
+            .map(({ time, number, first }) => `at ${time} it shows picture ${number}, not one from ${first} on`),
+    ];
+}
+
 const CORNERS = [ /* of players.sh's portrait clip, upright; places in a grid of 8 by 8 */
     { place: 0, name: 'yellow', color: [255, 255, 0] },
     { place: 7, name: 'red', color: [255, 0, 0] },
@@ -221,6 +231,6 @@ function upright(report, luma) {
 }
 
 module.exports = {
-    audible, calm, changed, corners, evenly, lateness, listed, played, readable, sought, spoken, together, unevenly,
+    audible, calm, changed, corners, evenly, lateness, listed, played, readable, sought, spoken, tiled, together, unevenly,
     upright, waits,
 };

@@ -87,6 +87,10 @@ fact "a clip becomes a package in AV1" package av1 clip.mp4
 sed '/high/d; /middle/d; s/codec: aac/codec: opus/; s/^name: .*/name: opus/' h264.yaml >opus.yaml
 fact "a clip becomes a package with Opus" package opus clip.mp4
 
+# With sheets of tiles, the last of which isn't full.
+(sed '/high/d; /middle/d; s/^name: .*/name: storyboard/' h264.yaml && echo 'storyboard: { size: 90, every: 2, columns: 3, rows: 3 }') >storyboard.yaml
+fact "a clip becomes a package with a storyboard" package storyboard clip.mp4
+
 # Two languages, each a tone of its own (run.js).
 ffmpeg -nostdin -v error -i clip.mp4 -f lavfi -i sine=500:d=$seconds:r=48000 -f lavfi -i sine=2000:d=$seconds:r=48000 \
     -map 0:v -map 1 -map 2 -metadata:s:a:0 language=eng -metadata:s:a:1 language=deu -c:v copy -c:a aac spoken.mp4

@@ -147,6 +147,21 @@ function languages(pack, { title, player, manifest }) {
     ];
 }
 
+/* What is shown over the bar of those players that have such a thing: every tile. */
+const EVERY_S = 2;
+function storyboard(pack, { title, player, manifest }) {
+    const it = packageAt(path.join(packages, pack)), times = [];
+    for (let time = 0.1; time < it.seconds[manifest]; time += EVERY_S)
+        times.push(time, time + EVERY_S - 0.2);
+    return player === 'hls' ? [] : [
+        [`${pack}, ${title}: its tiles show what is there`, { player, manifest: `/packages/${pack}/${manifest}`, ahead: 4 },
+            async (page) => ({
+                complaints: judge.tiled(await page.run('tiles', times), { every: EVERY_S, fps: FPS }),
+                remarks: [`asked for at ${times.length} times`],
+            })],
+    ];
+}
+
 /* A phone's clip, drawn or real, with every player: only its picture counts. */
 function standing(pack, { title, player, manifest }) {
     const real = pack.startsWith('real-'), of = (ending) => path.join(packages, `${pack}.${ending}`);
@@ -217,8 +232,8 @@ async function all(jobs, width) {
 
 async function main() {
     const server = await serve({ '/page/': path.join(__dirname, 'page'), '/modules/': modules, '/packages/': packages });
-    const short = fs.readdirSync(packages).filter((name) => /^(portrait|tracks|languages|uneven|real-[^.]*)$/.test(name));
-    const kinds = { tracks: speaking, languages, uneven };
+    const short = fs.readdirSync(packages).filter((name) => /^(portrait|tracks|languages|uneven|storyboard|real-[^.]*)$/.test(name));
+    const kinds = { tracks: speaking, languages, uneven, storyboard };
     const ofShort = (pack, player) => (kinds[pack] || standing)(pack, player);
     const jobs = PLAYERS.flatMap((player) => [
         () => sitting(server.url, ['h264'], factsOf, player),

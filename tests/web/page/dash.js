@@ -30,6 +30,9 @@ const adapter = {
     say(language) {
         this.player.setCurrentTrack(this.player.getTracksFor('audio').find(({ lang }) => lang === language));
     },
+    tile(time) {
+        return new Promise((keep) => this.player.provideThumbnail(time, keep));
+    },
     tracks() {
         const languages = (type) => this.player.getTracksFor(type).map((track) => track.lang || '');
         return { audio: languages('audio'), text: languages('text') };

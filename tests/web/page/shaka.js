@@ -27,6 +27,11 @@ const adapter = {
     say(language) {
         this.player.selectAudioTrack(this.player.getAudioTracks().find((track) => track.language === language));
     },
+    async tile(time) {
+        const [track] = this.player.getImageTracks();
+        const { uris, positionX, positionY, width, height } = await this.player.getThumbnails(track.id, time);
+        return { url: uris[0], x: positionX, y: positionY, width, height };
+    },
     tracks() {
         const languages = (tracks) => tracks.map(({ language }) => (language === 'und' ? '' : language));
         return {

@@ -9,6 +9,7 @@
  *   read()                           show the first subtitles
  *   say(language)                    from now on, of the sound
  *   tracks()                         { audio: [language…], text: [language…] }
+ *   tile(time)                       of the storyboard: a promise of { url, x, y, width, height }
  *
  * and tells stage.complain() of every error, fatal or not, and of every gap that it
  * noticed. Stalls are 'waiting' events, which the stage hears itself. Nothing is judged
@@ -305,9 +306,25 @@ const stage = (() => {
         return { grid, ...report() };
     }
 
+    /* What shows where seeks would go, at each of `times`: the number that the tile shows. */
+    async function tiles(times) {
+        const shown = [];
+        for (const time of times) {
+            const tile = await adapter.tile(time);
+            if (!tile) {
+                shown.push({ time, number: -1 });
+                continue;
+            }
+            const { url, x, y, width, height } = tile, answer = await fetch(url);
+            const picture = await createImageBitmap(await answer.blob(), x, y, width, height);
+            shown.push({ time, number: numberOf(picture, width, height) });
+        }
+        return { tiles: shown, ...report() };
+    }
+
     return {
         complain: (words) => seen.complaints.push(`${words} (at ${video.currentTime})`),
-        open, play, seek, change, listen, look, read, report, speak,
+        open, play, seek, change, listen, look, read, report, speak, tiles,
         tracks: () => adapter.tracks(),
     };
 })();
