@@ -349,7 +349,7 @@ static const struct avc_level {
 };
 
 /* HEVC, tables A.8 and A.9. */
-static const struct hevc_level {
+static const struct sample_level {
     int level;
     double samples, samples_a_second, bits; /* bits: a second, of the main tier */
 } hevc_levels[] = {
@@ -361,26 +361,61 @@ static const struct hevc_level {
     { 183, 35651584, 2139095040, 120e6},
 };
 
+/* AV1, A.3. */
+static const struct sample_level av1_levels[] = {
+    {9,   2359296,  141557760,  20e6 },
+    { 12, 8912896,  267386880,  30e6 },
+    { 13, 8912896,  534773760,  40e6 },
+    { 14, 8912896,  1069547520, 60e6 },
+    { 16, 35651584, 1069547520, 60e6 },
+    { 17, 35651584, 2139095040, 100e6},
+};
+
+static int avc_level_enough(const struct rendition *r, double rate)
+{
+    double blocks = ceil(r->width / 16.0) * ceil(r->height / 16.0), cap = (double)r->maxrate;
+
+    for (size_t i = 0; i < sizeof(avc_levels) / sizeof(*avc_levels); i++)
+        if (blocks <= avc_levels[i].blocks && blocks * rate <= avc_levels[i].blocks_a_second &&
+            cap <= avc_levels[i].bits)
+            return avc_levels[i].level;
+    return 62;
+}
+
+/* The first in the table; `highest` where none is. */
+static int level_in(const struct sample_level *levels, size_t n, int highest,
+                    const struct rendition *r, double rate)
+{
+    double samples = (double)r->width * r->height, cap = (double)r->maxrate;
+
+    for (size_t i = 0; i < n; i++)
+        if (samples <= levels[i].samples && samples * rate <= levels[i].samples_a_second &&
+            cap <= levels[i].bits)
+            return levels[i].level;
+    return highest;
+}
+
 /* The level that is enough for the rendition's size, rate and cap; never below
  * 4.1, which whatever plays video plays. */
 static int level_enough(const struct rendition *r)
 {
     double rate = r->rate.num > 0 && r->rate.den > 0 ? av_q2d(r->rate) : 0;
-    double blocks = ceil(r->width / 16.0) * ceil(r->height / 16.0);
-    double samples = (double)r->width * r->height, cap = (double)r->maxrate;
 
-    if (strcmp(r->codec, "h264") == 0) {
-        for (size_t i = 0; i < sizeof(avc_levels) / sizeof(*avc_levels); i++)
-            if (blocks <= avc_levels[i].blocks && blocks * rate <= avc_levels[i].blocks_a_second &&
-                cap <= avc_levels[i].bits)
-                return avc_levels[i].level;
-        return 62;
+    if (strcmp(r->codec, "h264") == 0)
+        return avc_level_enough(r, rate);
+    if (strcmp(r->codec, "hevc") == 0)
+        return level_in(hevc_levels, sizeof(hevc_levels) / sizeof(*hevc_levels), 186, r, rate);
+    return level_in(av1_levels, sizeof(av1_levels) / sizeof(*av1_levels), 18, r, rate);
+}
+
+/* As people write it: 41 of H.264, 123 of HEVC and 9 of AV1 are 4.1. */
+static double level_number(const struct rendition *r, int level)
+{
+    if (strcmp(r->codec, "av1") == 0) {
+        int major = 2 + level / 4, minor = level % 4;
+        return major + minor / 10.0;
     }
-    for (size_t i = 0; i < sizeof(hevc_levels) / sizeof(*hevc_levels); i++)
-        if (samples <= hevc_levels[i].samples &&
-            samples * rate <= hevc_levels[i].samples_a_second && cap <= hevc_levels[i].bits)
-            return hevc_levels[i].level;
-    return 186;
+    return level / (strcmp(r->codec, "h264") == 0 ? 10.0 : 30.0);
 }
 
 static const char *profile_of(const struct rendition *r)
@@ -398,6 +433,8 @@ static int profile_fits(const struct bitstream_facts *f, const struct rendition 
     const char *allowed = profile_of(r);
     int high = strncmp(allowed, "high", 4) == 0, main = high || strcmp(allowed, "main") == 0;
 
+    if (strcmp(r->codec, "av1") == 0)
+        return f->profile == 0;
     if (strcmp(r->codec, "hevc") == 0)
         return f->profile == 1 || (f->profile == 2 && strcmp(allowed, "main10") == 0);
     return (f->profile == 66 && f->constrained) || (f->profile == 77 && main) ||
@@ -406,19 +443,18 @@ static int profile_fits(const struct bitstream_facts *f, const struct rendition 
 
 static int look_at_profile(const struct bitstream_facts *f, struct rendition *r)
 {
-    double unit = strcmp(r->codec, "h264") == 0 ? 10 : 30;
     int enough = level_enough(r);
 
     if (f->interlaced)
         return refused(copy_refuse(r, "the source may be interlaced"));
     if (!profile_fits(f, r))
         return refused(copy_refuse(r, "the source's profile is number %d, not within %s",
-                                   f->profile, profile_of(r)));
+                                   f->profile, *profile_of(r) ? profile_of(r) : "main"));
     if (f->high_tier)
         return refused(copy_refuse(r, "the source is of the high tier"));
     if (f->level > enough)
         return refused(copy_refuse(r, "the source's level %.1f is above %.1f, which is enough",
-                                   f->level / unit, enough / unit));
+                                   level_number(r, f->level), level_number(r, enough)));
     return 0;
 }
 

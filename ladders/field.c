@@ -498,13 +498,6 @@ static int check_crf(struct yaml_in *in, const yaml_node_t *map, const struct ru
     return 0;
 }
 
-static int check_copy(struct yaml_in *in, const yaml_node_t *map, const struct rung *g)
-{
-    if (!g->copy || g->codec == CODEC_H264 || g->codec == CODEC_HEVC)
-        return 0;
-    return yaml_in_fail(in, line_of(in, map, "copy"), "copy when-compatible is for h264 and hevc");
-}
-
 static int check_rates(struct yaml_in *in, const yaml_node_t *map, const struct rung *g)
 {
     if (g->maxrate == 0)
@@ -561,8 +554,6 @@ static int finish_video(struct yaml_in *in, const yaml_node_t *map, struct rung 
         r = check_crf(in, map, g);
     if (r == 0)
         r = check_rates(in, map, g);
-    if (r == 0)
-        r = check_copy(in, map, g);
     return r == 0 ? check_params(in, g) : r;
 }
 

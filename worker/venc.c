@@ -1,6 +1,7 @@
 #include "venc.h"
 
 #include "../common/base/err.h"
+#include "../common/media/obu.h"
 #include "encoder.h"
 #include "segmenter.h"
 
@@ -261,20 +262,22 @@ static int keep_packet(struct venc *v, struct err *err)
     return 0;
 }
 
-/* libaom tells its sequence header with the first packet only. */
-static int late_extradata(struct venc *v)
+/* AV1 is described by the sequence header in the first packet. libaom tells it there
+ * only; what SVT-AV1 says beforehand leaves out tools that its pictures then use. */
+static int take_sequence_header(struct venc *v, struct err *err)
 {
-    size_t n = 0;
-    const uint8_t *p = av_packet_get_side_data(v->pkt, AV_PKT_DATA_NEW_EXTRADATA, &n);
+    struct obu_header h;
 
-    if (v->enc->extradata_size > 0 || !p || n == 0)
+    if (v->enc->codec_id != AV_CODEC_ID_AV1)
         return 0;
-    v->enc->extradata = av_mallocz(n + AV_INPUT_BUFFER_PADDING_SIZE);
-    if (!v->enc->extradata)
-        return -ENOMEM;
-    memcpy(v->enc->extradata, p, n);
-    v->enc->extradata_size = (int)n;
-    return 0;
+    int r = obu_header_read(v->pkt->data, (size_t)v->pkt->size, &h, err);
+    if (r < 0)
+        return err_prefix(err, r, "rendition %s: %s", v->r->name, v->r->encoder);
+    av_freep(&v->enc->extradata);
+    v->enc->extradata = av_memdup(h.p, h.n + AV_INPUT_BUFFER_PADDING_SIZE);
+    v->enc->extradata_size = v->enc->extradata ? (int)h.n : 0;
+    free(h.p);
+    return v->enc->extradata ? 0 : oom(err);
 }
 
 /* With an encoder's first packet: there is one init segment, so what
@@ -284,8 +287,9 @@ static int describe(struct venc *v, struct err *err)
     if (v->described)
         return 0;
     v->described = 1;
-    if (late_extradata(v) < 0)
-        return oom(err);
+    int r = take_sequence_header(v, err);
+    if (r < 0)
+        return r;
     int n = v->enc->extradata_size;
     if (v->seg)
         return n == v->header_size && memcmp(v->header, v->enc->extradata, (size_t)n) == 0

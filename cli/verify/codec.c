@@ -238,33 +238,58 @@ static int nals_are_key(const struct bmff_init *i, const uint8_t *data, size_t l
     return keys == slices;
 }
 
-static int obus_are_key(const uint8_t *data, size_t len, struct err *err)
+struct obu {
+    unsigned type;
+    const uint8_t *p; /* the payload */
+    size_t n;
+};
+
+static int next_obu(struct cursor *c, struct obu *ret)
+{
+    uint8_t head = cursor_u8(c);
+    cursor_skip(c, head & 4 ? 1 : 0);
+    uint64_t n = cursor_left(c);
+    if (head & 2) {
+        n = 0;
+        for (unsigned k = 0; k < 8; k++) {
+            uint8_t b = cursor_u8(c);
+            n |= (uint64_t)(b & 0x7f) << (7 * k);
+            if (!(b & 0x80))
+                break;
+        }
+    }
+    *ret = (struct obu){ head >> 3 & 15u, c->p, (size_t)n };
+    return !c->bad && !(head & 0x80) && n <= cursor_left(c) && cursor_skip(c, (size_t)n);
+}
+
+/* AV1-ISOBMFF, 2.3.4: a sequence header in av1C is that of the samples, too. */
+static int is_sequence_of(const struct bmff_init *i, const struct obu *sample)
+{
+    struct cursor c = cursor_of(i->config, i->config_len);
+    struct obu u;
+    cursor_skip(&c, 4);
+    while (cursor_left(&c) && next_obu(&c, &u))
+        if (u.type == 1)
+            return u.n == sample->n && memcmp(u.p, sample->p, u.n) == 0;
+    return 1;
+}
+
+static int obus_are_key(const struct bmff_init *i, const uint8_t *data, size_t len, struct err *err)
 {
     struct cursor c = cursor_of(data, len);
     int sequence = 0, frames = 0, key = 0;
     while (cursor_left(&c)) {
-        uint8_t head = cursor_u8(&c);
-        unsigned type = head >> 3 & 15u;
-        cursor_skip(&c, head & 4 ? 1 : 0);
-        uint64_t n = cursor_left(&c);
-        if (head & 2) {
-            n = 0;
-            for (unsigned k = 0; k < 8; k++) {
-                uint8_t b = cursor_u8(&c);
-                n |= (uint64_t)(b & 0x7f) << (7 * k);
-                if (!(b & 0x80))
-                    break;
-            }
-        }
-        const uint8_t *obu = c.p;
-        if (c.bad || head & 0x80 || n > cursor_left(&c) || !cursor_skip(&c, (size_t)n))
+        struct obu u;
+        if (!next_obu(&c, &u))
             return err_set(err, -EINVAL, ERR_INPUT, "an OBU reaches beyond its sample");
-        if (type == 1)
+        if (u.type == 1 && !is_sequence_of(i, &u))
+            return err_set(err, -EINVAL, ERR_INPUT, "a sequence header that isn't the one in av1C");
+        if (u.type == 1)
             sequence = 1;
-        if ((type == 3 || type == 6) && n) {
+        if ((u.type == 3 || u.type == 6) && u.n) {
             /* show_existing_frame, frame_type (2 bits; 0: key), show_frame */
             if (!frames++)
-                key = !(obu[0] & 0x80) && !(obu[0] >> 5 & 3) && obu[0] >> 4 & 1;
+                key = !(u.p[0] & 0x80) && !(u.p[0] >> 5 & 3) && u.p[0] >> 4 & 1;
         }
     }
     if (!frames)
@@ -284,7 +309,9 @@ int codec_is_key(const struct bmff_init *i, const uint8_t *data, size_t len, str
             return no_config("hvcC", err);
         return nals_are_key(i, data, len, err);
     case CODEC_AV1:
-        return obus_are_key(data, len, err);
+        if (i->config_type != FOURCC('a', 'v', '1', 'C') || i->config_len < 4)
+            return no_config("av1C", err);
+        return obus_are_key(i, data, len, err);
     default:
         return 1;
     }

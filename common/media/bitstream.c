@@ -2,6 +2,7 @@
 
 #include "../base/err.h"
 #include "../wire/media_info.h"
+#include "obu.h"
 #include "sps.h"
 
 #include <errno.h>
@@ -55,6 +56,7 @@ struct bitstream {
     struct nal sets[SETS_MAX]; /* of the header as it was; into `own` */
     size_t n_sets;
     uint8_t *own;
+    struct obu_header sequence; /* AV1: as it was; `header` is what is told */
 };
 
 static int refuse(struct err *err, const char *fmt, unsigned v)
@@ -312,29 +314,53 @@ static int write_header(struct bitstream *b)
     return 0;
 }
 
+static int read_nal_header(struct bitstream *b, const AVCodecParameters *par, struct err *err)
+{
+    size_t n = (size_t)par->extradata_size;
+
+    b->own = malloc(n);
+    if (!b->own)
+        return no_memory(err);
+    memcpy(b->own, par->extradata, n);
+    if (read_header(b, b->own, n) < 0)
+        return err_set(err, -EINVAL, ERR_INPUT, "the source's header can't be read");
+    int r = check_sets(b, err);
+    return r == 0 && write_header(b) < 0 ? no_memory(err) : r;
+}
+
+static int read_obu_header(struct bitstream *b, const AVCodecParameters *par, struct err *err)
+{
+    int r = obu_header_read(par->extradata, (size_t)par->extradata_size, &b->sequence, err);
+
+    const char *why = r == 0 ? obu_obstacle(&b->sequence) : NULL;
+    if (why)
+        r = err_set(err, -EINVAL, ERR_INPUT, "%s", why);
+    if (r < 0)
+        return r;
+    b->header = calloc(1, b->sequence.n + AV_INPUT_BUFFER_PADDING_SIZE);
+    if (!b->header)
+        return no_memory(err);
+    memcpy(b->header, b->sequence.p, b->sequence.n);
+    b->n_header = b->sequence.n;
+    return 0;
+}
+
 int bitstream_new(const AVCodecParameters *par, struct bitstream **ret, struct err *err)
 {
     struct bitstream *b = calloc(1, sizeof(*b));
-    size_t n = par->extradata_size > 0 ? (size_t)par->extradata_size : 0;
+    int r;
 
-    if (!b || !(b->own = malloc(n + 1))) {
-        free(b);
+    if (!b)
         return no_memory(err);
-    }
     b->codec = par->codec_id;
-    if (n > 0)
-        memcpy(b->own, par->extradata, n);
-    int r = 0;
-    if (b->codec != AV_CODEC_ID_H264 && b->codec != AV_CODEC_ID_HEVC)
+    if (b->codec != AV_CODEC_ID_H264 && b->codec != AV_CODEC_ID_HEVC && b->codec != AV_CODEC_ID_AV1)
         r = err_set(err, -EINVAL, ERR_INPUT, "the source is %s", avcodec_get_name(b->codec));
-    else if (n == 0)
+    else if (par->extradata_size <= 0)
         r = err_set(err, -EINVAL, ERR_INPUT, "the source has no header for its packets");
-    else if (read_header(b, b->own, n) < 0)
-        r = err_set(err, -EINVAL, ERR_INPUT, "the source's header can't be read");
-    if (r == 0)
-        r = check_sets(b, err);
-    if (r == 0 && write_header(b) < 0)
-        r = no_memory(err);
+    else if (b->codec == AV_CODEC_ID_AV1)
+        r = read_obu_header(b, par, err);
+    else
+        r = read_nal_header(b, par, err);
     if (r < 0) {
         bitstream_free(b);
         return r;
@@ -349,6 +375,7 @@ void bitstream_free(struct bitstream *b)
         return;
     free(b->header);
     free(b->own);
+    free(b->sequence.p);
     free(b);
 }
 
@@ -365,6 +392,8 @@ void bitstream_facts(const struct bitstream *b, struct bitstream_facts *ret)
     int avc = b->codec == AV_CODEC_ID_H264;
 
     *ret = (struct bitstream_facts){ 0 };
+    if (b->codec == AV_CODEC_ID_AV1)
+        obu_facts(&b->sequence, ret);
     for (size_t i = 0; i < b->n_sets; i++)
         if (nal_type(b, &b->sets[i]) == (avc ? AVC_SPS : HEVC_SPS))
             sps_read(b->sets[i].p, b->sets[i].n, avc, ret);
@@ -374,13 +403,16 @@ void bitstream_facts(const struct bitstream *b, struct bitstream_facts *ret)
 
 static int open_filter(const struct bitstream *b, const struct color_info *c, AVBSFContext **ret)
 {
-    const char *name = b->codec == AV_CODEC_ID_H264 ? "h264_metadata" : "hevc_metadata";
     char text[200];
 
     (void)snprintf(text, sizeof(text),
-                   "%s=video_full_range_flag=0:colour_primaries=%d:transfer_characteristics=%d:"
-                   "matrix_coefficients=%d",
-                   name, c->primaries, c->transfer, c->matrix);
+                   "%s=%s:%s_primaries=%d:transfer_characteristics=%d:matrix_coefficients=%d",
+                   b->codec == AV_CODEC_ID_H264   ? "h264_metadata"
+                   : b->codec == AV_CODEC_ID_HEVC ? "hevc_metadata"
+                                                  : "av1_metadata",
+                   b->codec == AV_CODEC_ID_AV1 ? "color_range=tv" : "video_full_range_flag=0",
+                   b->codec == AV_CODEC_ID_AV1 ? "color" : "colour", c->primaries, c->transfer,
+                   c->matrix);
     int r = av_bsf_list_parse_str(text, ret);
     if (r < 0)
         return r;
@@ -395,25 +427,44 @@ static int open_filter(const struct bitstream *b, const struct color_info *c, AV
     return av_bsf_init(*ret);
 }
 
+/* What the filter made of the header: 0 or -ENOMEM, or what an AV1 header can't be. */
+static int take_header(struct bitstream *b, const uint8_t *p, size_t n, struct err *err)
+{
+    struct obu_header h = { .n = n };
+    int r = 0;
+
+    if (b->codec == AV_CODEC_ID_AV1) {
+        r = obu_header_read(p, n, &h, err);
+    } else {
+        h.p = calloc(1, n + AV_INPUT_BUFFER_PADDING_SIZE);
+        if (h.p)
+            memcpy(h.p, p, n);
+        else
+            r = no_memory(err);
+    }
+    if (r < 0)
+        return r;
+    free(b->header);
+    b->header = h.p;
+    b->n_header = h.n;
+    return 0;
+}
+
 int bitstream_tag(struct bitstream *b, const struct color_info *c, struct err *err)
 {
     AVBSFContext *filter = NULL;
     int r = open_filter(b, c, &filter);
     size_t n = r < 0 ? 0 : (size_t)filter->par_out->extradata_size;
-    uint8_t *header = n > 0 ? calloc(1, n + AV_INPUT_BUFFER_PADDING_SIZE) : NULL;
 
-    if (header) {
-        memcpy(header, filter->par_out->extradata, n);
-        free(b->header);
-        b->header = header;
-        b->n_header = n;
-    }
+    if (n > 0)
+        r = take_header(b, filter->par_out->extradata, n, err);
+    else if (r == AVERROR(ENOMEM))
+        r = no_memory(err);
+    else
+        r = err_set(err, -EINVAL, ERR_INPUT, "the source's colour tags can't be completed: %s",
+                    av_err2str(r));
     av_bsf_free(&filter);
-    if (r == AVERROR(ENOMEM) || (n > 0 && !header))
-        return no_memory(err);
-    return header ? 0
-                  : err_set(err, -EINVAL, ERR_INPUT,
-                            "the source's colour tags can't be completed: %s", av_err2str(r));
+    return r;
 }
 
 /* ---- packets ---- */
@@ -475,8 +526,11 @@ int bitstream_packet(const struct bitstream *b, const AVPacket *from, AVPacket *
     struct tally t = { 0 };
     struct nal u;
     size_t n = 0;
-    int r = count_all(b, from, &t, err);
 
+    if (b->codec == AV_CODEC_ID_AV1)
+        return obu_packet(&b->sequence, &(struct obu_header){ b->header, b->n_header }, from, to,
+                          ret_idr, err);
+    int r = count_all(b, from, &t, err);
     if (r < 0)
         return r;
     *ret_idr = t.idr > 0;

@@ -1,4 +1,4 @@
-/* Headers and packets of H.264 and HEVC that are to be copied: a byte for the
+/* Headers and packets of H.264, HEVC and AV1 that are to be copied: a byte for the
  * codec, one for the header's length, the header, a packet. */
 #include "fuzz.h"
 
@@ -8,13 +8,15 @@
 
 #include <libavcodec/avcodec.h>
 
-static struct bitstream *open_one(int hevc, const uint8_t *header, size_t size)
+static const enum AVCodecID codecs[] = { AV_CODEC_ID_H264, AV_CODEC_ID_HEVC, AV_CODEC_ID_AV1 };
+
+static struct bitstream *open_one(enum AVCodecID codec, const uint8_t *header, size_t size)
 {
     AVCodecParameters *par = avcodec_parameters_alloc();
     struct bitstream *b = NULL;
     struct err err;
 
-    par->codec_id = hevc ? AV_CODEC_ID_HEVC : AV_CODEC_ID_H264;
+    par->codec_id = codec;
     par->extradata = av_mallocz(size + AV_INPUT_BUFFER_PADDING_SIZE);
     memcpy(par->extradata, header, size);
     par->extradata_size = (int)size;
@@ -35,7 +37,7 @@ static void push(const struct bitstream *b, const uint8_t *data, size_t size)
         memcpy(from->data, data, size);
     int looked = bitstream_packet(b, from, NULL, &idr, &err);
     int r = bitstream_packet(b, from, to, &again, &err);
-    fuzz_must(looked == r && (r < 0 || (idr == again && to->size > 4)));
+    fuzz_must(looked == r && (r < 0 || (idr == again && to->size > 1)));
     av_packet_free(&from);
     av_packet_free(&to);
 }
@@ -49,7 +51,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (size < 2 || size - 2 < data[1])
         return 0;
     head = data[1];
-    struct bitstream *b = open_one(data[0] & 1, data + 2, head);
+    struct bitstream *b = open_one(codecs[data[0] % 3], data + 2, head);
     if (!b)
         return 0;
     bitstream_facts(b, &f);

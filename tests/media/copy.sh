@@ -21,6 +21,8 @@ Y
 }
 ladder h264 h264 3M
 ladder hevc hevc 3M
+ladder av1 av1 3M
+sed -i 's/\(full.*\)preset: ultrafast/\1preset: 10, encoder: libsvtav1/' av1.yaml
 ladder tight h264 100k
 # Nothing but the copy: nothing is decoded.
 sed '/half/d; s/^name: .*/name: alone/' h264.yaml >alone.yaml
@@ -44,6 +46,11 @@ clip vfr.mp4 25:1 -vf "settb=1/90000,setpts='N*3600+mod(N*7\,5)*300+floor(N/37)*
 clip hevc.mp4 25:1 -c:v libx265 -preset ultrafast -crf 24 -tag:v hvc1 \
     -x265-params keyint=25:min-keyint=25:open-gop=0:bframes=3:log-level=error
 ffmpeg -nostdin -v error -i hevc.mp4 -c copy -bsf:v hevc_mp4toannexb hevc.ts
+# In WebM, and in MP4, once with frames that aren't shown. SVT-AV1 1.4 tells an MP4 another sequence
+# header than its packets have; WebM's comes from the packets.
+clip aom.webm 25:1 -c:v libaom-av1 -cpu-used 8 -row-mt 0 -crf 40 -b:v 0 -g 25 -keyint_min 25 -usage realtime
+clip hidden.mp4 25:1 -c:v libaom-av1 -cpu-used 6 -row-mt 0 -crf 40 -b:v 0 -g 25 -keyint_min 25
+clip svt.mp4 25:1 -c:v libsvtav1 -preset 10 -crf 40 -g 25 -svtav1-params lp=1
 
 # ---- those that fit ----
 package() { # CLIP LADDER CHUNKS
@@ -87,7 +94,7 @@ one_init() { # DIR
 }
 
 for row in closed.mp4:h264 closed.ts:h264 closed.mkv:h264 short.mp4:h264 tagged.mp4:h264 vfr.mp4:h264 \
-    hevc.mp4:hevc hevc.ts:hevc closed.mp4:alone; do
+    hevc.mp4:hevc hevc.ts:hevc hidden.mp4:av1 aom.webm:av1 closed.mp4:alone; do
     clip=${row%:*} ladder=${row#*:} n=5
     [ "$clip" = tagged.mp4 ] && n=3 # it has 4 keyframes
     fact "$clip by $ladder becomes a package in one chunk" package "$clip" "$ladder" 1
@@ -100,6 +107,8 @@ fact "closed.mp4 in 5 chunks has a copy that is right" is_a_copy closed.mp4-h264
 fact "closed.ts in 5 chunks has a copy that is right" is_a_copy closed.ts-h264-5 closed.ts
 fact "vfr.mp4: its pictures are the source's to the bit" same_pictures vfr.mp4 vfr.mp4-h264-5
 fact "hevc.ts: its pictures are the source's to the bit" same_pictures hevc.ts hevc.ts-hevc-5
+fact "hidden.mp4: its pictures are the source's to the bit" same_pictures hidden.mp4 hidden.mp4-av1-5
+fact "aom.webm: its pictures are the source's to the bit" same_pictures aom.webm aom.webm-av1-5
 fact "MP4 and MPEG-TS give the same pictures" same_pictures closed.ts closed.mp4-h264-5
 
 # Colours from the sequence parameter set to the colr box: what the source
@@ -169,6 +178,7 @@ fact "too many frames a second are told" is_encoded sixty.mp4 h264 "the source h
 fact "rotation is told" is_encoded turned.mp4 h264 "the source is turned by"
 fact "an edit list into the middle of a GOP is told" is_encoded between.mp4 h264 "the source's edit list begins in the middle"
 fact "an end that is missing is told" is_encoded cut.mp4 h264 "the source is damaged"
+fact "a header that isn't the pictures' is told" is_encoded svt.mp4 av1 "the source's sequence header isn't that of its container"
 fact "another codec is told" is_encoded closed.mp4 hevc "the source is h264, not hevc"
 
 fact "a clip that can't be copied becomes a package" package open.mp4 h264 3

@@ -196,6 +196,28 @@ fact "a tfdt off by one tick" breaks seg.time,align.video nudge_tfdt "$v/seg-000
 fact "the last GOP's tfdt off by one tick" breaks seg.time nudge_tfdt "$v/seg-00001.m4s" 3 -1
 fact "an audio tfdt off by one sample" breaks seg.time nudge_tfdt "$a/seg-00002.m4s" 1 1
 fact "a fragment that doesn't start with a sync sample" breaks seg.sync clear_sync
+
+# The same of AV1, whose av1C has the samples' sequence header.
+cat >av1.yaml <<'Y'
+name: av1
+video: [{ name: av1, codec: av1, encoder: libsvtav1, preset: 12, size: 90, maxrate: 300k }]
+Y
+other_sequence() { # one bit of it: in libaom's and SVT-AV1's the last but one byte has flags of tools
+    local at file=video/av1/init.mp4
+    at=$(behind $file av1C 1) || return 1
+    poke $file $((at + 4 + 2 + 8)) '\x5a'
+}
+of_av1() {
+    mv good h264 && mv made-av1 good
+    "$@"
+    local status=$?
+    mv good made-av1 && mv h264 good
+    return $status
+}
+fact "a package in AV1 is made" "$GOPMILL" run clip.mp4 --ladder ./av1.yaml --output made-av1
+rm -rf made-av1/.gopmill
+fact "it passes" passes made-av1
+fact "a sequence header in av1C that isn't the samples'" of_av1 breaks seg.sync other_sequence
 fact "a picture that is shown a tick late" breaks seg.order late_picture
 fact "no default-base-is-moof" breaks seg.boxes older_tfhd
 fact "two segments swapped" breaks seg.time,files.digest swap "$v/seg-00001.m4s" "$v/seg-00002.m4s"

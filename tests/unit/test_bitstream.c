@@ -1,4 +1,4 @@
-/* H.264 and HEVC packets, made byte by byte, into the form of encoders. */
+/* H.264, HEVC and AV1 packets, made byte by byte, into the form of encoders. */
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -214,6 +214,124 @@ static void the_header_tells_profile_level_and_fields(void **state)
     bitstream_free(b);
 }
 
+/* ---- AV1 ---- */
+
+/* Main, level 4.0, one layer. */
+#define SEQUENCE  0x0a, 6, 0, 0, 0, 0x40, 0x12, 0x34
+#define DELIMITER 0x12, 0
+#define PADDING   0x7a, 2, 9, 9
+#define KEY       0x32, 3, 0x10, 0xaa, 0xbb
+#define INTER     0x32, 2, 0x30, 0xcc
+#define HIDDEN    0x32, 2, 0x20, 0xdd
+#define AGAIN     0x1a, 1, 0x80 /* show_existing_frame */
+
+static const uint8_t av1c[] = { 0x81, 0x08, 0x0c, 0, SEQUENCE };
+static const uint8_t obus[] = { DELIMITER, SEQUENCE, PADDING, SEQUENCE };
+static const uint8_t sequence[] = { SEQUENCE };
+
+static void av1_headers_of_both_kinds_are_one_sequence_header(void **state)
+{
+    struct bitstream_facts f;
+    struct err e = { 0 };
+    size_t n;
+
+    (void)state;
+    for (int i = 0; i < 2; i++) {
+        struct bitstream *b = open_one(AV_CODEC_ID_AV1, i ? obus : av1c,
+                                       i ? sizeof(obus) : sizeof(av1c), &e);
+        assert_non_null(b);
+        const uint8_t *p = bitstream_header(b, &n);
+        assert_int_equal(n, sizeof(sequence));
+        assert_memory_equal(p, sequence, n);
+        bitstream_facts(b, &f);
+        assert_int_equal(f.profile, 0);
+        assert_int_equal(f.level, 8);
+        assert_int_equal(f.high_tier, 0);
+        bitstream_free(b);
+    }
+}
+
+/* clang-format off */
+static const struct header_row {
+    const uint8_t *p;
+    size_t n;
+    const char *why;
+} headers[] = {
+    { UNITS(0x81, 0x08, 0x0c, 0), "the source's header lacks a sequence header" },
+    { UNITS(DELIMITER, PADDING), "the source's header lacks a sequence header" },
+    { UNITS(0x81, 0x08, 0x0c), "the source's header lacks a sequence header" },
+    { UNITS(0x0a, 9, 0, 0), "the source's header can't be read" },
+    { UNITS(0x0a, 6, 0, 0, 0, 0x40, 0x12, 0x34, 0x0a, 6, 0, 0, 0, 0x48, 0x12, 0x34), "the source's header can't be read" },
+    { UNITS(0x0a, 1, 0), "the source's header is cut off" },
+    { UNITS(0x0a, 6, 0x10, 0, 0, 0x40, 0x12, 0x34), "the source is a still picture" },
+    { UNITS(0x0a, 6, 0x00, 0x10, 0, 0x40, 0x12, 0x34), "the source has layers" },
+    { UNITS(0x0a, 6, 0x00, 0x03, 0x03, 0x40, 0x12, 0x34), "the source has layers" },
+    { UNITS(0x0a, 6, 0, 0, 0, 0xf8, 0x12, 0x34), "the source's level has no limits" },
+};
+/* clang-format on */
+
+static void av1_headers_that_are_not_passed_on(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof(headers) / sizeof(*headers); i++) {
+        struct err e = { 0 };
+        assert_null(open_one(AV_CODEC_ID_AV1, headers[i].p, headers[i].n, &e));
+        if (strcmp(e.text, headers[i].why) != 0)
+            fail_msg("%zu: %s; want: %s", i, e.text, headers[i].why);
+    }
+}
+
+#define NOTHING NULL, 0
+
+/* clang-format off */
+static const struct unit_row {
+    const char *name;
+    const uint8_t *p;
+    size_t n;
+    const char *why; /* NULL: taken */
+    int idr;
+    const uint8_t *to;
+    size_t n_to;
+} units[] = {
+    { "a key frame", UNITS(DELIMITER, SEQUENCE, KEY), NULL, 1, UNITS(SEQUENCE, KEY) },
+    { "a key frame without its header", UNITS(KEY, PADDING), NULL, 1, UNITS(SEQUENCE, KEY) },
+    { "a unit without its size", UNITS(SEQUENCE, 0x30, 0x10, 0xaa, 0xbb), NULL, 1, UNITS(SEQUENCE, KEY) },
+    { "a hidden frame before", UNITS(DELIMITER, HIDDEN, INTER), NULL, 0, UNITS(HIDDEN, INTER) },
+    { "a key frame after another", UNITS(HIDDEN, KEY), NULL, 0, UNITS(HIDDEN, KEY) },
+    { "a frame shown again", UNITS(AGAIN), NULL, 0, UNITS(AGAIN) },
+    { "of the first layer", UNITS(0x36, 0, 2, 0x30, 0xcc), NULL, 0, UNITS(INTER) },
+    { "two frames", UNITS(INTER, INTER), "a packet of the source isn't one whole picture", 0, NOTHING },
+    { "nothing shown", UNITS(HIDDEN), "a packet of the source isn't one whole picture", 0, NOTHING },
+    { "nothing", UNITS(DELIMITER), "a packet of the source isn't one whole picture", 0, NOTHING },
+    { "another header", UNITS(0x0a, 6, 0, 0, 0, 0x40, 0x12, 0x35, KEY), "the source's sequence header isn't that of its container, or changes", 0, NOTHING },
+    { "another layer", UNITS(0x36, 0x20, 2, 0x30, 0xcc), "the source has layers", 0, NOTHING },
+    { "a list of tiles", UNITS(0x42, 0), "the source has OBUs of type 8", 0, NOTHING },
+    { "cut off", UNITS(0x32, 4, 0x10, 0xaa, 0xbb), "the source is damaged", 0, NOTHING },
+    { "a size without end", UNITS(0x32, 0x80, 0x80), "the source is damaged", 0, NOTHING },
+    { "no extension", UNITS(INTER, 0x36), "the source is damaged", 0, NOTHING },
+    { "the forbidden bit", UNITS(0xb2, 2, 0x30, 0xcc), "the source is damaged", 0, NOTHING },
+};
+/* clang-format on */
+
+static void an_av1_packet_is_one_temporal_unit_of_this_stream(void **state)
+{
+    struct err none = { 0 };
+    struct bitstream *b = open_one(AV_CODEC_ID_AV1, av1c, sizeof(av1c), &none);
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(units) / sizeof(*units); i++) {
+        const struct unit_row *u = &units[i];
+        AVPacket *to = av_packet_alloc();
+        struct err e = { 0 };
+        int idr = 0, r = push(b, u->p, u->n, to, &idr, &e);
+        if ((r == 0) != !u->why || (u->why && strcmp(e.text, u->why) != 0) || idr != u->idr ||
+            (size_t)to->size != u->n_to || (u->to && memcmp(to->data, u->to, u->n_to) != 0))
+            fail_msg("%s: %d, %s, %d bytes", u->name, r, e.text, to->size);
+        av_packet_free(&to);
+    }
+    bitstream_free(b);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -224,6 +342,9 @@ int main(void)
         cmocka_unit_test(a_packet_is_one_whole_picture_of_this_stream),
         cmocka_unit_test(lengths_that_do_not_add_up_are_damage),
         cmocka_unit_test(the_header_tells_profile_level_and_fields),
+        cmocka_unit_test(av1_headers_of_both_kinds_are_one_sequence_header),
+        cmocka_unit_test(av1_headers_that_are_not_passed_on),
+        cmocka_unit_test(an_av1_packet_is_one_temporal_unit_of_this_stream),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

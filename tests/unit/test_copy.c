@@ -309,6 +309,48 @@ static void a_source_that_fits_is_copied(void **state)
     release(&m);
 }
 
+/* The same of AV1, whose levels and profiles are others. */
+static struct made make_av1(struct bitstream_facts f)
+{
+    struct made m = make(&plain);
+
+    strcpy(m.info.video.codec, "av1");
+    free(m.list[0].codec);
+    m.list[0].codec = strdup("av1");
+    for (size_t i = 0; i < m.list[0].n_params; i++)
+        if (strcmp(m.list[0].params[i].key, "profile") == 0)
+            m.list[0].params[i].value[0] = '\0';
+    m.facts.stream = f;
+    return m;
+}
+
+static void av1_is_copied_by_its_own_levels(void **state)
+{
+    static const struct {
+        struct bitstream_facts facts;
+        int fps;
+        const char *why; /* NULL: it fits */
+    } rows[] = {
+        {{ .level = 9 },                  25,  NULL                                                  },
+        { { .level = 12 },                25,  "the source's level 5.0 is above 4.1, which is enough"},
+        { { .level = 12 },                100, NULL                                                  },
+        { { .level = 14 },                100, "the source's level 5.2 is above 5.0, which is enough"},
+        { { .profile = 1, .level = 8 },   25,  "the source's profile is number 1, not within main"   },
+        { { .level = 8, .high_tier = 1 }, 25,  "the source is of the high tier"                      },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+        struct made m = make_av1(rows[i].facts);
+        m.list[0].rate.num = rows[i].fps;
+        int fits = decide(&m);
+        const char *why = m.list[0].not_copied;
+        if (fits != !rows[i].why || (rows[i].why && (!why || strcmp(why, rows[i].why) != 0)))
+            fail_msg("%zu: %d, %s", i, fits, why ? why : "");
+        release(&m);
+    }
+}
+
 static void whatever_does_not_fit_is_encoded_and_the_reason_told(void **state)
 {
     (void)state;
@@ -533,6 +575,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_source_that_fits_is_copied),
+        cmocka_unit_test(av1_is_copied_by_its_own_levels),
         cmocka_unit_test(whatever_does_not_fit_is_encoded_and_the_reason_told),
         cmocka_unit_test(open_gops_are_not_copied),
         cmocka_unit_test(whole_gops_that_an_edit_list_hides_are_left_out),

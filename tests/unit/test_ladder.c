@@ -169,8 +169,6 @@ static const struct row {
      "l.yaml:2: rendition a: bit_depth 8 can't hold HDR; leave it out or say range: sdr"                                                                                              },
     { "video:\n- {name: a, codec: h264, size: 720, maxrate: 3M, copy: always}\n",
      "l.yaml:2: rendition a: copy always is not one of never, when-compatible"                                                                                                        },
-    { "video:\n- {name: a, codec: av1, size: 720, maxrate: 3M, copy: when-compatible}\n",
-     "l.yaml:2: rendition a: copy when-compatible is for h264 and hevc"                                                                                                               },
     { "video:\n- {name: a, codec: h264, size: 720, maxrate: 3M, profile: main10}\n",
      "l.yaml:2: rendition a: profile main10 is not one of h264 at 8 bit: baseline, main, high"                                                                                        },
     { "video:\n- {name: a, codec: h264, size: 720, maxrate: 3M, max_fps: fast}\n",

@@ -351,42 +351,60 @@ static const struct key_row {
     int want;
 } key_rows[] = {
     {"SEI before an IDR slice",
-     FOURCC('a',                                             'v', 'c', '1'),
+     FOURCC('a',                                                              'v', 'c', '1'),
      { 0, 0, 0, 2, 6, 0x80, 0, 0, 0, 2, 0x65, 0x80 },
-     12,                                                                                                       1      },
-    { "an I slice that is no IDR",               FOURCC('a', 'v', 'c', '1'), { 0, 0, 0, 2, 0x41, 0x80 },    6, 0      },
+     12,                                                                                                                        1      },
+    { "an I slice that is no IDR",                                FOURCC('a', 'v', 'c', '1'), { 0, 0, 0, 2, 0x41, 0x80 },    6, 0      },
     { "a NAL unit longer than its sample",
-     FOURCC('a',                                             'v', 'c', '1'),
+     FOURCC('a',                                                              'v', 'c', '1'),
      { 0, 0, 0, 9, 0x65 },
-     5,                                                                                                        -EINVAL},
-    { "no picture at all",                       FOURCC('a', 'v', 'c', '1'), { 0, 0, 0, 2, 6, 0x80 },       6, -EINVAL},
-    { "HEVC IDR_N_LP",                           FOURCC('h', 'v', 'c', '1'), { 0, 0, 0, 2, 20 << 1, 1 },    6, 1      },
+     5,                                                                                                                         -EINVAL},
+    { "no picture at all",                                        FOURCC('a', 'v', 'c', '1'), { 0, 0, 0, 2, 6, 0x80 },       6, -EINVAL},
+    { "HEVC IDR_N_LP",                                            FOURCC('h', 'v', 'c', '1'), { 0, 0, 0, 2, 20 << 1, 1 },    6, 1      },
     { "HEVC CRA needs what came before",
-     FOURCC('h',                                             'v', 'c', '1'),
+     FOURCC('h',                                                              'v', 'c', '1'),
      { 0, 0, 0, 2, 21 << 1, 1 },
-     6,                                                                                                        0      },
+     6,                                                                                                                         0      },
     { "AV1 key frame behind a sequence header",
-     FOURCC('a',                                             'v', '0', '1'),
+     FOURCC('a',                                                              'v', '0', '1'),
      { 0x12, 0, 0x0a, 1, 0, 0x32, 1, 0x10 },
-     8,                                                                                                        1      },
+     8,                                                                                                                         1      },
     { "AV1 key frame without a sequence header",
-     FOURCC('a',                                             'v', '0', '1'),
+     FOURCC('a',                                                              'v', '0', '1'),
      { 0x32, 1, 0x10 },
-     3,                                                                                                        0      },
-    { "AV1 inter frame",                         FOURCC('a', 'v', '0', '1'), { 0x0a, 1, 0, 0x32, 1, 0x30 }, 6, 0      },
-    { "an OBU longer than its sample",           FOURCC('a', 'v', '0', '1'), { 0x32, 9, 0x10 },             3, -EINVAL},
+     3,                                                                                                                         0      },
+    { "AV1 inter frame",                                          FOURCC('a', 'v', '0', '1'), { 0x0a, 1, 0, 0x32, 1, 0x30 }, 6, 0      },
+    { "AV1 key frame behind another sequence header than av1C's",
+     FOURCC('a',                                                              'v', '0', '1'),
+     { 0x0a, 1, 7, 0x32, 1, 0x10 },
+     6,                                                                                                                         -EINVAL},
+    { "an OBU longer than its sample",                            FOURCC('a', 'v', '0', '1'), { 0x32, 9, 0x10 },             3, -EINVAL},
 };
+
+/* Lengths of four bytes; one sequence header. */
+static struct bmff_init init_of(uint32_t entry)
+{
+    struct bmff_init i = { .entry = entry, .config_len = 23 };
+
+    if (entry == FOURCC('a', 'v', '0', '1')) {
+        i.config_type = FOURCC('a', 'v', '1', 'C');
+        i.config_len = 7;
+        i.config[4] = 0x0a;
+        i.config[5] = 1;
+        return i;
+    }
+    i.config_type = entry == FOURCC('a', 'v', 'c', '1') ? FOURCC('a', 'v', 'c', 'C')
+                                                        : FOURCC('h', 'v', 'c', 'C');
+    i.config[4] = i.config[21] = 3;
+    return i;
+}
 
 static void test_key_pictures(void **state)
 {
     (void)state;
     for (size_t k = 0; k < sizeof(key_rows) / sizeof(key_rows[0]); k++) {
         const struct key_row *row = &key_rows[k];
-        struct bmff_init i = { .entry = row->entry, .config_len = 23 };
-        i.config_type = row->entry == FOURCC('a', 'v', 'c', '1') ? FOURCC('a', 'v', 'c', 'C')
-                                                                 : FOURCC('h', 'v', 'c', 'C');
-        i.config[4] = 3;
-        i.config[21] = 3;
+        struct bmff_init i = init_of(row->entry);
         int r = codec_is_key(&i, row->data, row->len, NULL);
         if (r != row->want)
             fail_msg("%s: %d", row->name, r);
