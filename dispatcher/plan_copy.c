@@ -334,25 +334,24 @@ int copy_sift(const struct media_info *info, const struct media_index *idx, stru
 
 /* ---- the bitstream ---- */
 
-/* H.264, table A-1. */
-static const struct avc_level {
+struct level {
     int level;
-    double blocks_a_second, blocks, bits; /* bits: a second, of Main */
-} avc_levels[] = {
-    {41,  245760,  8192,   50e6 },
-    { 42, 522240,  8704,   50e6 },
-    { 50, 589824,  22080,  135e6},
-    { 51, 983040,  36864,  240e6},
-    { 52, 2073600, 36864,  240e6},
-    { 60, 4177920, 139264, 240e6},
-    { 61, 8355840, 139264, 480e6},
+    double size, size_a_second, bits; /* of pictures; bits: a second, of the main tier */
 };
 
-/* HEVC, tables A.8 and A.9. */
-static const struct sample_level {
-    int level;
-    double samples, samples_a_second, bits; /* bits: a second, of the main tier */
-} hevc_levels[] = {
+/* H.264, table A-1, in macroblocks; bits of Main. */
+static const struct level avc_levels[] = {
+    {41,  8192,   245760,  50e6 },
+    { 42, 8704,   522240,  50e6 },
+    { 50, 22080,  589824,  135e6},
+    { 51, 36864,  983040,  240e6},
+    { 52, 36864,  2073600, 240e6},
+    { 60, 139264, 4177920, 240e6},
+    { 61, 139264, 8355840, 480e6},
+};
+
+/* HEVC, tables A.8 and A.9, in samples. */
+static const struct level hevc_levels[] = {
     {123,  2228224,  133693440,  20e6 },
     { 150, 8912896,  267386880,  25e6 },
     { 153, 8912896,  534773760,  40e6 },
@@ -361,8 +360,8 @@ static const struct sample_level {
     { 183, 35651584, 2139095040, 120e6},
 };
 
-/* AV1, A.3. */
-static const struct sample_level av1_levels[] = {
+/* AV1, A.3, in samples. */
+static const struct level av1_levels[] = {
     {9,   2359296,  141557760,  20e6 },
     { 12, 8912896,  267386880,  30e6 },
     { 13, 8912896,  534773760,  40e6 },
@@ -371,26 +370,15 @@ static const struct sample_level av1_levels[] = {
     { 17, 35651584, 2139095040, 100e6},
 };
 
-static int avc_level_enough(const struct rendition *r, double rate)
+/* The first that is enough; `highest` where none is. */
+static int level_in(const struct level *levels, size_t n, int highest, double size,
+                    const struct rendition *r)
 {
-    double blocks = ceil(r->width / 16.0) * ceil(r->height / 16.0), cap = (double)r->maxrate;
-
-    for (size_t i = 0; i < sizeof(avc_levels) / sizeof(*avc_levels); i++)
-        if (blocks <= avc_levels[i].blocks && blocks * rate <= avc_levels[i].blocks_a_second &&
-            cap <= avc_levels[i].bits)
-            return avc_levels[i].level;
-    return 62;
-}
-
-/* The first in the table; `highest` where none is. */
-static int level_in(const struct sample_level *levels, size_t n, int highest,
-                    const struct rendition *r, double rate)
-{
-    double samples = (double)r->width * r->height, cap = (double)r->maxrate;
+    double rate = r->rate.num > 0 && r->rate.den > 0 ? av_q2d(r->rate) : 0;
 
     for (size_t i = 0; i < n; i++)
-        if (samples <= levels[i].samples && samples * rate <= levels[i].samples_a_second &&
-            cap <= levels[i].bits)
+        if (size <= levels[i].size && size * rate <= levels[i].size_a_second &&
+            (double)r->maxrate <= levels[i].bits)
             return levels[i].level;
     return highest;
 }
@@ -399,13 +387,14 @@ static int level_in(const struct sample_level *levels, size_t n, int highest,
  * 4.1, which whatever plays video plays. */
 static int level_enough(const struct rendition *r)
 {
-    double rate = r->rate.num > 0 && r->rate.den > 0 ? av_q2d(r->rate) : 0;
+    double blocks = ceil(r->width / 16.0) * ceil(r->height / 16.0);
+    double samples = (double)r->width * r->height;
 
     if (strcmp(r->codec, "h264") == 0)
-        return avc_level_enough(r, rate);
+        return level_in(avc_levels, sizeof(avc_levels) / sizeof(*avc_levels), 62, blocks, r);
     if (strcmp(r->codec, "hevc") == 0)
-        return level_in(hevc_levels, sizeof(hevc_levels) / sizeof(*hevc_levels), 186, r, rate);
-    return level_in(av1_levels, sizeof(av1_levels) / sizeof(*av1_levels), 18, r, rate);
+        return level_in(hevc_levels, sizeof(hevc_levels) / sizeof(*hevc_levels), 186, samples, r);
+    return level_in(av1_levels, sizeof(av1_levels) / sizeof(*av1_levels), 18, samples, r);
 }
 
 /* As people write it: 41 of H.264, 123 of HEVC and 9 of AV1 are 4.1. */

@@ -314,6 +314,20 @@ static int write_header(struct bitstream *b)
     return 0;
 }
 
+/* In place of the one that there is, if any. */
+static int set_header(struct bitstream *b, const uint8_t *p, size_t n, struct err *err)
+{
+    uint8_t *header = calloc(1, n + AV_INPUT_BUFFER_PADDING_SIZE);
+
+    if (!header)
+        return no_memory(err);
+    memcpy(header, p, n);
+    free(b->header);
+    b->header = header;
+    b->n_header = n;
+    return 0;
+}
+
 static int read_nal_header(struct bitstream *b, const AVCodecParameters *par, struct err *err)
 {
     size_t n = (size_t)par->extradata_size;
@@ -331,18 +345,11 @@ static int read_nal_header(struct bitstream *b, const AVCodecParameters *par, st
 static int read_obu_header(struct bitstream *b, const AVCodecParameters *par, struct err *err)
 {
     int r = obu_header_read(par->extradata, (size_t)par->extradata_size, &b->sequence, err);
-
     const char *why = r == 0 ? obu_obstacle(&b->sequence) : NULL;
+
     if (why)
         r = err_set(err, -EINVAL, ERR_INPUT, "%s", why);
-    if (r < 0)
-        return r;
-    b->header = calloc(1, b->sequence.n + AV_INPUT_BUFFER_PADDING_SIZE);
-    if (!b->header)
-        return no_memory(err);
-    memcpy(b->header, b->sequence.p, b->sequence.n);
-    b->n_header = b->sequence.n;
-    return 0;
+    return r == 0 ? set_header(b, b->sequence.p, b->sequence.n, err) : r;
 }
 
 int bitstream_new(const AVCodecParameters *par, struct bitstream **ret, struct err *err)
@@ -403,16 +410,16 @@ void bitstream_facts(const struct bitstream *b, struct bitstream_facts *ret)
 
 static int open_filter(const struct bitstream *b, const struct color_info *c, AVBSFContext **ret)
 {
+    const char *begin = b->codec == AV_CODEC_ID_H264
+                            ? "h264_metadata=video_full_range_flag=0:colour"
+                        : b->codec == AV_CODEC_ID_HEVC
+                            ? "hevc_metadata=video_full_range_flag=0:colour"
+                            : "av1_metadata=color_range=tv:color";
     char text[200];
 
     (void)snprintf(text, sizeof(text),
-                   "%s=%s:%s_primaries=%d:transfer_characteristics=%d:matrix_coefficients=%d",
-                   b->codec == AV_CODEC_ID_H264   ? "h264_metadata"
-                   : b->codec == AV_CODEC_ID_HEVC ? "hevc_metadata"
-                                                  : "av1_metadata",
-                   b->codec == AV_CODEC_ID_AV1 ? "color_range=tv" : "video_full_range_flag=0",
-                   b->codec == AV_CODEC_ID_AV1 ? "color" : "colour", c->primaries, c->transfer,
-                   c->matrix);
+                   "%s_primaries=%d:transfer_characteristics=%d:matrix_coefficients=%d", begin,
+                   c->primaries, c->transfer, c->matrix);
     int r = av_bsf_list_parse_str(text, ret);
     if (r < 0)
         return r;
@@ -427,29 +434,6 @@ static int open_filter(const struct bitstream *b, const struct color_info *c, AV
     return av_bsf_init(*ret);
 }
 
-/* What the filter made of the header: 0 or -ENOMEM, or what an AV1 header can't be. */
-static int take_header(struct bitstream *b, const uint8_t *p, size_t n, struct err *err)
-{
-    struct obu_header h = { .n = n };
-    int r = 0;
-
-    if (b->codec == AV_CODEC_ID_AV1) {
-        r = obu_header_read(p, n, &h, err);
-    } else {
-        h.p = calloc(1, n + AV_INPUT_BUFFER_PADDING_SIZE);
-        if (h.p)
-            memcpy(h.p, p, n);
-        else
-            r = no_memory(err);
-    }
-    if (r < 0)
-        return r;
-    free(b->header);
-    b->header = h.p;
-    b->n_header = h.n;
-    return 0;
-}
-
 int bitstream_tag(struct bitstream *b, const struct color_info *c, struct err *err)
 {
     AVBSFContext *filter = NULL;
@@ -457,7 +441,7 @@ int bitstream_tag(struct bitstream *b, const struct color_info *c, struct err *e
     size_t n = r < 0 ? 0 : (size_t)filter->par_out->extradata_size;
 
     if (n > 0)
-        r = take_header(b, filter->par_out->extradata, n, err);
+        r = set_header(b, filter->par_out->extradata, n, err);
     else if (r == AVERROR(ENOMEM))
         r = no_memory(err);
     else

@@ -72,6 +72,11 @@ static int next_obu(const uint8_t **at, const uint8_t *end, struct obu *ret)
     return 1;
 }
 
+static int same(const struct obu *a, const struct obu *b)
+{
+    return a->n == b->n && memcmp(a->p, b->p, a->n) == 0;
+}
+
 static size_t size_bytes(size_t n)
 {
     size_t bytes = 1;
@@ -146,7 +151,7 @@ static int find_sequence(const uint8_t *p, const uint8_t *end, struct obu *ret)
     while ((r = next_obu(&p, end, &u)) > 0) {
         if (u.type != OBU_SEQUENCE)
             continue;
-        if (u.layer || (found && (u.n != ret->n || memcmp(u.p, ret->p, u.n) != 0)))
+        if (u.layer || (found && !same(&u, ret)))
             return -EINVAL;
         found = 1;
         *ret = u;
@@ -156,9 +161,9 @@ static int find_sequence(const uint8_t *p, const uint8_t *end, struct obu *ret)
 
 int obu_header_read(const uint8_t *p, size_t n, struct obu_header *ret, struct err *err)
 {
-    size_t skip = n > AV1C_HEAD && p[0] == 0x81 ? AV1C_HEAD : 0; /* marker and version */
+    size_t head = n > 0 && p[0] == 0x81 ? AV1C_HEAD : 0; /* marker and version */
     struct obu u;
-    int r = n > 0 && p[0] == 0x81 && !skip ? 0 : find_sequence(p + skip, p + n, &u);
+    int r = find_sequence(p + (head < n ? head : n), p + n, &u);
 
     if (r <= 0)
         return err_set(err, -EINVAL, ERR_INPUT,
@@ -226,11 +231,12 @@ static int is_kept(const struct obu *u)
 static int count_obu(const struct obu_header *known, const struct obu *u, struct tally *t,
                      struct err *err)
 {
-    struct obu k = sequence_of(known);
+    struct obu k;
 
     switch (u->type) {
     case OBU_SEQUENCE:
-        if (u->n != k.n || memcmp(u->p, k.p, u->n) != 0)
+        k = sequence_of(known);
+        if (!same(u, &k))
             return err_set(err, -EINVAL, ERR_INPUT,
                            "the source's sequence header isn't that of its container, or changes");
         break;

@@ -37,7 +37,7 @@ def gop_numbers($p):
     | .v[1:];
 
 # By times: for an encode that doesn't begin with the clip.
-def forced_by_time($p; $r):
+def forced_by_time($p):
     starts($p)[1:] | map(. - 0.25 / ($p.info.video.rate | q)) | map(tostring) | join(",");
 
 # A rendition that drops frames is told times instead, a little before each
@@ -45,7 +45,7 @@ def forced_by_time($p; $r):
 def forced($p; $r):
     if $r.grid_period[0] == 0 then gop_numbers($p) | map("eq(n,\(.))") | join("+")
         | if . == "" then . else "expr:" + . end
-    else forced_by_time($p; $r) end;
+    else forced_by_time($p) end;
 
 # Frames of the commonest GOP.
 def gop_frames($p; $r):
@@ -114,9 +114,9 @@ $plan[0] as $p | ($p.renditions | video) as $videos
   elif $what == "half" then # the same, begun anywhere
     $videos[] | select(.name == $name) | . as $r | encoder($p; $r; false)
     | (index("-force_key_frames:v")) as $at
-    | if $at then .[$at + 1] = forced_by_time($p; $r) else . end | .[]
+    | if $at then .[$at + 1] = forced_by_time($p) else . end | .[]
   elif $what == "middle" then # where the GOP nearest to it begins, in seconds
-    ((starts($p)[0] + starts($p)[-1]) / 2) as $half | starts($p) | min_by(. - $half | fabs)
+    ((starts($p)[0] + starts($p)[-1]) / 2) as $half | starts($p)[1:] | min_by(. - $half | fabs)
   elif $what == "sounds" then $audios[].name
   elif $what == "sound" then $audios[] | select(.name == $name) | sound(.)[]
   else error("no such thing: \($what)") end

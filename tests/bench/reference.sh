@@ -31,13 +31,19 @@ fragmented=(-movflags frag_keyframe+empty_moov+default_base_moof -f mp4)
 # Source times are kept, since the plan's are; and no frame is dropped or doubled.
 as_it_is=(-copyts -fps_mode passthrough)
 
+# To $command: all renditions from the graph's ends, each encoded as `ask` tells by that name.
+add_renditions() { # WHAT FILE-PREFIX
+    local name args
+    while IFS=$'\t' read -r name _; do
+        mapfile -t args < <(ask "$1" "$name")
+        command+=(-map "[$name]" "${as_it_is[@]}" "${args[@]}" "${fragmented[@]}" "$work/$2-$name.mp4")
+    done < <(ask renditions)
+}
+
 # All renditions by one process with its default threads: $wall, $cpu.
 reference_one_process() {
     local command=(ffmpeg -nostdin -v error -y -copyts -i "$clip" -filter_complex "$(ask graph)") name args
-    while IFS=$'\t' read -r name _; do
-        mapfile -t args < <(ask threads "$name")
-        command+=(-map "[$name]" "${as_it_is[@]}" "${args[@]}" "${fragmented[@]}" "$work/one-$name.mp4")
-    done < <(ask renditions)
+    add_renditions threads one
     while read -r name; do
         mapfile -t args < <(ask sound "$name")
         command+=(-map "0:$audio_stream" "${args[@]}" "${fragmented[@]}" "$work/one-$name.mp4")
@@ -45,25 +51,27 @@ reference_one_process() {
     timed "${command[@]}"
 }
 
+# bare_sound NAME FILE: one rendition of sound by itself.
+bare_sound() {
+    local args
+    mapfile -t args < <(ask sound "$1")
+    ffmpeg -nostdin -v error -y -threads 1 -i "$clip" -map "0:$audio_stream" "${args[@]}" "${fragmented[@]}" "$2"
+}
+
 # half NAME INPUT-OPTION...: all renditions of a part of the clip, on one thread.
 half() {
-    local part=$1 name args
+    local part=$1
     shift
     local command=(ffmpeg -nostdin -v error -y -copyts -filter_threads 1 -filter_complex_threads 1
         -threads 1 "$@" -i "$clip" -filter_complex "$(ask graph)")
-    while IFS=$'\t' read -r name _; do
-        mapfile -t args < <(ask half "$name")
-        command+=(-map "[$name]" "${as_it_is[@]}" "${args[@]}" "${fragmented[@]}" "$work/half-$part-$name.mp4")
-    done < <(ask renditions)
+    add_renditions half "half-$part"
     "${command[@]}"
 }
 
 all_sound() {
-    local name args
+    local name
     while read -r name; do
-        mapfile -t args < <(ask sound "$name")
-        ffmpeg -nostdin -v error -y -threads 1 -i "$clip" -map "0:$audio_stream" "${args[@]}" "${fragmented[@]}" \
-            "$work/half-$name.mp4" || return
+        bare_sound "$name" "$work/half-$name.mp4" || return
     done < <(ask sounds)
 }
 
@@ -93,7 +101,7 @@ encode_bare() {
 # unsplit-NAME.mp4 is an encode in one piece of the very pictures that
 # gopmill encodes: the bare one, where both scale alike.
 reference_bare() {
-    local name direct same args
+    local name direct same
     bare_cpu=0
     while IFS=$'\t' read -r name direct same; do
         encode_bare "$name" "$direct" "$work/unsplit-$name.mp4"
@@ -101,9 +109,7 @@ reference_bare() {
         [ "$direct" = "$same" ] || encode_bare "$name" "$same" "$work/unsplit-$name.mp4"
     done < <(ask renditions)
     while read -r name; do
-        mapfile -t args < <(ask sound "$name")
-        timed ffmpeg -nostdin -v error -y -threads 1 -i "$clip" -map "0:$audio_stream" "${args[@]}" \
-            "${fragmented[@]}" "$work/bare-$name.mp4"
+        timed bare_sound "$name" "$work/bare-$name.mp4"
         bare_cpu=$(calc "$bare_cpu + $cpu")
     done < <(ask sounds)
 }
