@@ -104,7 +104,8 @@ static void compare_window(struct package *p, const struct rendition *r, double 
                            const struct sound_window *out, const struct sound_window *src,
                            struct outcome *o)
 {
-    double match;
+    double match = 0;
+    long shift = 0;
     if (sound_level(src->px + REACH_SAMPLES, WINDOW_SAMPLES) < SILENCE) {
         o->silent++;
         return;
@@ -113,7 +114,10 @@ static void compare_window(struct package *p, const struct rendition *r, double 
         breach(p, o, "%s: silent from %.3f s on, where the source is not", r->folder, out->start_s);
         return;
     }
-    long shift = sound_shift(out->px, WINDOW_SAMPLES, src->px, REACH_SAMPLES, &match);
+    if (sound_shift(out->px, WINDOW_SAMPLES, src->px, REACH_SAMPLES, &shift, &match) < 0) {
+        report_fail(p->report, CHECK_SOURCE_AUDIO, "%s: out of memory", r->folder);
+        return;
+    }
     double off = -(double)shift / SOUND_RATE;
     o->compared++;
     if (match < 0.3)

@@ -137,25 +137,61 @@ static double correlate(const float *a, const float *b, size_t n)
     return total + sum;
 }
 
-long sound_shift(const float *a, size_t n, const float *b, size_t reach, double *ret_match)
+/* The normalised correlation of `a` with `b` at each of 2 * reach + 1 shifts. */
+static void correlations(const float *a, size_t n, const float *b, size_t reach, double *ret)
 {
-    double best = -2, level = sound_level(a, n), squares = 0;
-    long at = 0;
+    double level = sound_level(a, n), squares = 0;
     for (size_t i = 0; i < n; i++)
         squares += (double)b[i] * b[i];
     for (size_t k = 0; k <= 2 * reach; k++) {
         if (k) /* one sample further on */
             squares += (double)b[k + n - 1] * b[k + n - 1] - (double)b[k - 1] * b[k - 1];
         double other = squares > 0 ? sqrt(squares / (double)n) : 0;
-        double c = level > 0 && other > 0 ? correlate(a, b + k, n) / ((double)n * level * other)
-                                          : 0;
-        long shift = (long)k - (long)reach;
-        /* Periodic sound matches at many shifts: the nearest of equals counts. */
-        if (c > best + 0.005 || (c > best - 0.005 && labs(shift) < labs(at))) {
-            best = c > best ? c : best;
-            at = shift;
-        }
+        ret[k] = level > 0 && other > 0 ? correlate(a, b + k, n) / ((double)n * level * other) : 0;
     }
+}
+
+/* How high a peak is whose top lies between samples: that of the sinusoid
+ * through three of them, which is exact for a tone. */
+static double peak_height(double before, double top, double after)
+{
+    double w = top != 0 ? (before + after) / (2 * top) : 2; /* its cosine per sample */
+    if (fabs(w) >= 1)
+        return top;
+    double slope = (after - before) / (2 * sqrt(1 - w * w));
+    double height = sqrt(top * top + slope * slope);
+    return height < 1 ? height : 1;
+}
+
+/* Peaks that differ by less are of a sound that repeats itself: where stamps of
+ * a tone jitter, those at which more of it overlaps look better by that much. */
+#define PERIODIC 0.06
+
+int sound_shift(const float *a, size_t n, const float *b, size_t reach, long *ret_shift,
+                double *ret_match)
+{
+    _cleanup_free_ double *c = calloc(2 * reach + 3, sizeof(*c)); /* with a margin */
+    _cleanup_free_ double *height = calloc(2 * reach + 3, sizeof(*height));
+    double best = 0;
+    if (!c || !height)
+        return -ENOMEM;
+    correlations(a, n, b, reach, c + 1);
+    c[0] = c[1];
+    c[2 * reach + 2] = c[2 * reach + 1];
+    for (size_t k = 1; k <= 2 * reach + 1; k++) {
+        if (c[k] < c[k - 1] || c[k] < c[k + 1])
+            continue;
+        height[k] = peak_height(c[k - 1], c[k], c[k + 1]);
+        best = fmax(best, height[k]);
+    }
+    *ret_shift = 0;
     *ret_match = best;
-    return at;
+    for (size_t d = 0; d <= reach; d++) {
+        size_t later = reach + 1 + d, earlier = reach + 1 - d;
+        if (fmax(height[later], height[earlier]) <= fmax(best - PERIODIC, 0))
+            continue;
+        *ret_shift = height[later] >= height[earlier] ? (long)d : -(long)d;
+        break;
+    }
+    return 0;
 }

@@ -37,7 +37,9 @@ double sound_level(const float *px, size_t n); /* root of the mean square */
 
 /* The shift of `b` against `a` in samples of SOUND_RATE, where b has `reach`
  * more samples on either side: a[i] is b[reach + i + shift]. *ret_match: the
- * normalised correlation there, -1 to 1. */
-long sound_shift(const float *a, size_t n, const float *b, size_t reach, double *ret_match);
+ * normalised correlation there, 0 to 1. A tone matches at many shifts: of
+ * those that match alike the nearest to none. 0 or -ENOMEM. */
+int sound_shift(const float *a, size_t n, const float *b, size_t reach, long *ret_shift,
+                double *ret_match);
 
 #endif
