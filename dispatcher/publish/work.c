@@ -213,6 +213,24 @@ static int put_package(const struct publish_request *req, const struct package *
     return r < 0 ? r : package_publish(p, &job, store, err);
 }
 
+/* A picture here and there that stands in for another is damage; where most
+ * do, nobody would call it the video that was uploaded. */
+static int check_playable(const struct results *res, struct err *err)
+{
+    uint64_t decoded = 0, concealed = 0;
+
+    for (size_t i = 0; i < res->n; i++) {
+        decoded += res->v[i].frames_in;
+        concealed += res->v[i].frames_concealed;
+    }
+    if (concealed <= decoded)
+        return 0;
+    return err_set(err, -EINVAL, ERR_INPUT,
+                   "only %.1f %% of the pictures can be decoded: the source is damaged beyond use; "
+                   "upload it again",
+                   100 * (double)decoded / (double)(decoded + concealed));
+}
+
 static int publish_final(const struct publish_request *req, struct judge *j,
                          const struct plan *plan, struct store *store)
 {
@@ -221,6 +239,8 @@ static int publish_final(const struct publish_request *req, struct judge *j,
 
     if (r == 0)
         r = build(j, plan, &p);
+    if (r == 0)
+        r = check_playable(j->res, &j->out->err);
     return r < 0 ? r : put_package(req, p, store, &j->out->err);
 }
 

@@ -361,6 +361,32 @@ static void what_cannot_be_published_says_why(void **state)
     farm_close(&m);
 }
 
+static void set_pictures(struct farm *m, uint64_t decoded, uint64_t concealed)
+{
+    for (size_t i = 0; i < m->f.n; i++) {
+        m->f.results[i].frames_in = i == 0 ? decoded : 0;
+        m->f.results[i].frames_concealed = i == 1 ? concealed : 0;
+    }
+}
+
+static void most_pictures_must_be_the_sources(void **state)
+{
+    (void)state;
+    struct farm m;
+
+    farm_open(&m, 1);
+    set_pictures(&m, 100, 101);
+    const struct publish_outcome *o = ask(&m, PUBLISH_FINAL, "012a");
+    assert_int_equal(o->r, -EINVAL);
+    assert_int_equal(o->err.cls, ERR_INPUT);
+    assert_non_null(strstr(o->err.text, "only 49.8 % of the pictures can be decoded"));
+    struct store_stat st;
+    assert_int_equal(m.store->ops->head(m.store, "job.json", &st, NULL), -ENOENT);
+    set_pictures(&m, 100, 100);
+    (void)expect_fine(ask(&m, PUBLISH_FINAL, "012a"));
+    farm_close(&m);
+}
+
 /* ---- sweeping ---- */
 
 static const char *const strangers[] = {
@@ -725,6 +751,7 @@ int main(void)
         cmocka_unit_test(bytes_are_read_where_only_they_tell),
         cmocka_unit_test(an_init_segment_is_the_first_chunks_business),
         cmocka_unit_test(what_cannot_be_published_says_why),
+        cmocka_unit_test(most_pictures_must_be_the_sources),
         cmocka_unit_test(a_sweep_removes_what_no_receipt_names),
         cmocka_unit_test(without_a_receipt_all_that_is_ours_goes),
         cmocka_unit_test(a_sweep_of_a_place_that_is_not_there_makes_none),

@@ -51,6 +51,8 @@ long "MPEG-TS with a hole of zeroes" "$damaged" hole.ts eval 'clip hole.ts $H264
 long "Matroska with a hole of zeroes" "$damaged" hole.mkv eval 'clip hole.mkv $H264 $AAC && zeroes hole.mkv $(($(size_of hole.mkv) / 2)) 20000'
 row "a hole as long as a chunk" '{"outcome":"damaged","chunks":8}' hole.mp4 \
     eval 'clip hole.mp4 $H264 $AAC && zeroes hole.mp4 $(($(size_of hole.mp4) * 3 / 8)) $(($(size_of hole.mp4) / 4))'
+row "a hole of most of the film" '{"outcome":"refused","sentence":"% of the pictures can be decoded"}' hole.mp4 \
+    eval 'silent hole.mp4 $H264 && zeroes hole.mp4 $(($(size_of hole.mp4) * 3 / 8)) $(($(size_of hole.mp4) * 9 / 16))'
 row "nothing left but the index" '{"outcome":"refused"}' hole.mp4 \
     eval 'silent hole.mp4 $H264 -movflags faststart && zeroes hole.mp4 $(($(offset_of hole.mp4 mdat) + 4)) $(($(size_of hole.mp4) - $(offset_of hole.mp4 mdat) - 4))'
 row "spoiled bytes in MP4" "$damaged" spoiled.mp4 eval 'clip spoiled.mp4 $H264 $AAC && spoil spoiled.mp4 20000 3001 40'
