@@ -112,14 +112,28 @@ static void keep_only(AVFormatContext *f, int stream)
         f->streams[i]->discard = (int)i == stream ? AVDISCARD_DEFAULT : AVDISCARD_ALL;
 }
 
-/* Cover art is a video stream to libavformat; films aren't. */
-static int best_video(AVFormatContext *f)
+/* docs/inputs.md: the default one, else the largest. Cover art is a video
+ * stream to libavformat; films aren't. */
+static int best_video(const AVFormatContext *f)
 {
-    for (unsigned i = 0; i < f->nb_streams; i++)
-        if (f->streams[i]->disposition & AV_DISPOSITION_ATTACHED_PIC)
-            f->streams[i]->codecpar->codec_type = AVMEDIA_TYPE_ATTACHMENT;
-    int v = av_find_best_stream(f, AVMEDIA_TYPE_VIDEO, -1, -1, NULL, 0);
-    return v < 0 ? -1 : v;
+    int best = -1;
+    int64_t most = 0;
+    for (unsigned i = 0; i < f->nb_streams; i++) {
+        const AVStream *st = f->streams[i];
+        const AVCodecParameters *c = st->codecpar;
+        int64_t score = (int64_t)c->width * c->height;
+        if (c->codec_type != AVMEDIA_TYPE_VIDEO || score <= 0 ||
+            st->disposition & (AV_DISPOSITION_ATTACHED_PIC | AV_DISPOSITION_TIMED_THUMBNAILS) ||
+            !avcodec_find_decoder(c->codec_id))
+            continue;
+        if (st->disposition & AV_DISPOSITION_DEFAULT)
+            score += INT64_C(1) << 40;
+        if (score > most) {
+            most = score;
+            best = (int)i;
+        }
+    }
+    return best;
 }
 
 /* Programs that know no matrix keep a rotation as a tag, degrees clockwise. */

@@ -130,8 +130,6 @@ static int look_at(struct look *l, struct err *err)
         return obstacle(l, "the source is damaged");
     if (has_side_data(l->pkt, AV_PKT_DATA_NEW_EXTRADATA))
         return obstacle(l, "the source's parameter sets change");
-    if (has_side_data(l->pkt, AV_PKT_DATA_ENCRYPTION_INFO))
-        return obstacle(l, "the source is encrypted");
     int r = weigh(l, bitstream_packet(l->bits, l->pkt, NULL, &idr, &e), &e, err);
     if (r < 0 || l->facts->obstacle[0])
         return r;

@@ -4,6 +4,7 @@
 #include "clock.h"
 #include "index_build.h"
 #include "open.h"
+#include "streams.h"
 
 #include <errno.h>
 #include <libavutil/intreadwrite.h>
@@ -140,7 +141,8 @@ struct scan {
     struct scan_sound *sounds; /* of each track */
     size_t n_tracks;
     struct fields fields;
-    uint64_t torn;
+    uint64_t torn, late;
+    unsigned known; /* streams when the source was opened */
 };
 
 static int add_video(struct scan *c, const AVPacket *pkt)
@@ -180,6 +182,8 @@ static int read_all(struct scan *c, struct err *err)
 
     while (r == 0 && (r = media_read(c->s, pkt, err)) == 0) {
         c->torn += (pkt->flags & AV_PKT_FLAG_CORRUPT) != 0;
+        c->late += (unsigned)pkt->stream_index >= c->known &&
+                   streams_is_film(c->s->fmt->streams[pkt->stream_index]);
         r = pkt->stream_index == c->video ? add_video(c, pkt) : add_sound(c, pkt);
         av_packet_unref(pkt);
     }
@@ -275,7 +279,12 @@ static void scan_end(struct scan *c)
 int index_scan(struct media_source *s, int video, struct index_track *tracks, size_t n_tracks,
                struct media_index *idx, struct clock_line *ret_line, struct err *err)
 {
-    struct scan c = { .s = s, .video = video, .idx = idx, .tracks = tracks, .n_tracks = n_tracks };
+    struct scan c = { .s = s,
+                      .video = video,
+                      .idx = idx,
+                      .tracks = tracks,
+                      .n_tracks = n_tracks,
+                      .known = s->fmt->nb_streams };
     struct clock_line line = { 0 };
     int r = scan_begin(&c);
 
@@ -288,6 +297,7 @@ int index_scan(struct media_source *s, int video, struct index_track *tracks, si
     scan_end(&c);
     if (r == 0) {
         line.torn = c.torn;
+        line.late = c.late;
         *ret_line = line;
         return 0;
     }

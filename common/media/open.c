@@ -15,7 +15,7 @@ enum { AGAIN_MAX = 1000 }; /* times in a row that a demuxer is asked again */
 static const char demuxers[] = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,mpegts,mpeg,mpegvideo,avi,"
                                "flv,live_flv,asf,ogg,mxf,mxf_opatom,gxf,dv,wav,w64,mp3,aac,flac,"
                                "ac3,eac3,ivf,h264,hevc,m4v,obu,av1,y4m,yuv4mpegpipe,nut,aiff,caf,"
-                               "amr,rm,wtv";
+                               "amr,rm,wtv,gif,apng,wv,tta,ape";
 
 static const char *const decoders[] = {
     "h264",       "hevc",       "libdav1d",  "vp8",       "vp9",           "mpeg1video",
@@ -33,7 +33,10 @@ static const char *const decoders[] = {
     "pcm_mulaw",  "pcm_bluray", "pcm_dvd",   "adpcm_ms",  "adpcm_ima_wav", "adpcm_ima_qt",
     "amrnb",      "amrwb",      "cook",      "aac_latm",  "gsm",           "nellymoser",
     "speex",      "adpcm_swf",  "mp1",       "libopus",   "subrip",        "ass",
-    "mov_text",   "webvtt",     "text",
+    "mov_text",   "webvtt",     "text",      "gif",       "apng",          "magicyuv",
+    "hap",        "dirac",      "zmbv",      "flashsv",   "flashsv2",      "lagarith",
+    "fraps",      "msvideo1",   "wavpack",   "tta",       "ape",           "wmalossless",
+    "g726",       "g722",
 };
 
 static const AVCodec *find_decoder(enum AVCodecID id)
@@ -47,6 +50,11 @@ static const AVCodec *find_decoder(enum AVCodecID id)
                 if (strcmp(c->name, decoders[i]) == 0)
                     return c;
     return NULL;
+}
+
+int media_decodes(enum AVCodecID id)
+{
+    return find_decoder(id) != NULL;
 }
 
 static int refuse_open(AVFormatContext *s, AVIOContext **pb, const char *url, int flags,
@@ -70,6 +78,44 @@ static int looks_like_text(struct inside *in)
     return 1;
 }
 
+/* What people upload by mistake, by its first bytes. */
+static const char *known_other(struct inside *in)
+{
+    static const struct {
+        const char *bytes;
+        size_t n, at;
+        const char *name;
+    } kinds[] = {
+        {"\xff\xd8\xff",        3, 0, "a JPEG picture"                     },
+        { "\x89PNG\r\n\x1a\n",  8, 0, "a PNG picture"                      },
+        { "WEBP",               4, 8, "a WebP picture"                     },
+        { "ftypheic",           8, 4, "a HEIF picture"                     },
+        { "ftypmif1",           8, 4, "a HEIF picture"                     },
+        { "ftypavif",           8, 4, "an AVIF picture"                    },
+        { "II*\0",              4, 0, "a TIFF or camera raw picture"       },
+        { "MM\0*",              4, 0, "a TIFF or camera raw picture"       },
+        { "8BPS",               4, 0, "a Photoshop document"               },
+        { "%PDF-",              5, 0, "a PDF document"                     },
+        { "PK\x03\x04",         4, 0, "a ZIP archive or an office document"},
+        { "Rar!\x1a\x07",       6, 0, "a RAR archive"                      },
+        { "7z\xbc\xaf\x27\x1c", 6, 0, "a 7z archive"                       },
+        { "\x1f\x8b\x08",       3, 0, "a gzip archive"                     },
+        { "MThd",               4, 0, "a MIDI file"                        },
+        { "FWS",                3, 0, "a Flash animation"                  },
+        { "CWS",                3, 0, "a Flash animation"                  },
+    };
+    char head[16] = { 0 };
+    size_t n = 0;
+
+    if (inside_read(in, 0, head, sizeof(head), &n, NULL) < 0)
+        return NULL;
+    for (size_t i = 0; i < sizeof(kinds) / sizeof(*kinds); i++)
+        if (kinds[i].at + kinds[i].n <= n &&
+            memcmp(head + kinds[i].at, kinds[i].bytes, kinds[i].n) == 0)
+            return kinds[i].name;
+    return NULL;
+}
+
 static int explain(struct inside *in, const struct media_io *io, int r, struct err *err)
 {
     const struct err *e = media_io_error(io);
@@ -78,6 +124,9 @@ static int explain(struct inside *in, const struct media_io *io, int r, struct e
         return err_set(err, -EIO, e->cls, "%s", e->text);
     if (r == AVERROR(ENOMEM))
         return err_set(err, -ENOMEM, ERR_RESOURCE, "out of memory while opening the source");
+    const char *other = known_other(in);
+    if (other)
+        return err_set(err, -EINVAL, ERR_INPUT, "the source is %s, not a video", other);
     if (looks_like_text(in))
         return err_set(err, -EINVAL, ERR_INPUT, "the source is text, not a video");
     /* EINVAL: what no demuxer wants is at last taken for MP3. */
@@ -197,7 +246,7 @@ int media_decoder(const struct media_source *s, int stream, AVCodecContext **ret
         c->pkt_timebase = st->time_base;
         c->thread_count = 1;
         c->flags |= AV_CODEC_FLAG_OUTPUT_CORRUPT;
-        c->max_pixels = 8192 * 8192;
+        c->max_pixels = MEDIA_PIXELS_MAX;
         r = avcodec_open2(c, codec, NULL);
     }
     if (r < 0) {
@@ -225,6 +274,13 @@ static void shift_times(struct media_source *s, AVPacket *pkt)
         pkt->dts += offset;
 }
 
+int media_is_encrypted(struct err *err)
+{
+    return err_set(err, -ENOTSUP, ERR_UNSUPPORTED,
+                   "the source is encrypted (DRM), and can't be decoded without its key; upload it "
+                   "without encryption");
+}
+
 int media_read(struct media_source *s, AVPacket *pkt, struct err *err)
 {
     int r, tries = 0;
@@ -237,6 +293,11 @@ int media_read(struct media_source *s, AVPacket *pkt, struct err *err)
 
     if (r < 0 && e->cls != ERR_NONE)
         return err_set(err, -EIO, e->cls, "%s", e->text);
+    /* Common Encryption (ISO/IEC 23001-7): a decoder would make noise of it. */
+    if (r >= 0 && av_packet_get_side_data(pkt, AV_PKT_DATA_ENCRYPTION_INFO, NULL)) {
+        av_packet_unref(pkt);
+        return media_is_encrypted(err);
+    }
     if (r >= 0 && s->n_splices > 0)
         shift_times(s, pkt);
     /* A damaged end is an end: what was read so far counts. */

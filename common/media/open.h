@@ -25,6 +25,8 @@ struct media_source {
     int64_t last_pos; /* of the last packet that has one */
 };
 
+enum { MEDIA_PIXELS_MAX = 8192 * 8192 }; /* of a picture; larger ones aren't decoded */
+
 enum media_open_flags {
     MEDIA_OPEN_DETAILS = 1, /* read on until every stream's parameters are known (probing) */
     MEDIA_OPEN_INDEX = 2,   /* sample data of MP4 isn't wanted (io.h) */
@@ -34,6 +36,9 @@ enum media_open_flags {
  * truncated one and from a format that isn't known. */
 int media_open(struct inside *in, int flags, struct media_source *ret, struct err *err);
 void media_close(struct media_source *s); /* leaves it zeroed */
+
+/* Whether streams of this codec are decoded here. */
+int media_decodes(enum AVCodecID id);
 
 /* Whether it is the ISO BMFF demuxer, which has a complete index. */
 int media_is_mov(const struct media_source *s);
@@ -50,8 +55,12 @@ void media_select(struct media_source *s, int stream);
 int media_decoder(const struct media_source *s, int stream, AVCodecContext **ret, struct err *err);
 
 /* The next packet, its times with the offset of its splice; the parent's
- * error rather than libav's EIO. AVERROR_EOF at the end. */
+ * error rather than libav's EIO. AVERROR_EOF at the end. -ENOTSUP with
+ * ERR_UNSUPPORTED where it is encrypted. */
 int media_read(struct media_source *s, AVPacket *pkt, struct err *err);
+
+/* Sets `err` to what media_read() says of encrypted packets, and returns its -ENOTSUP. */
+int media_is_encrypted(struct err *err);
 
 /* The timestamp congruent to `ts` modulo 2^bits that is nearest to `near`:
  * MPEG timestamps have 33 bits, plans have none to miss. Either may be

@@ -3,6 +3,7 @@
 #include "../base/cleanup.h"
 #include "../base/err.h"
 #include "../child/inside.h"
+#include "admit.h"
 #include "clock.h"
 #include "hdr.h"
 #include "index_build.h"
@@ -33,7 +34,17 @@ int probe_warn(struct media_info *i, const char *fmt, ...)
     return 0;
 }
 
-static int describe_texts(const AVFormatContext *f, struct media_info *i)
+static int tell_programmes(AVFormatContext *f, struct media_info *i)
+{
+    int n = 0;
+
+    for (unsigned k = 0; k < f->nb_streams; k++)
+        n += streams_other_programme(f, i->video.stream, k) &&
+             f->streams[k]->codecpar->codec_type != AVMEDIA_TYPE_VIDEO;
+    return n ? probe_warn(i, "%d stream(s) of other programmes are left out", n) : 0;
+}
+
+static int describe_texts(AVFormatContext *f, struct media_info *i)
 {
     struct texts_left left;
     int r = streams_texts(f, i, &left);
@@ -69,6 +80,8 @@ static int describe(struct inside *in, struct media_info *i, int *ret_delay, str
     if (others_v > 0)
         r = probe_warn(i, "%d more video stream(s) left out; stream %d is used", others_v, v);
     if (r == 0)
+        r = tell_programmes(s.fmt, i);
+    if (r == 0)
         r = describe_texts(s.fmt, i);
     if (r < 0)
         r = err_set(err, r, ERR_RESOURCE, "out of memory while probing");
@@ -76,6 +89,8 @@ static int describe(struct inside *in, struct media_info *i, int *ret_delay, str
         r = hdr_describe(&s, &i->video, err);
     if (r == 0 && tracks_find(&s, i) < 0)
         r = err_set(err, -ENOMEM, ERR_RESOURCE, "out of memory while probing");
+    if (r == 0)
+        r = admit_streams(&s, i, err);
     media_close(&s);
     return r;
 }
@@ -122,6 +137,11 @@ static int tell_clock(struct media_info *i, const struct clock_line *c)
         r = probe_warn(i,
                        "%llu packets of the source are damaged, or something before them is lost",
                        (unsigned long long)c->torn);
+    if (r == 0 && c->late > 0)
+        r = probe_warn(i,
+                       "a video stream that only begins later, with %llu packets, is left out: it "
+                       "looks as if files with other stream numbers had been joined",
+                       (unsigned long long)c->late);
     if (r == 0 && c->strays > 0)
         r = probe_warn(i, "%llu packets have a time far from those around them and are left out",
                        (unsigned long long)c->strays);

@@ -3,6 +3,7 @@
 
 #include "../base/err.h"
 #include "../base/utf8.h"
+#include "open.h"
 
 #include <errno.h>
 #include <libavutil/channel_layout.h>
@@ -17,14 +18,39 @@ static void text(char *to, size_t size, const char *from)
     (void)snprintf(to, size, "%s", from ? from : "");
 }
 
+int streams_is_film(const AVStream *st)
+{
+    return st->codecpar->codec_type == AVMEDIA_TYPE_VIDEO &&
+           !(st->disposition & (AV_DISPOSITION_ATTACHED_PIC | AV_DISPOSITION_TIMED_THUMBNAILS |
+                                AV_DISPOSITION_STILL_IMAGE));
+}
+
 static int usable_video(const AVStream *st)
 {
     const AVCodecParameters *p = st->codecpar;
 
-    return p->codec_type == AVMEDIA_TYPE_VIDEO &&
-           !(st->disposition & (AV_DISPOSITION_ATTACHED_PIC | AV_DISPOSITION_TIMED_THUMBNAILS |
-                                AV_DISPOSITION_STILL_IMAGE)) &&
-           p->codec_id != AV_CODEC_ID_NONE && p->width > 0 && p->height > 0;
+    return streams_is_film(st) && p->codec_id != AV_CODEC_ID_NONE && p->width > 0 && p->height > 0;
+}
+
+static int is_of(const AVProgram *p, unsigned k)
+{
+    for (unsigned i = 0; i < p->nb_stream_indexes; i++)
+        if (p->stream_index[i] == k)
+            return 1;
+    return 0;
+}
+
+int streams_other_programme(AVFormatContext *f, int v, unsigned k)
+{
+    const AVProgram *p = NULL;
+
+    if (v < 0 || !av_find_program_from_stream(f, NULL, v) ||
+        !av_find_program_from_stream(f, NULL, (int)k))
+        return 0;
+    while ((p = av_find_program_from_stream(f, (AVProgram *)(uintptr_t)p, v)))
+        if (is_of(p, k))
+            return 0;
+    return 1;
 }
 
 int streams_is_audio(const AVStream *st)
@@ -38,7 +64,8 @@ int streams_is_audio(const AVStream *st)
 static int64_t video_score(const AVStream *st)
 {
     int64_t pixels = (int64_t)st->codecpar->width * st->codecpar->height;
-    return pixels + (st->disposition & AV_DISPOSITION_DEFAULT ? INT64_C(1) << 40 : 0);
+    return pixels + (st->disposition & AV_DISPOSITION_DEFAULT ? INT64_C(1) << 40 : 0) +
+           (media_decodes(st->codecpar->codec_id) ? INT64_C(1) << 41 : 0);
 }
 
 int streams_choose_video(const AVFormatContext *f, int *ret_others)

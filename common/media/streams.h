@@ -7,8 +7,16 @@
 
 #include <libavformat/avformat.h>
 
-/* The video stream to use, or -1; *ret_others: how many usable ones are left out. */
+/* Whether it is moving pictures, of whatever kind, and no cover or thumbnails. */
+int streams_is_film(const AVStream *st);
+
+/* The video stream to use, or -1: one that is decoded here, the default one,
+ * the largest. *ret_others: how many usable ones are left out. */
 int streams_choose_video(const AVFormatContext *f, int *ret_others);
+
+/* Whether stream `k` is of another programme (MPEG-TS) than the video `v`: the
+ * sound and text of another channel. `v` may be -1. */
+int streams_other_programme(AVFormatContext *f, int v, unsigned k);
 
 /* Whether it is sound with parameters that make sense. */
 int streams_is_audio(const AVStream *st);
@@ -26,7 +34,7 @@ struct texts_left {
 };
 
 /* Fills in i->texts, in the container's order. 0 or -ENOMEM. */
-int streams_texts(const AVFormatContext *f, struct media_info *i, struct texts_left *ret_left);
+int streams_texts(AVFormatContext *f, struct media_info *i, struct texts_left *ret_left);
 
 /* What the container calls a stream's language; "" where it doesn't, or not in words. */
 void streams_language(const AVStream *st, char *ret, size_t size);

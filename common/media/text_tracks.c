@@ -46,7 +46,7 @@ static void describe(const AVStream *st, struct text_info *t)
     streams_language(st, t->language, sizeof(t->language));
 }
 
-int streams_texts(const AVFormatContext *f, struct media_info *i, struct texts_left *ret_left)
+int streams_texts(AVFormatContext *f, struct media_info *i, struct texts_left *ret_left)
 {
     struct texts_left left = { 0 };
 
@@ -55,7 +55,8 @@ int streams_texts(const AVFormatContext *f, struct media_info *i, struct texts_l
         return -ENOMEM;
     for (unsigned k = 0; k < f->nb_streams; k++) {
         const AVStream *st = f->streams[k];
-        if (st->codecpar->codec_type != AVMEDIA_TYPE_SUBTITLE)
+        if (st->codecpar->codec_type != AVMEDIA_TYPE_SUBTITLE ||
+            streams_other_programme(f, i->video.stream, k))
             continue;
         if (!is_text(st->codecpar->codec_id)) {
             copy(left.codec, sizeof(left.codec), avcodec_get_name(st->codecpar->codec_id));

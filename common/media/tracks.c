@@ -155,6 +155,8 @@ int tracks_find(struct media_source *s, struct media_info *i)
     for (unsigned k = 0; r == 0 && k < s->fmt->nb_streams; k++) {
         const AVStream *st = s->fmt->streams[k];
         int usable = streams_is_audio(st);
+        if (streams_other_programme(s->fmt, i->video.stream, k))
+            continue;
         if (!usable && st->codecpar->codec_type == AVMEDIA_TYPE_AUDIO)
             r = probe_warn(i, "audio stream %u is of an unknown kind and is left out", k);
         if (!usable)

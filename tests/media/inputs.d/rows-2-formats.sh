@@ -35,3 +35,26 @@ long "FFV1 and FLAC in Matroska" "$all" a.mkv clip a.mkv -c:v ffv1 -c:a flac
 long "H.264 in NUT" "$all" a.nut clip a.nut $H264 $AAC
 row "Theora in Ogg" "$all" a.ogv clip a.ogv -c:v libtheora -q:v 7 -g 25 -c:a libvorbis
 row "a bare H.264 stream" '{"outcome":"refused"}' a.h264 silent a.h264 $H264
+
+# ---- pictures that move, and codecs of editors and screen recorders ----
+row "a GIF" '{"video":{"frames":100,"every":0.1},"chunks":4,"numbers":"0-99"}' a.gif with before="-r 10" silent a.gif
+long "an APNG" "${all%\}},\"chunks\":4,\"numbers\":\"0-99\"}" a.png silent a.png -f apng
+for codec in "magicyuv avi" "hap mov" "vc2 mkv" "zmbv avi" "flashsv flv" "qtrle mov" "cfhd mov" "utvideo avi" "huffyuv avi" "v210 mov"; do
+    long "${codec% *} in ${codec#* }" "$all" a.${codec#* } silent a.${codec#* } -c:v ${codec% *} -strict -1
+done
+
+# ---- what isn't a video, or can't be one here ----
+row "a JPEG" '{"outcome":"refused","sentence":"a JPEG picture, not a video"}' a.jpg quiet_ffmpeg -f lavfi -i testsrc2 -frames:v 1 a.jpg
+row "a PDF" '{"outcome":"refused","sentence":"a PDF document, not a video"}' a.mp4 eval 'printf "%%PDF-1.7\n%s" "$(head -c 9000 /dev/urandom | base64)" >a.mp4'
+encrypted() { # FILE: as shops sell them
+    clip "$1" $H264 $AAC -encryption_scheme cenc-aes-ctr -encryption_kid 00112233445566778899aabbccddeeff \
+        -encryption_key ffeeddccbbaa99887766554433221100
+}
+row "encrypted" '{"outcome":"refused","sentence":"encrypted .DRM."}' a.mp4 encrypted a.mp4
+row "a picture of an unknown kind beside sound" '{"outcome":"refused","sentence":"unknown kind, \"zzz1\""}' a.mp4 \
+    eval 'clip a.mp4 $H264 $AAC && poke a.mp4 $(offset_of a.mp4 avc1 2) zzz1'
+# Its box of bit rates becomes one that tells of profile 5, level 6, without a compatible base.
+row "Dolby Vision in colours of its own" '{"outcome":"refused","sentence":"Dolby Vision profile 5"}' a.mp4 \
+    eval 'silent a.mp4 $HEVC -tag:v hvc1 -x265-params log-level=error && poke a.mp4 $(offset_of a.mp4 btrt) "dvcC\x01\x00\x0a\x35\x00\x00"'
+long "a picture of more than 8192x8192 pixels" '{"outcome":"refused","sentence":"16384x9216 pixels"}' a.mkv \
+    quiet_ffmpeg -f lavfi -i color=red:size=16384x9216:rate=1 -frames:v 1 -c:v png a.mkv

@@ -60,3 +60,10 @@ long "an attached font" "$all" a.mkv eval 'head -c 5000 /dev/urandom >f.ttf && c
 long "sound first in the file" "$all" a.mp4 eval 'clip b.mp4 $H264 $AAC && quiet_ffmpeg -i b.mp4 -map 0:a -map 0:v -c copy a.mp4'
 row "one frame" '{"video":{"frames":1}}' a.mp4 silent a.mp4 $H264 -frames:v 1
 long "one frame and sound" '{"video":{"frames":1}}' a.mp4 with before="-t 0.04" clip a.mp4 $H264 $AAC
+
+# Two channels of one multiplex: the sound of the other one isn't a second language.
+programmes() { # FILE
+    quiet_ffmpeg -i "$scratch/base.nut" -i "$scratch/sound.wav" -f lavfi -i testsrc2=size=160x90:rate=25 -f lavfi -i sine=880 -t 4 \
+        -map 0:v -map 1:a -map 2:v -map 3:a -c:v mpeg2video -q:v 3 -c:a mp2 -program title=one:st=0:st=1 -program title=two:st=2:st=3 "$1"
+}
+row "two programmes in MPEG-TS" "${all%\}},\"sound\":{\"channels\":2},\"warning\":\"1 stream.*other programmes\"}" a.ts programmes a.ts
