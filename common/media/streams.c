@@ -42,12 +42,12 @@ static int is_of(const AVProgram *p, unsigned k)
 
 int streams_other_programme(AVFormatContext *f, int v, unsigned k)
 {
-    const AVProgram *p = NULL;
+    AVProgram *p = NULL;
 
     if (v < 0 || !av_find_program_from_stream(f, NULL, v) ||
         !av_find_program_from_stream(f, NULL, (int)k))
         return 0;
-    while ((p = av_find_program_from_stream(f, (AVProgram *)(uintptr_t)p, v)))
+    while ((p = av_find_program_from_stream(f, p, v)))
         if (is_of(p, k))
             return 0;
     return 1;
