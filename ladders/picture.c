@@ -59,6 +59,8 @@ static void grow_to(int least, struct picture p, int size, struct rendition *r)
     r->width = r->width < least ? least : r->width;
     r->height = r->height < least ? least : r->height;
     double sar = p.width / p.height * r->height / r->width;
+    /* A hair of a picture is shown wider than it is: players take no other for sane. */
+    sar = sar < 0.1 ? 0.1 : sar > 10 ? 10 : sar;
     if (fabs(sar - 1) > 0.1)
         r->sar = av_d2q(sar, 1000);
 }
