@@ -7,8 +7,9 @@
 #   look_source FILE       writes source.json: what a player would show of FILE
 #   look_package STATUS FILE   writes got.json: what became of it, from out/, run.err
 #                              and the exit status of `gopmill run`
-#   look_picture FILE FILTER   prints how far a picture is off (FILTER, with a comma
-#                              at its end, turns the source's upright where ffmpeg doesn't)
+#   look_picture FILE FILTER   sets `off`, by how much a picture is off (FILTER, with a comma
+#                              at its end, turns the source's upright where ffmpeg doesn't),
+#                              and `combed` where the source is of fields
 
 # The streams that docs/inputs.md promises: the default one, else the largest
 # or first; pictures that are attached are no video. "<video> <audio>", - for none.
@@ -92,20 +93,26 @@ thumb() { # … and how RGB becomes Y'CbCr
                 print clip(255 * (y - r * red - b * blue) / (1 - r - b)) } }'
 }
 
+# What has to be known to compare, a line each: which frame, which stream, the
+# matrices of both, whether it isn't RGB, whether it may be combed (the detector
+# sees combs in any small picture of a large one). A source that doesn't say is
+# taken for what docs/ladders.md says.
+# shellcheck disable=SC2016
+PICTURE='$e[0].video as $v | ([$v.frames - 1, 9] | min), $v.stream,
+    (if $v.hdr then "hdr" elif $v.color.matrix then $v.color.matrix elif $v.yuv and $v.short < 720 then "bt601" else "bt709" end),
+    ($g[0].video.color.matrix // "bt709"), $v.yuv, (($v.interlaced // 0) > 0 and $v.short <= 720)'
+
 # The mean difference of one picture, 0 to 255; nothing where there is none.
-# A source that doesn't say is taken for what docs/ladders.md says.
 look_picture() { # FILE FILTER
-    local n stream matrix made rgb=''
-    n=$(jq '[(.video.frames - 1), 9] | min' source.json)
-    stream=$(jq .video.stream source.json)
-    matrix=$(jq -r '.video | if .hdr then "hdr" elif .color.matrix then .color.matrix
-        elif .yuv and .short < 720 then "bt601" else "bt709" end' source.json)
-    made=$(jq -r '.video.color.matrix // "bt709"' got.json)
+    local n stream matrix made yuv fields rgb=''
+    { read -r n && read -r stream && read -r matrix && read -r made && read -r yuv && read -r fields; } \
+        < <(jq -rn --slurpfile e source.json --slurpfile g got.json "$PICTURE")
+    [ "$fields" != true ] || combed=$(combed joined.mp4)
     [ "$matrix" != hdr ] || return 0
-    [ "$(jq .video.yuv source.json)" = true ] || rgb=:out_color_matrix=bt709
+    [ "$yuv" = true ] || rgb=:out_color_matrix=bt709
     thumb "$2" "$n" "$1" "$stream" "$matrix" "$rgb" >want.rgb
     thumb "" "$n" joined.mp4 0 "$made" "" >got.rgb
-    paste want.rgb got.rgb | awk 'NF == 2 { d = $1 - $2; sum += d < 0 ? -d : d; n++ } END { if (n == 768) print sum / n }'
+    off=$(paste want.rgb got.rgb | awk 'NF == 2 { d = $1 - $2; sum += d < 0 ? -d : d; n++ } END { if (n == 768) print sum / n }')
 }
 
 # Whether pictures look interlaced: the part of the frames that ffmpeg's
