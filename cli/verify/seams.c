@@ -110,7 +110,8 @@ static void widen(const struct marks *m, int64_t second, struct seams *s)
 
 int seams_possible(const AVFormatContext *f)
 {
-    return !strcmp(f->iformat->name, "mpegts") || !strcmp(f->iformat->name, "mpeg");
+    return !strcmp(f->iformat->name, "mpegts") || !strcmp(f->iformat->name, "mpeg") ||
+           (!strcmp(f->iformat->name, "ogg") && f->nb_streams == 1);
 }
 
 int seams_find(AVFormatContext *f, int video, int audio, struct seams *ret)

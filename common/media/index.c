@@ -191,6 +191,14 @@ static int read_all(struct scan *c, struct err *err)
     return r == AVERROR_EOF ? 0 : r;
 }
 
+/* Sound in Ogg starts over where files were chained (RFC 3533, 4): streams of
+ * a radio station, recorded. */
+static int starts_over(const struct scan *c)
+{
+    return media_has_one_clock(c->s) ||
+           (c->video < 0 && strcmp(c->s->fmt->iformat->name, "ogg") == 0);
+}
+
 /* One line for the times of all streams. Only clocks that all streams share
  * start over: elsewhere, what jumps is meant. */
 static int put_on_line(struct scan *c, struct clock_line *line)
@@ -202,7 +210,7 @@ static int put_on_line(struct scan *c, struct clock_line *line)
         return 0;
     const AVStream *st = c->s->fmt->streams[stream];
     line->bits = st->pts_wrap_bits;
-    line->ticks = media_has_one_clock(c->s) ? st->time_base.den / st->time_base.num : 0;
+    line->ticks = starts_over(c) ? st->time_base.den / st->time_base.num : 0;
     int r = clock_follow(line, c->video >= 0 ? c->idx : &c->sounds[0].idx);
     for (size_t i = first; r == 0 && i < c->n_tracks; i++) {
         line->bits = c->s->fmt->streams[c->tracks[i].stream]->pts_wrap_bits;

@@ -14,6 +14,10 @@ long "sound only, WAV" '{"video":null}' a.wav heard a.wav -c:a pcm_s16le
 long "sound only, FLAC" '{"video":null}' a.flac heard a.flac -c:a flac
 long "sound only, Ogg" '{"video":null}' a.ogg heard a.ogg -c:a libvorbis
 row "sound only, ADTS" '{"video":null}' a.aac heard a.aac $AAC
+chained() { # FILE: two Ogg files, one after the other
+    heard a.ogg -c:a libvorbis -t 2.5 && quiet_ffmpeg -ss 2.5 -i "$scratch/sound.wav" -c:a libvorbis b.ogg && cat a.ogg b.ogg >"$1"
+}
+row "sound only, two Ogg files end to end" '{"video":null,"outcome":"whole","sound":{"end":4.0},"warning":"start over"}' c.ogg chained c.ogg
 covered() { # FILE OPTION...
     local file=$1
     shift
