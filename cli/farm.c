@@ -219,6 +219,40 @@ int farm_for_each(struct farm *f, char *const *ids, size_t n,
     return status;
 }
 
+static int do_one(struct farm *f, const char *id, void *arg, struct err *err)
+{
+    const struct farm_verb *v = arg;
+    _cleanup_(api_answer_release) struct api_answer answer = { 0 };
+    int r = farm_call(f, "POST", api_path("/v1/%s/%s/%s", v->kind, id, v->verb), NULL, &answer,
+                      err);
+
+    if (r < 0)
+        return r;
+    if (!f->as_json) {
+        printf("%s %s\n", id, v->said);
+        return 0;
+    }
+    _cleanup_(json_decrefp)
+        json_t *j = json_pack("{s:s, s:b}", "id", id, v->key ? v->key : v->said, 1);
+    return j ? farm_print(j, err) : err_set(err, -ENOMEM, ERR_RESOURCE, "out of memory");
+}
+
+int farm_do_each(const struct cli_command *self, int argc, char **argv, const struct farm_verb *v)
+{
+    static const struct option options[] = { FARM_OPTIONS, { 0 } };
+    struct farm f = { 0 };
+    struct err err = { 0 };
+
+    int status = farm_arguments(self, &f, argc, argv, options, NULL, NULL, 1, v->most, v->what);
+    if (status >= 0)
+        return status;
+    int r = farm_open(&f, &err);
+    if (r >= 0)
+        status = farm_for_each(&f, argv + optind, (size_t)(argc - optind), do_one, (void *)v);
+    farm_close(&f);
+    return r < 0 ? cli_fail(&err) : status;
+}
+
 double farm_now(void)
 {
     return (double)clock_system.wall_ms(&clock_system) / 1000;

@@ -69,6 +69,19 @@ int farm_for_each(struct farm *f, char *const *ids, size_t n,
                   int (*one)(struct farm *f, const char *id, void *arg, struct err *err),
                   void *arg);
 
+/* A command that asks the same of each of its arguments, and hears no more than
+ * that it was heard: POST /v1/<kind>/<id>/<verb>. */
+struct farm_verb {
+    const char *kind, *verb;
+    const char *said; /* what was done, after the id: "canceled"; and the key in JSON … */
+    const char *key;  /* … or this, if not NULL */
+    int most;         /* arguments */
+    const char *what; /* they are called */
+};
+
+/* The whole of such a command; returns its exit status. */
+int farm_do_each(const struct cli_command *self, int argc, char **argv, const struct farm_verb *v);
+
 /* One failure, as above; returns its exit status. */
 int farm_say_failed(const struct farm *f, const char *id, const struct err *e);
 

@@ -1,6 +1,7 @@
 #include "encode.h"
 
 #include "../common/base/clock.h"
+#include "../common/base/texts.h"
 #include "encoder.h"
 
 #include <errno.h>
@@ -11,22 +12,12 @@
 
 int encode_warn(struct task_result *res, const char *fmt, ...)
 {
-    char *text = NULL;
     va_list ap;
 
     va_start(ap, fmt);
-    int n = vasprintf(&text, fmt, ap);
+    int r = texts_add(&res->warnings, &res->n_warnings, fmt, ap);
     va_end(ap);
-    if (n < 0)
-        return -ENOMEM;
-    char **list = realloc(res->warnings, (res->n_warnings + 1) * sizeof(*list));
-    if (!list) {
-        free(text);
-        return -ENOMEM;
-    }
-    res->warnings = list;
-    list[res->n_warnings++] = text;
-    return 0;
+    return r;
 }
 
 static int name_result(const struct task *t, struct task_result *res)

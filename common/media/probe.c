@@ -2,6 +2,7 @@
 
 #include "../base/cleanup.h"
 #include "../base/err.h"
+#include "../base/texts.h"
 #include "../child/inside.h"
 #include "admit.h"
 #include "clock.h"
@@ -18,20 +19,12 @@
 
 int probe_warn(struct media_info *i, const char *fmt, ...)
 {
-    char *text = NULL;
     va_list ap;
 
     va_start(ap, fmt);
-    int n = vasprintf(&text, fmt, ap);
+    int r = texts_add(&i->warnings, &i->n_warnings, fmt, ap);
     va_end(ap);
-    char **list = n < 0 ? NULL : realloc(i->warnings, (i->n_warnings + 1) * sizeof(*list));
-    if (!list) {
-        free(n < 0 ? NULL : text);
-        return -ENOMEM;
-    }
-    i->warnings = list;
-    i->warnings[i->n_warnings++] = text;
-    return 0;
+    return r;
 }
 
 static int tell_programmes(AVFormatContext *f, struct media_info *i)
