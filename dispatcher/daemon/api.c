@@ -510,8 +510,10 @@ void api_free(struct api *a)
 {
     if (!a)
         return;
-    int fd = a->server ? MHD_quiesce_daemon(a->server) : -1;
-    /* Callers end once nothing waits; only then may the server be stopped. */
+    /* Callers end once nothing waits; only then may the server be stopped. What
+     * comes meanwhile is refused by set_aside(). MHD_quiesce_daemon() isn't the
+     * way: in 0.9.75 it and the server's thread both take the socket out of its
+     * epoll set, and who comes second aborts the process. */
     (void)pthread_mutex_lock(&a->lock);
     a->stopping = 1;
     (void)pthread_cond_broadcast(&a->changed);
@@ -520,8 +522,6 @@ void api_free(struct api *a)
         (void)pthread_join(a->callers[i], NULL);
     if (a->server)
         MHD_stop_daemon(a->server);
-    if (fd >= 0)
-        (void)close(fd);
     metrics_free(a->metrics);
     (void)pthread_cond_destroy(&a->changed);
     (void)pthread_mutex_destroy(&a->lock);
