@@ -140,6 +140,9 @@ static const char *turn(const struct video_info *v)
  * whether it is interlaced at all). */
 static void write_common(FILE *f, const struct video_info *v)
 {
+    /* Constant luminance is in no converter; who says it mostly means the other. */
+    if (v->color.matrix == AVCOL_SPC_BT2020_CL)
+        fputs("setparams=colorspace=bt2020nc,", f);
     if (v->interlaced)
         fprintf(f, "bwdif=mode=send_frame:parity=%s:deint=interlaced,",
                 v->interlaced == 2 ? "bff" : "tff");
@@ -191,10 +194,15 @@ static int code_or(int code, int unspecified)
 static void write_tonemap(FILE *f, const struct video_info *v)
 {
     int rgb = v->color.matrix == AVCOL_SPC_RGB;
+    int primaries = code_or(v->color.primaries, AVCOL_PRI_BT2020);
 
-    fprintf(f, "zscale=tin=%d:pin=%d:min=%d:rin=%s:t=linear:npl=100,format=gbrpf32le,",
-            v->color.transfer, code_or(v->color.primaries, AVCOL_PRI_BT2020),
-            rgb ? AVCOL_SPC_RGB : code_or(v->color.matrix, AVCOL_SPC_BT2020_NCL),
+    /* Of a source that names no primaries the filter would make pictures that name none. */
+    fprintf(f, "zscale=tin=%d:pin=%d:p=%d:min=%d:rin=%s:t=linear:npl=100,format=gbrpf32le,",
+            v->color.transfer, primaries, primaries,
+            rgb ? AVCOL_SPC_RGB
+            : v->color.matrix == AVCOL_SPC_BT2020_CL
+                ? AVCOL_SPC_BT2020_NCL
+                : code_or(v->color.matrix, AVCOL_SPC_BT2020_NCL),
             v->color.range == AVCOL_RANGE_JPEG ? "full" : "limited");
     fprintf(f,
             "zscale=p=bt709,tonemap=tonemap=hable:desat=0:peak=%.4f,"

@@ -237,9 +237,11 @@ static void check_color(struct package *p, const struct rendition *r)
     if (hdr && bit_depth(i) < 10)
         report_fail(p->report, CHECK_INIT_PICTURE, "%s: tagged %s with %u bits a sample",
                     r->init_path, range_name(i), bit_depth(i));
+    /* BT.2100 has one set of primaries; sources that say otherwise are passed on as they are. */
     if (hdr && i->primaries != 9)
-        report_fail(p->report, CHECK_INIT_PICTURE, "%s: tagged %s with primaries %d, expected 9",
-                    r->init_path, range_name(i), i->primaries);
+        report_warn(p->report, CHECK_INIT_PICTURE,
+                    "%s: tagged %s with primaries %d, where BT.2100 has 9", r->init_path,
+                    range_name(i), i->primaries);
 }
 
 static void check_picture(struct package *p, const struct rendition *r)

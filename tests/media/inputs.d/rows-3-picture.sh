@@ -87,3 +87,13 @@ pq() { # FILE TRANSFER
 }
 row "10 bit PQ" '{"video":{"frames":25,"every":0.04},"picture_limit":255}' pq.mp4 pq pq.mp4 smpte2084
 row "10 bit HLG" '{"video":{"frames":25,"every":0.04},"picture_limit":255}' hlg.mp4 pq hlg.mp4 arib-std-b67
+named() { # FILE TRANSFER PRIMARIES MATRIX: what the bitstream says, nothing else does
+    silent b.mp4 $HEVC -frames:v 25 -pix_fmt yuv420p10le -tag:v hvc1 -x265-params log-level=error:transfer=$2 &&
+        quiet_ffmpeg -i b.mp4 -c copy -bsf:v hevc_metadata=colour_primaries=$3:matrix_coefficients=$4 "$1"
+}
+hdr='{"video":{"frames":25,"every":0.04},"picture_limit":255}'
+row "PQ that names nothing but its transfer" "$hdr" pq.mp4 named pq.mp4 smpte2084 2 2
+row "HLG that names constant luminance" "$hdr" hlg.mp4 named hlg.mp4 arib-std-b67 9 10
+long "PQ that names no primaries" "$hdr" pq.mp4 named pq.mp4 smpte2084 2 9
+long "PQ that names BT.709" "$hdr" pq.mp4 named pq.mp4 smpte2084 1 1
+long "PQ that names ICtCp" "$hdr" pq.mp4 named pq.mp4 smpte2084 9 14
