@@ -180,19 +180,34 @@ static int read_box(struct media_io *io, uint64_t pos, uint64_t *ret_head, uint6
     return 0;
 }
 
+/* Types are four printable characters (4.2). */
+static int is_type(uint32_t type)
+{
+    for (int shift = 0; shift < 32; shift += 8)
+        if ((type >> shift & 0xff) < 0x20 || (type >> shift & 0xff) > 0x7e)
+            return 0;
+    return 1;
+}
+
 int media_io_skip_mdat(struct media_io *io, struct err *err)
 {
     uint64_t file = inside_source_size(io->in), pos = 0;
     struct extent *list = NULL;
     size_t n = 0;
-    int r = 0, fragmented = 0;
+    int r = 0, fragmented = 0, indexed = 0;
 
     while (r == 0 && pos < file) {
         uint64_t head, size;
         uint32_t type;
         r = read_box(io, pos, &head, &size, &type, err);
+        /* What somebody appended is no box, and nothing is missing of it. */
+        if (indexed && n > 0 && (r == -EINVAL || (r == 0 && !is_type(type)))) {
+            r = 0;
+            break;
+        }
         if (r < 0)
             break;
+        indexed |= type == MKBETAG('m', 'o', 'o', 'v');
         if (size > file - pos) { /* cut short: what is there is still data */
             io->missing = size - (file - pos);
             size = file - pos;

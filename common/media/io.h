@@ -20,8 +20,9 @@ void media_io_free(struct media_io *io); /* NULL is a no-op */
 AVIOContext *media_io_avio(struct media_io *io); /* borrowed */
 
 /* Find the mdat boxes by walking the top-level boxes and read zeros from
- * them from now on. 0; -EINVAL (err untouched) where the file isn't made of
- * boxes up to its end: then nothing changes and every byte is read. */
+ * them from now on. What follows index and data and is no box is let alone.
+ * 0; -EINVAL (err untouched) where the file isn't made of boxes: then nothing
+ * changes and every byte is read. */
 int media_io_skip_mdat(struct media_io *io, struct err *err);
 
 /* Whether the last media_io_skip_mdat() met a movie fragment. */

@@ -103,6 +103,7 @@ def wrong($e; $g):
         else wrong_package($e; $g), $g.wrong[] end
      end),
     ($e.warning as $w | if $w and ([$g.warnings[] | select(test($w))] | length) == 0 then "no warning of that" else empty end),
+    (if $e.quiet and ($g.warnings | length) > 0 then "there is nothing to warn of" else empty end),
     ($e.sentence as $w | if $w and (($g.stderr | join("\n") | test($w)) | not) then "another sentence" else empty end),
     (if $e.numbers and $e.numbers != $g.numbers then "frames in another order: \($g.numbers)" else empty end);
 
