@@ -155,42 +155,46 @@ static void correlations(const float *a, size_t n, const float *b, size_t reach,
 }
 
 /* How high a peak is whose top lies between samples: that of the sinusoid
- * through three of them, which is exact for a tone. */
-static double peak_height(double before, double top, double after)
+ * through three of them, where the next on either side lie on it, too, as they
+ * do for a tone. `c` is the highest of five. */
+static double peak_height(const double *c)
 {
-    double w = top != 0 ? (before + after) / (2 * top) : 2; /* its cosine per sample */
+    double w = c[0] > 0 ? (c[-1] + c[1]) / (2 * c[0]) : 1; /* its cosine per sample */
     if (fabs(w) >= 1)
-        return top;
-    double slope = (after - before) / (2 * sqrt(1 - w * w));
-    double height = sqrt(top * top + slope * slope);
-    return height < 1 ? height : 1;
+        return c[0];
+    double slope = (c[1] - c[-1]) / (2 * sqrt(1 - w * w));
+    double height = sqrt(c[0] * c[0] + slope * slope);
+    double off = fmax(fabs(2 * w * c[1] - c[0] - c[2]), fabs(2 * w * c[-1] - c[0] - c[-2]));
+    return off < 0.05 * c[0] ? fmin(height, 1) : c[0];
 }
 
 /* Peaks that differ by less are of a sound that repeats itself: where stamps of
  * a tone jitter, those at which more of it overlaps look better by that much. */
 #define PERIODIC 0.06
 
+enum { MARGIN = 2 }; /* of zeroes, around the shifts */
+
 int sound_shift(const float *a, size_t n, const float *b, size_t reach, long *ret_shift,
                 double *ret_match)
 {
-    _cleanup_free_ double *c = calloc(2 * reach + 3, sizeof(*c)); /* with a margin */
-    _cleanup_free_ double *height = calloc(2 * reach + 3, sizeof(*height));
+    size_t shifts = 2 * reach + 1;
+    _cleanup_free_ double *c = calloc(shifts + 2 * MARGIN, sizeof(*c));
+    _cleanup_free_ double *height = calloc(shifts, sizeof(*height));
     double best = 0;
     if (!c || !height)
         return -ENOMEM;
-    correlations(a, n, b, reach, c + 1);
-    c[0] = c[1];
-    c[2 * reach + 2] = c[2 * reach + 1];
-    for (size_t k = 1; k <= 2 * reach + 1; k++) {
-        if (c[k] < c[k - 1] || c[k] < c[k + 1])
+    correlations(a, n, b, reach, c + MARGIN);
+    for (size_t k = 0; k < shifts; k++) {
+        const double *at = c + MARGIN + k;
+        if (at[0] < at[-1] || at[0] < at[1])
             continue;
-        height[k] = peak_height(c[k - 1], c[k], c[k + 1]);
+        height[k] = peak_height(at);
         best = fmax(best, height[k]);
     }
     *ret_shift = 0;
     *ret_match = best;
     for (size_t d = 0; d <= reach; d++) {
-        size_t later = reach + 1 + d, earlier = reach + 1 - d;
+        size_t later = reach + d, earlier = reach - d;
         if (fmax(height[later], height[earlier]) <= fmax(best - PERIODIC, 0))
             continue;
         *ret_shift = height[later] >= height[earlier] ? (long)d : -(long)d;

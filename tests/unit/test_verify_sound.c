@@ -92,6 +92,21 @@ static void noise_is_shifted(void **state)
     }
 }
 
+/* Of two tones three samples make a third one, that may be higher than both. */
+static void two_tones_in_noise_are_where_they_are(void **state)
+{
+    double match;
+
+    (void)state;
+    for (size_t i = 0; i < N + 2 * REACH; i++)
+        source[i] = (float)(sin(2 * M_PI * 3300.7 * (double)i / SOUND_RATE) +
+                            sin(2 * M_PI * 3901.3 * (double)i / SOUND_RATE));
+    for (size_t i = 0; i < N; i++)
+        package[i] = source[REACH + i] + noise((uint32_t)i);
+    assert_int_equal(shift_of(&match), 0);
+    assert_true(match > 0.8 && match < 0.9);
+}
+
 static void other_noise_is_unlike(void **state)
 {
     double match;
@@ -119,8 +134,11 @@ static void silence_is_nowhere(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(tone_is_where_it_is), cmocka_unit_test(low_tone_is_late),
-        cmocka_unit_test(noise_is_shifted),    cmocka_unit_test(other_noise_is_unlike),
+        cmocka_unit_test(tone_is_where_it_is),
+        cmocka_unit_test(low_tone_is_late),
+        cmocka_unit_test(noise_is_shifted),
+        cmocka_unit_test(two_tones_in_noise_are_where_they_are),
+        cmocka_unit_test(other_noise_is_unlike),
         cmocka_unit_test(silence_is_nowhere),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
