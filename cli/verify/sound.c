@@ -156,7 +156,7 @@ static void correlations(const float *a, size_t n, const float *b, size_t reach,
 
 /* How high a peak is whose top lies between samples: that of the sinusoid
  * through three of them, where the next on either side lie on it, too, as they
- * do for a tone. `c` is the highest of five. */
+ * do for a tone. `c` is a local maximum with two more on either side. */
 static double peak_height(const double *c)
 {
     double w = c[0] > 0 ? (c[-1] + c[1]) / (2 * c[0]) : 1; /* its cosine per sample */
