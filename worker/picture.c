@@ -188,21 +188,25 @@ static int code_or(int code, int unspecified)
     return code == AVCOL_PRI_UNSPECIFIED || code == AVCOL_PRI_RESERVED0 ? unspecified : code;
 }
 
+/* RGB's code point is the one that is reserved elsewhere. */
+static int matrix_to_linear(int matrix)
+{
+    if (matrix == AVCOL_SPC_RGB)
+        return AVCOL_SPC_RGB;
+    return matrix == AVCOL_SPC_BT2020_CL ? AVCOL_SPC_BT2020_NCL
+                                         : code_or(matrix, AVCOL_SPC_BT2020_NCL);
+}
+
 /* HDR to SDR: to linear light at a nominal peak of 100 cd/m2, to BT.709
  * primaries, rolled off, back to BT.709. The peak is told, or the filter
  * would take it from each frame's metadata. */
 static void write_tonemap(FILE *f, const struct video_info *v)
 {
-    int rgb = v->color.matrix == AVCOL_SPC_RGB;
     int primaries = code_or(v->color.primaries, AVCOL_PRI_BT2020);
 
     /* Of a source that names no primaries the filter would make pictures that name none. */
     fprintf(f, "zscale=tin=%d:pin=%d:p=%d:min=%d:rin=%s:t=linear:npl=100,format=gbrpf32le,",
-            v->color.transfer, primaries, primaries,
-            rgb ? AVCOL_SPC_RGB
-            : v->color.matrix == AVCOL_SPC_BT2020_CL
-                ? AVCOL_SPC_BT2020_NCL
-                : code_or(v->color.matrix, AVCOL_SPC_BT2020_NCL),
+            v->color.transfer, primaries, primaries, matrix_to_linear(v->color.matrix),
             v->color.range == AVCOL_RANGE_JPEG ? "full" : "limited");
     fprintf(f,
             "zscale=p=bt709,tonemap=tonemap=hable:desat=0:peak=%.4f,"

@@ -99,12 +99,12 @@ static int look_for_encryption(struct media_source *s, int stream, struct err *e
     return r == AVERROR_EOF ? 0 : r;
 }
 
-static int is_encrypted(struct media_source *s, int stream, struct err *err)
+static int check_encryption(struct media_source *s, int stream, struct err *err)
 {
     /* Matroska tells of a stream, not of packets (ContentEncryption, RFC 9559, 5.1.4.1.31.8). */
     if (av_stream_get_side_data(s->fmt->streams[stream], AV_PKT_DATA_ENCRYPTION_INIT_INFO, NULL) &&
         !media_is_mov(s))
-        return media_is_encrypted(err);
+        return media_refuse_encrypted(err);
     return look_for_encryption(s, stream, err);
 }
 
@@ -118,6 +118,6 @@ int admit_streams(struct media_source *s, struct media_info *i, struct err *err)
     if (r == 0 && a >= 0)
         r = admit_audio(s->fmt->streams[a], err);
     if (r == 0 && (v >= 0 || a >= 0))
-        r = is_encrypted(s, v >= 0 ? v : a, err);
+        r = check_encryption(s, v >= 0 ? v : a, err);
     return r;
 }

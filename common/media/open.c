@@ -274,7 +274,7 @@ static void shift_times(struct media_source *s, AVPacket *pkt)
         pkt->dts += offset;
 }
 
-int media_is_encrypted(struct err *err)
+int media_refuse_encrypted(struct err *err)
 {
     return err_set(err, -ENOTSUP, ERR_UNSUPPORTED,
                    "the source is encrypted (DRM), and can't be decoded without its key; upload it "
@@ -296,7 +296,7 @@ int media_read(struct media_source *s, AVPacket *pkt, struct err *err)
     /* Common Encryption (ISO/IEC 23001-7): a decoder would make noise of it. */
     if (r >= 0 && av_packet_get_side_data(pkt, AV_PKT_DATA_ENCRYPTION_INFO, NULL)) {
         av_packet_unref(pkt);
-        return media_is_encrypted(err);
+        return media_refuse_encrypted(err);
     }
     if (r >= 0 && s->n_splices > 0)
         shift_times(s, pkt);

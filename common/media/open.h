@@ -60,7 +60,7 @@ int media_decoder(const struct media_source *s, int stream, AVCodecContext **ret
 int media_read(struct media_source *s, AVPacket *pkt, struct err *err);
 
 /* Sets `err` to what media_read() says of encrypted packets, and returns its -ENOTSUP. */
-int media_is_encrypted(struct err *err);
+int media_refuse_encrypted(struct err *err);
 
 /* The timestamp congruent to `ts` modulo 2^bits that is nearest to `near`:
  * MPEG timestamps have 33 bits, plans have none to miss. Either may be
