@@ -202,6 +202,15 @@ fact "and goes on once there is room" "$gopmill" run long.mp4 --output cramped
 
 # ---- looking ----
 fact "probe tells streams" says 'h264.*192x108' "$gopmill" probe good.mp4
+# Its stream begins behind all that is read to probe, and isn't at the end either.
+mpeg2() { # SECONDS FILE OPTION...
+    ffmpeg -nostdin -v error -f lavfi -i "testsrc2=size=320x180:rate=25:duration=$1" -vf noise=alls=60:allf=t \
+        -c:v mpeg2video -q:v 1 "${@:3}" "$2"
+}
+mpeg2 12 first.ts && mpeg2 1 other.ts -streamid 0:0x200 -output_ts_offset 12 &&
+    ffmpeg -nostdin -v error -i first.ts -c copy -output_ts_offset 13 last.ts && cat first.ts other.ts last.ts >joined.ts
+late_is_told() { "$gopmill" probe joined.ts --json | tee out | jq -e '.warnings | any(test("begins later, with 25 packets"))' || { cat out && return 1; }; }
+fact "probe tells of a picture whose stream begins later" late_is_told
 fact "probe --json is one object" is_json 'length == 1 and .[0].video.width == 192' "$gopmill" probe good.mp4 --json
 fact "plan tells chunks" says '^ +0 +0\.000 ' "$gopmill" plan good.mp4
 fact "plan --json is one object" is_json 'length == 1 and (.[0].chunks | length) > 0' "$gopmill" plan good.mp4 --json
