@@ -1,5 +1,7 @@
 #include "bits.h"
 
+#include <limits.h>
+
 void bits_plain(const uint8_t *p, size_t n, struct bits *ret)
 {
     *ret = (struct bits){ .n = n < sizeof(ret->buf) ? n : sizeof(ret->buf) };
@@ -35,7 +37,7 @@ unsigned bits_golomb(struct bits *b)
 {
     unsigned zeros = 0;
 
-    while (zeros < 31 && b->at / 8 < b->n && !bits_get(b, 1))
+    while (b->at / 8 < b->n && !bits_get(b, 1))
         zeros++;
-    return (1u << zeros) - 1 + bits_get(b, zeros);
+    return zeros < 32 ? (1u << zeros) - 1 + bits_get(b, zeros) : UINT_MAX;
 }

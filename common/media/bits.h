@@ -22,7 +22,7 @@ void bits_unescaped(const uint8_t *p, size_t n, struct bits *ret);
 /* u(count), f(count); count at most 32. */
 unsigned bits_get(struct bits *b, unsigned count);
 
-/* ue(v) of H.264, 9.1; uvlc() of AV1, 4.10.3. */
+/* ue(v) of H.264, 9.1; uvlc() of AV1, 4.10.3: UINT_MAX where it is longer than 32 bits. */
 unsigned bits_golomb(struct bits *b);
 
 #endif

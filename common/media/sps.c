@@ -10,14 +10,15 @@ static int get_signed(struct bits *b)
     return v & 1 ? (int)((v + 1) / 2) : -(int)(v / 2);
 }
 
-/* 7.3.2.1.1.1: only to get past it. */
+/* 7.3.2.1.1.1: only to get past it. A delta is from -128 to 127 in a right stream;
+ * unsigned, since it is anything in a wrong one. */
 static void skip_scaling_list(struct bits *b, int size)
 {
-    int last = 8, next = 8;
+    unsigned last = 8, next = 8;
 
     for (int i = 0; i < size; i++) {
         if (next)
-            next = (last + get_signed(b) + 256) % 256;
+            next = (last + (unsigned)get_signed(b)) % 256;
         last = next ? next : last;
     }
 }

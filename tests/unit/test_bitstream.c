@@ -214,6 +214,23 @@ static void the_header_tells_profile_level_and_fields(void **state)
     bitstream_free(b);
 }
 
+/* A delta of 2^31 - 1 in the first scaling list, where -128 to 127 may stand. */
+static void a_wild_scaling_list_overflows_nothing(void **state)
+{
+    static const uint8_t wild[] = { 1,    0x64, 0,    0x28, 0xff, 0xe1, 0,    15,   0x67, 0x64,
+                                    0x00, 0x28, 0xad, 0x80, 0x00, 0x00, 0x03, 0x00, 0xff, 0xff,
+                                    0xff, 0xfe, 0x80, 1,    0,    4,    PPS };
+    struct err e = { 0 };
+    struct bitstream *b = open_one(AV_CODEC_ID_H264, wild, sizeof(wild), &e);
+    struct bitstream_facts f;
+
+    (void)state;
+    assert_non_null(b);
+    bitstream_facts(b, &f);
+    assert_int_equal(f.profile, 100);
+    bitstream_free(b);
+}
+
 /* ---- AV1 ---- */
 
 /* Main, level 4.0, one layer. */
@@ -342,6 +359,7 @@ int main(void)
         cmocka_unit_test(a_packet_is_one_whole_picture_of_this_stream),
         cmocka_unit_test(lengths_that_do_not_add_up_are_damage),
         cmocka_unit_test(the_header_tells_profile_level_and_fields),
+        cmocka_unit_test(a_wild_scaling_list_overflows_nothing),
         cmocka_unit_test(av1_headers_of_both_kinds_are_one_sequence_header),
         cmocka_unit_test(av1_headers_that_are_not_passed_on),
         cmocka_unit_test(an_av1_packet_is_one_temporal_unit_of_this_stream),
