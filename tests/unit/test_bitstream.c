@@ -217,9 +217,9 @@ static void the_header_tells_profile_level_and_fields(void **state)
 /* A delta of 2^31 - 1 in the first scaling list, where -128 to 127 may stand. */
 static void a_wild_scaling_list_overflows_nothing(void **state)
 {
-    static const uint8_t wild[] = { 1,    0x64, 0,    0x28, 0xff, 0xe1, 0,    15,   0x67, 0x64,
-                                    0x00, 0x28, 0xad, 0x80, 0x00, 0x00, 0x03, 0x00, 0xff, 0xff,
-                                    0xff, 0xfe, 0x80, 1,    0,    4,    PPS };
+    static const uint8_t wild[] = { 1,    0x64, 0,    0x28, 0xff, 0xe1, 0,    15,   0x67,
+                                    0x64, 0x00, 0x28, 0xad, 0x80, 0x00, 0x00, 0x03, 0x00,
+                                    0xff, 0xff, 0xff, 0xfe, 0x80, 1,    0,    4,    PPS };
     struct err e = { 0 };
     struct bitstream *b = open_one(AV_CODEC_ID_H264, wild, sizeof(wild), &e);
     struct bitstream_facts f;
