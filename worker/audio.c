@@ -284,10 +284,32 @@ static int stand_in(struct audio_run *a, struct task_result *res, struct err *er
     return r;
 }
 
+/* What was done to the sound, for the receipt. */
+static int tell(const struct audio_run *a, struct task_result *res)
+{
+    const struct sound_mended *m = sound_mended(a->tracks[0].sound);
+    char what[40] = "sound";
+    int r = 0;
+
+    if (a->tracks[0].r->track > 0)
+        (void)snprintf(what, sizeof(what), "sound of stream %d", a->t->info.audio.stream);
+    if (m->silence_s > 0.05)
+        r = encode_warn(res, "%s: %.3f s of silence fill what the source lacks", what,
+                        m->silence_s);
+    if (r == 0 && m->dropped_s > 0.05)
+        r = encode_warn(res, "%s: %.3f s overlap what was there before and are left out", what,
+                        m->dropped_s);
+    if (r == 0 && m->bent_s > 0.05)
+        r = encode_warn(res, "%s: drifts from its timestamps; stretched by %.3f s in all", what,
+                        m->bent_s);
+    if (r == 0 && a->from.damaged > 0)
+        r = encode_warn(res, "%s: the decoder found damage %llu times", what,
+                        (unsigned long long)a->from.damaged);
+    return r;
+}
+
 static int finish(struct audio_run *a, struct task_result *res, struct err *err)
 {
-    char what[40] = "sound";
-    double silence, dropped;
     int r = stand_in(a, res, err);
 
     if (r < 0)
@@ -305,17 +327,7 @@ static int finish(struct audio_run *a, struct task_result *res, struct err *err)
     }
     if (r < 0)
         return r;
-    if (a->tracks[0].r->track > 0)
-        (void)snprintf(what, sizeof(what), "sound of stream %d", a->t->info.audio.stream);
-    sound_mended(a->tracks[0].sound, &silence, &dropped);
-    if (silence > 0.05)
-        r = encode_warn(res, "%s: %.3f s of silence fill what the source lacks", what, silence);
-    if (r == 0 && dropped > 0.05)
-        r = encode_warn(res, "%s: %.3f s overlap what was there before and are left out", what,
-                        dropped);
-    if (r == 0 && a->from.damaged > 0)
-        r = encode_warn(res, "%s: the decoder found damage %llu times", what,
-                        (unsigned long long)a->from.damaged);
+    r = tell(a, res);
     return r < 0 ? err_set(err, r, ERR_RESOURCE, "out of memory for a warning") : 0;
 }
 

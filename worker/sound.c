@@ -17,12 +17,19 @@ enum {
     JITTER_MS = 8,      /* timestamps that are off by less are believed to be contiguous */
     HOLE_MS = 40,       /* by more, never; for what lies between see correction() */
     PATIENCE = 16,      /* frames */
+    BEND = 400,         /* a correction by bending takes so many times its length: 4 cents */
     CHUNK = 4096,       /* samples at a time */
     HOLE_MAX_S = 86400, /* a longer one is a broken timestamp, not a hole */
     DISCRETE_MAX = 8,   /* more channels of unknown places are not a layout */
 };
 
 #define MIX_CEILING 0.794 /* -2 dB of full scale: room for what coding adds */
+
+/* A correction under way: what comes in is stretched, or squeezed. In samples of input. */
+struct bend {
+    int64_t by, over; /* `over` samples of input last `by` longer; 0, 0: none */
+    int64_t passed;   /* of those `over` and what came after them */
+};
 
 struct sound {
     struct sound_format to;
@@ -36,11 +43,14 @@ struct sound {
     double gain, ceiling;
     struct limiter *limiter; /* NULL: nothing was mixed so far */
     int mixes;               /* fewer channels come out than go in */
-    int64_t pos;             /* input samples since 0, at `from.rate` */
-    int size, least, most;   /* of a frame: the last one's; of those that came twice in a row */
-    int odd_frames;          /* how many in a row were off by more than jitter, all to one side */
-    int64_t odd;             /* the least of them, input samples */
-    double silence_s, dropped_s;
+    int64_t pos;  /* where the next input sample stands, samples of `from.rate` since 0 */
+    int64_t made; /* samples that came out of resamplers */
+    struct bend bend;
+    int many;              /* more than one frame came in */
+    int size, least, most; /* of a frame: the last one's; of those that came twice in a row */
+    int odd_frames;        /* how many in a row were off by more than jitter, all to one side */
+    int64_t odd;           /* the least of them, input samples */
+    struct sound_mended mended;
     uint8_t **out;
     int out_room;
 };
@@ -125,6 +135,7 @@ static int convert(struct sound *s, const uint8_t **in, int n, struct err *err)
     r = swr_convert(s->swr, s->out, s->out_room, in, n);
     if (r < 0)
         return failed(err, "the resampler failed", r);
+    s->made += r;
     amplify(s, r);
     if (s->limiter)
         r = limiter_run(s->limiter, s->out, r, s->mixes);
@@ -181,6 +192,63 @@ static int open_limiter(struct sound *s, int channels)
     return s->limiter ? 0 : AVERROR(ENOMEM);
 }
 
+/* ---- bending ---- */
+
+static int64_t bent(const struct bend *b)
+{
+    return av_rescale(b->by, FFMIN(b->passed, b->over), b->over);
+}
+
+/* The end of a bend: what came out says where the line stands. `held`: what the resampler has
+ * of what went in. */
+static void settle(struct sound *s, int64_t held)
+{
+    if (s->bend.over > 0)
+        s->pos = av_rescale(s->made, s->from.rate, s->to.rate) + held;
+    s->bend = (struct bend){ 0 };
+}
+
+/* `n` samples went in. A bend is left well behind before it is settled, for its
+ * last samples may still be held. */
+static void advance(struct sound *s, int64_t n)
+{
+    struct bend *b = &s->bend;
+
+    s->pos += n;
+    if (b->over == 0)
+        return;
+    s->pos -= bent(b);
+    b->passed += n;
+    s->pos += bent(b);
+    if (b->passed > b->over + s->from.rate / 10)
+        settle(s, swr_get_delay(s->swr, s->from.rate));
+}
+
+/* From here on, until the line is `by` samples of input further than it would be. */
+static int start_bend(struct sound *s, int64_t by, struct err *err)
+{
+    int64_t over = FFABS(by) * BEND;
+    int r = swr_set_compensation(s->swr, (int)av_rescale(by, s->to.rate, s->from.rate),
+                                 (int)av_rescale(over + by, s->to.rate, s->from.rate));
+
+    if (r < 0)
+        return failed(err, "this sound can't be stretched", r);
+    s->bend = (struct bend){ by, over, 0 };
+    s->mended.bent_s += (double)FFABS(by) / s->from.rate;
+    return 0;
+}
+
+static int stop_bend(struct sound *s, struct err *err)
+{
+    if (s->bend.over == 0)
+        return 0;
+    int r = swr_set_compensation(s->swr, 0, 0);
+    settle(s, swr_get_delay(s->swr, s->from.rate));
+    return r < 0 ? failed(err, "this sound can't be stretched", r) : 0;
+}
+
+/* ---- what comes in ---- */
+
 /* Streams may change their rate or channels; the line goes on. */
 static int adapt(struct sound *s, const AVFrame *f, struct err *err)
 {
@@ -190,6 +258,7 @@ static int adapt(struct sound *s, const AVFrame *f, struct err *err)
         int r = convert(s, NULL, 0, err);
         if (r < 0)
             return r;
+        settle(s, 0);
         s->pos = av_rescale(s->pos, f->sample_rate, s->from.rate);
         swr_free(&s->swr);
     }
@@ -224,9 +293,11 @@ static int add_silence(struct sound *s, int64_t n, struct err *err)
     if (r < 0)
         return failed(err, "no room for silence", r);
     av_samples_set_silence(zero, 0, CHUNK, channels, s->from.fmt);
-    s->pos += n;
-    for (r = 0; r == 0 && n > 0; n -= CHUNK)
-        r = convert(s, (const uint8_t **)zero, n < CHUNK ? (int)n : CHUNK, err);
+    for (r = 0; r == 0 && n > 0; n -= CHUNK) {
+        int part = n < CHUNK ? (int)n : CHUNK;
+        r = convert(s, (const uint8_t **)zero, part, err);
+        advance(s, part);
+    }
     free_planes(&zero);
     return r;
 }
@@ -265,8 +336,9 @@ static int add_frame(struct sound *s, const AVFrame *f, int skip, struct err *er
     if (!planar && s->used < f->ch_layout.nb_channels &&
         pick(s, planes[0], f->nb_samples - skip, step, &planes[0]) < 0)
         return failed(err, "no room for sound", AVERROR(ENOMEM));
-    s->pos += f->nb_samples - skip;
-    return convert(s, planes, f->nb_samples - skip, err);
+    int r = convert(s, planes, f->nb_samples - skip, err);
+    advance(s, f->nb_samples - skip);
+    return r;
 }
 
 /* Frames of Vorbis are of two sizes, and there are files whose stamps are
@@ -281,59 +353,82 @@ static int64_t slack(struct sound *s, int n_samples)
     return s->most - s->least;
 }
 
-/* How far a frame that should stand `off` samples further on is moved: not
- * at all where its timestamp merely jitters, at once where at least a frame
- * is missing. In between (phones that stamp by the clock are off by half a
- * frame, now and then) it has to last before it is believed. */
-static int64_t correction(struct sound *s, int64_t off, int n_samples)
+/* What to do about a frame that should stand `off` samples further on: nothing
+ * where its timestamp merely jitters; where at least a frame is missing, a move
+ * at once. In between (phones that stamp by the clock are off by half a frame, now
+ * and then; clocks drift) it has to last before it is believed, and then it is
+ * bent away, for a hole as short as that would be heard each time. Behind the first
+ * frame, which is an encoder's priming where such files come from, any hole is one. */
+static struct correction {
+    int64_t move, bend;
+} correction(struct sound *s, int64_t off, int n_samples)
 {
     int64_t jitter = (int64_t)s->from.rate * JITTER_MS / 1000 + slack(s, n_samples);
     int64_t hole = (int64_t)s->from.rate * HOLE_MS / 1000;
-    int64_t frame = (int64_t)n_samples * 9 / 10;
-    int64_t size = off < 0 ? -off : off;
+    int64_t frame = FFMAX((int64_t)n_samples * 9 / 10, 2 * jitter);
+    int64_t size = FFABS(off);
 
-    if (frame < hole)
-        hole = frame > jitter ? frame : jitter;
-    if (size <= jitter || size >= hole) {
+    hole = !s->many && off > 0 ? jitter + 1 : FFMIN(hole, frame);
+    if (size <= jitter || size >= hole || s->bend.over > 0) {
         s->odd_frames = 0;
-        return size <= jitter ? 0 : off;
+        return (struct correction){ size >= hole ? off : 0, 0 };
     }
     if (s->odd_frames == 0 || (s->odd < 0) != (off < 0)) {
         s->odd_frames = 1;
         s->odd = off;
-        return 0;
+        return (struct correction){ 0 };
     }
-    if (size < (s->odd < 0 ? -s->odd : s->odd))
+    if (size < FFABS(s->odd))
         s->odd = off;
     if (++s->odd_frames < PATIENCE)
-        return 0;
+        return (struct correction){ 0 };
     s->odd_frames = 0;
-    return s->odd;
+    return (struct correction){ 0, s->odd };
+}
+
+/* How far the line has to be moved for a frame that should stand `off` samples further on. */
+static int correct(struct sound *s, int64_t off, int n_samples, int64_t *ret_move, struct err *err)
+{
+    struct correction c = correction(s, off, n_samples);
+    int r = 0;
+
+    if (c.bend != 0)
+        r = start_bend(s, c.bend, err);
+    if (c.move != 0)
+        r = stop_bend(s, err);
+    if (c.move > 0 && s->many)
+        s->mended.silence_s += (double)c.move / s->from.rate;
+    *ret_move = c.move;
+    return r;
+}
+
+/* Where a frame stands against where it should, samples; 0 where that can't be believed. */
+static int64_t offset(const struct sound *s, int64_t num, int64_t den)
+{
+    int64_t off = av_sat_sub64(av_rescale(num, s->from.rate, den), s->pos);
+
+    if (off > (int64_t)HOLE_MAX_S * s->from.rate)
+        return 0;
+    return FFMAX(off, -INT64_MAX); /* the lowest has no opposite */
 }
 
 int sound_push(struct sound *s, const AVFrame *f, int64_t num, int64_t den, struct err *err)
 {
-    int r = adapt(s, f, err);
+    int skip = 0, r = adapt(s, f, err);
 
     if (r < 0)
         return r;
-    int64_t off = av_sat_sub64(av_rescale(num, s->from.rate, den), s->pos);
-    int skip = 0;
-
-    if (off > (int64_t)HOLE_MAX_S * s->from.rate)
-        off = 0;
-    if (off == INT64_MIN) /* has no opposite */
-        off++;
+    int64_t off = offset(s, num, den);
     if (s->pos > 0) {
-        off = correction(s, off, f->nb_samples);
-        s->silence_s += off > 0 ? (double)off / s->from.rate : 0;
+        r = correct(s, off, f->nb_samples, &off, err);
+        s->many = 1;
     }
-    if (off > 0)
+    if (r == 0 && off > 0)
         r = add_silence(s, off, err);
     if (off < 0) {
         skip = -off < f->nb_samples ? (int)-off : f->nb_samples;
         /* What lies before 0 was never to be heard. */
-        s->dropped_s += s->pos > 0 ? (double)skip / s->from.rate : 0;
+        s->mended.dropped_s += s->pos > 0 ? (double)skip / s->from.rate : 0;
     }
     if (r < 0 || skip == f->nb_samples)
         return r;
@@ -379,8 +474,7 @@ int sound_finish(struct sound *s, int64_t num, int64_t den, struct err *err)
     return r > 0 ? s->emit(s->arg, s->out, r, err) : 0;
 }
 
-void sound_mended(const struct sound *s, double *ret_silence, double *ret_dropped)
+const struct sound_mended *sound_mended(const struct sound *s)
 {
-    *ret_silence = s->silence_s;
-    *ret_dropped = s->dropped_s;
+    return &s->mended;
 }

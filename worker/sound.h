@@ -2,8 +2,10 @@
  *
  * Sample 0 is the timeline's 0. Where the source has a hole, silence fills
  * it; where it overlaps itself, what was there first stays; where timestamps
- * merely jitter, samples go on as they come. So the sound of second 3600
- * stands at second 3600, and there is no joint anywhere.
+ * merely jitter, samples go on as they come; where they drift away from the
+ * samples, these are stretched or squeezed by a quarter of a percent until they
+ * don't. So the sound of second 3600 stands at second 3600, and there is no joint
+ * anywhere.
  *
  * Fewer channels than the source's are mixed as ITU-R BS.775 says: the centre
  * and what is behind 3 dB below, without low-frequency effects. That may add
@@ -50,8 +52,15 @@ int sound_be_silent(struct sound *s, struct err *err);
 /* Fill with silence up to `seconds` (num/den), then let out all. */
 int sound_finish(struct sound *s, int64_t num, int64_t den, struct err *err);
 
-/* How much silence was put into holes and how much sound was left out,
- * seconds. Silence before the first sound and after the last is none. */
-void sound_mended(const struct sound *s, double *ret_silence, double *ret_dropped);
+/* What was done to the line, seconds. Silence before the first sound and after
+ * the last is not counted, nor is that behind the first frame. */
+struct sound_mended {
+    double silence_s; /* put into holes */
+    double dropped_s; /* left out */
+    double bent_s;    /* gained and lost by stretching and squeezing */
+};
+
+/* The sound's own. */
+const struct sound_mended *sound_mended(const struct sound *s);
 
 #endif

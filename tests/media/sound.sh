@@ -186,8 +186,8 @@ fact "cut.mp4 becomes a package" package cut.mp4 stereo
 fact "cut.mp4: an edit list moves sound and picture alike" in_place cut.mp4
 
 # ---- joints ----
-sine() { # NAME LADDER CHUNKS
-    "$gopmill" run sine.mp4 --ladder "./$2.yaml" --chunks "$3" --output "sine-$1" --slots 2 || return 1
+sine() { # NAME LADDER CHUNKS [CLIP]
+    "$gopmill" run "${4-sine.mp4}" --ladder "./$2.yaml" --chunks "$3" --output "sine-$1" --slots 2 || return 1
     cat "sine-$1"/audio/a/init.mp4 "sine-$1"/audio/a/seg-*.m4s >"sine-$1.mp4"
     "$sounding" sine "sine-$1.mp4" 2000 >"sine-$1.told"
     cat "sine-$1.told"
@@ -215,4 +215,11 @@ fact "there is one" eval '! segments sine-one/audio/a 2'
 fact "one segment is a clean sine" smooth one
 fact "many are as clean" smooth many
 fact "sound does not depend on chunks and segments" same_sound many one
+
+# A clock that is off by 1 in 1000, in either direction: bent, not torn.
+for factor in 1.001 0.999; do
+    ff -i v.mp4 -i sine.mp4 "${copy[@]}" -af "asetpts=PTS*$factor" -c:a pcm_s16le sine-$factor.mkv
+    fact "a sine whose stamps run by $factor" sine $factor short 3 sine-$factor.mkv
+    fact "is one without a joint" smooth $factor
+done
 finish

@@ -104,19 +104,14 @@ static int64_t off_lost(int i)
     return i >= CHANGE ? FRAME : 0;
 }
 
-static int64_t off_lasting(int i)
+static int64_t off_primed(int i)
 {
-    return i < CHANGE ? 0 : i == CHANGE + 5 ? 700 : 720; /* 15 ms */
+    return i == 0 ? 0 : 600;
 }
 
 static int64_t off_passing(int i)
 {
     return i >= CHANGE && i < CHANGE + 15 ? 720 : 0;
-}
-
-static int64_t off_behind(int i)
-{
-    return -off_lasting(i);
 }
 
 static int64_t off_doubled(int i)
@@ -161,21 +156,19 @@ static const struct row {
     int64_t at, silence, cut;
     int counted; /* as mended */
 } rows[] = {
-    {"contiguous sound passes as it is",                            off_none,        0,                     0,     0,              1},
-    { "jitter of 7 ms moves nothing",                               off_jitter,      0,                     0,     0,              1},
-    { "stamps by a phone's clock move nothing",                     off_phone,       0,                     0,     0,              1},
-    { "a lost frame is silence at once",                            off_lost,        CHANGE *FRAME,         FRAME, 0,              1},
-    { "a lasting offset is believed after 16 frames, by the least", off_lasting,
-     (CHANGE + 15) * FRAME,                                                                                 700,   0,              1},
-    { "one that passes before that is not",                         off_passing,     0,                     0,     0,              1},
-    { "a lasting overlap likewise",                                 off_behind,      (CHANGE + 15) * FRAME, 0,     700,            1},
-    { "a frame given twice is left out",                            off_doubled,     CHANGE *FRAME,         0,     FRAME,          1},
-    { "of an overlap what was there first stays",                   off_overlap,     CHANGE *FRAME,         0,     2 * FRAME,      1},
-    { "a late start is silence",                                    off_late_start,  0,                     4800,  0,              0},
-    { "however short",                                              off_hardly_late, 0,                     100,   0,              0},
-    { "what lies before 0 is cut",                                  off_early_start, 0,                     0,     480,            0},
-    { "whole frames of it, too",                                    off_very_early,  0,                     0,     2 * FRAME + 10, 0},
-    { "a stamp years ahead is not believed",                        off_wild,        0,                     0,     0,              1},
+    {"contiguous sound passes as it is",                       off_none,        0,             0,     0,              1},
+    { "jitter of 7 ms moves nothing",                          off_jitter,      0,             0,     0,              1},
+    { "stamps by a phone's clock move nothing",                off_phone,       0,             0,     0,              1},
+    { "a lost frame is silence at once",                       off_lost,        CHANGE *FRAME, FRAME, 0,              1},
+    { "behind the first frame, less than one is silence, too", off_primed,      FRAME,         600,   0,              0},
+    { "an offset that passes is not believed",                 off_passing,     0,             0,     0,              1},
+    { "a frame given twice is left out",                       off_doubled,     CHANGE *FRAME, 0,     FRAME,          1},
+    { "of an overlap what was there first stays",              off_overlap,     CHANGE *FRAME, 0,     2 * FRAME,      1},
+    { "a late start is silence",                               off_late_start,  0,             4800,  0,              0},
+    { "however short",                                         off_hardly_late, 0,             100,   0,              0},
+    { "what lies before 0 is cut",                             off_early_start, 0,             0,     480,            0},
+    { "whole frames of it, too",                               off_very_early,  0,             0,     2 * FRAME + 10, 0},
+    { "a stamp years ahead is not believed",                   off_wild,        0,             0,     0,              1},
 };
 
 static void check_line(const struct row *w, const struct line *l)
@@ -196,7 +189,6 @@ static void each_sample_stands_where_its_stamp_says(void **state)
     (void)state;
     for (size_t k = 0; k < sizeof(rows) / sizeof(*rows); k++) {
         const struct row *w = &rows[k];
-        double silence, dropped;
         struct line l;
         struct sound *s = open_line(&l);
 
@@ -205,9 +197,94 @@ static void each_sample_stands_where_its_stamp_says(void **state)
             push(s, (int64_t)i * FRAME, FRAME, RATE, 1, (int64_t)i * FRAME + w->off(i));
         finish(s, 0);
         check_line(w, &l);
-        sound_mended(s, &silence, &dropped);
-        assert_true(fabs(silence - (w->counted ? (double)w->silence / RATE : 0)) < 1e-6);
-        assert_true(fabs(dropped - (w->counted ? (double)w->cut / RATE : 0)) < 1e-6);
+        const struct sound_mended *m = sound_mended(s);
+        assert_true(fabs(m->silence_s - (w->counted ? (double)w->silence / RATE : 0)) < 1e-6);
+        assert_true(fabs(m->dropped_s - (w->counted ? (double)w->cut / RATE : 0)) < 1e-6);
+        assert_true(m->bent_s == 0);
+        sound_free(s);
+        free(l.p);
+    }
+}
+
+/* ---- what lasts, but is no hole ---- */
+
+/* By 15 ms, from frame CHANGE on; one of the first 16 says 700 samples. */
+static double off_lasting(int64_t at)
+{
+    return at < CHANGE * FRAME ? 0 : at == (CHANGE + 5) * FRAME ? 700 : 720;
+}
+
+static double off_behind(int64_t at)
+{
+    return -off_lasting(at);
+}
+
+/* A clock that is too slow, or too fast, by as much as any is; and stamps of small frames. */
+static double off_slow(int64_t at)
+{
+    return (double)at * 0.001;
+}
+
+static double off_fast(int64_t at)
+{
+    return (double)at * -0.001;
+}
+
+static const struct bend_row {
+    const char *name;
+    double (*off)(int64_t at);
+    int rate, frame;
+    double most; /* samples of `rate` that the line may be off by, but for the first second after
+                    CHANGE */
+    double bent; /* at the end, likewise */
+} bends[] = {
+    {"a lasting offset is believed after 16 frames, by the least", off_lasting, RATE,  FRAME, 722,
+     700                                                                                               },
+    { "a lasting overlap likewise",                                off_behind,  RATE,  FRAME, 722, -700},
+    { "a slow clock is followed",                                  off_slow,    RATE,  FRAME, 480, 0   },
+    { "a fast one, too",                                           off_fast,    RATE,  FRAME, 480, 0   },
+    { "another rate likewise",                                     off_slow,    44100, FRAME, 441, 0   },
+    { "frames of 2.5 ms are no other case",                        off_fast,    RATE,  120,   480, 0   },
+};
+
+/* The samples' values count up: so do those that come out, evenly, and each is as far
+ * from its place as the row allows. The last one counts for the end. */
+static void check_bend(const struct bend_row *w, const struct line *l, int64_t n)
+{
+    double ratio = (double)w->rate / RATE;
+
+    for (int64_t i = 100; i + 100 < l->n; i++) {
+        double step = ((double)l->p[i + 1] - (double)l->p[i]) / ratio;
+        if (fabs(step - 1) > 0.1 + 1e-5 * (double)l->p[i]) /* 100 dB below what is there */
+            fail_msg("%s: a step of %f at %lld", w->name, step, (long long)i);
+        double from = (double)l->p[i], off = from + w->off((int64_t)from) - (double)i * ratio;
+        if (fabs(off) > w->most)
+            fail_msg("%s: off by %f at %lld", w->name, off, (long long)i);
+    }
+    double gained = (double)l->n * ratio - (double)n;
+    if (w->bent != 0 && fabs(gained - w->bent) > 2)
+        fail_msg("%s: %f samples gained, not %f", w->name, gained, w->bent);
+}
+
+static void what_lasts_is_bent_away(void **state)
+{
+    (void)state;
+    for (size_t k = 0; k < sizeof(bends) / sizeof(*bends); k++) {
+        const struct bend_row *w = &bends[k];
+        int64_t n = 0;
+        struct line l;
+        struct sound *s = open_line(&l);
+
+        print_message("# %s\n", w->name);
+        for (; n < (int64_t)9 * w->rate; n += w->frame)
+            push(s, n, w->frame, w->rate, 1, n + (int64_t)w->off(n));
+        for (; n < (int64_t)10 * w->rate + 2 * FRAME;
+             n += w->frame) /* and beyond the end of the bend */
+            push(s, n, w->frame, w->rate, 1, n + (int64_t)w->off(n));
+        finish(s, 0);
+        const struct sound_mended *m = sound_mended(s);
+        assert_true(m->silence_s == 0 && m->dropped_s == 0 && m->bent_s > 0.007);
+        check_bend(w, &l, n);
         sound_free(s);
         free(l.p);
     }
@@ -252,7 +329,6 @@ static void stamps_of_two_sizes_are_no_holes(void **state)
 {
     struct line l;
     struct sound *s = open_line(&l);
-    double silence, dropped;
     int64_t at = 0;
 
     (void)state;
@@ -262,8 +338,8 @@ static void stamps_of_two_sizes_are_no_holes(void **state)
         at += n;
     }
     finish(s, at);
-    sound_mended(s, &silence, &dropped);
-    assert_true(silence == 0 && dropped == 0);
+    const struct sound_mended *m = sound_mended(s);
+    assert_true(m->silence_s == 0 && m->dropped_s == 0 && m->bent_s == 0);
     assert_true(l.n >= at);
     sound_free(s);
     free(l.p);
@@ -340,6 +416,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_sample_stands_where_its_stamp_says),
+        cmocka_unit_test(what_lasts_is_bent_away),
         cmocka_unit_test(absurd_stamps_cost_their_frames_at_most),
         cmocka_unit_test(stamps_of_two_sizes_are_no_holes),
         cmocka_unit_test(the_line_goes_on_over_a_change_of_format),

@@ -35,7 +35,7 @@ row "a picture that ends early" '{"video":{"frames":50,"every":0.04}}' short.mp4
 row "negative composition offsets" '{"video":{"frames":100,"every":0.04,"first":0}}' \
     negative.mp4 clip negative.mp4 $H264 $AAC -movflags negative_cts_offsets
 row "the index at the start" '{"video":{"frames":100,"every":0.04}}' first.mp4 clip first.mp4 $H264 $AAC -movflags faststart
-row "fragments" '{"video":{"frames":100,"every":0.04}}' fragments.mp4 clip fragments.mp4 $H264 $AAC -movflags frag_keyframe+empty_moov
+row "fragments" '{"video":{"frames":100,"every":0.04},"quiet":true}' fragments.mp4 clip fragments.mp4 $H264 $AAC -movflags frag_keyframe+empty_moov
 row "something behind the last box" '{"video":{"frames":100,"every":0.04},"quiet":true}' behind.mp4 eval 'clip behind.mp4 $H264 $AAC && printf "\x12\x34\x56\x78\x9a\xbc\xde\xf0 and more of that" >>behind.mp4'
 long "fragments after a whole start" '{"video":{"frames":100,"every":0.04}}' fragments.mp4 clip fragments.mp4 $H264 $AAC -movflags frag_keyframe
 
