@@ -6,20 +6,13 @@
 #include "check.h"
 #include "codec.h"
 
-static double longest_end(const struct package *p, double *ret_slack)
+static double longest_end(const struct package *p)
 {
     double end = 0;
-    *ret_slack = 0.001;
     for (size_t i = 0; i < p->n_renditions; i++) {
         const struct rendition *r = &p->renditions[i];
-        if (!r->whole)
-            continue;
-        double e = seconds(r->segments[r->n_segments - 1].until, r->init.timescale);
-        end = e > end ? e : end;
-        /* A codec's last packet may reach beyond the sound by its padding. */
-        if (r->kind == KIND_AUDIO && r->n_frames)
-            *ret_slack = fmax(*ret_slack,
-                              0.001 + 2 * seconds(r->frames[0].duration, r->init.timescale));
+        if (r->whole)
+            end = fmax(end, seconds(r->segments[r->n_segments - 1].until, r->init.timescale));
     }
     return end;
 }
@@ -27,7 +20,7 @@ static double longest_end(const struct package *p, double *ret_slack)
 static void check_mpd(struct package *p)
 {
     const struct mpd *m = p->mpd;
-    double slack, end = longest_end(p, &slack);
+    double end = longest_end(p);
     report_pass(p->report, CHECK_DASH_MPD, "%u adaptation sets, %zu representations, %.6f s",
                 m->n_sets, m->n_reps, m->duration_s);
     if (!m->type || strcmp(m->type, "static"))
@@ -40,7 +33,7 @@ static void check_mpd(struct package *p)
                     m->n_periods);
     if (m->min_buffer_s <= 0)
         report_fail(p->report, CHECK_DASH_MPD, "manifest.mpd: no @minBufferTime");
-    if (end > 0 && fabs(m->duration_s - end) > slack)
+    if (end > 0 && fabs(m->duration_s - end) > 0.001)
         report_fail(
             p->report, CHECK_DASH_MPD,
             "manifest.mpd: @mediaPresentationDuration is %.6f s, the segments end at %.6f s",

@@ -383,9 +383,24 @@ static void text_sets(struct mpd *m, const struct package *p, unsigned *id)
     }
 }
 
-static void manifest(struct mpd *m, const struct package *p)
+/* Where the last of all segments ends, µs. A codec's last packet may reach beyond the
+ * sound. A period that ended before has dash.js seek back once the element is beyond it,
+ * and 'ended' never comes. */
+static int64_t longest_us(const struct package *p)
 {
     int64_t us = ticks_to_us(p->plan->duration, p->plan->timescale);
+
+    for (size_t i = 0; i < p->n_renditions; i++) {
+        const struct package_rendition *r = &p->renditions[i];
+        if (r->n_segments > 0)
+            us = FFMAX(us, ticks_to_us(r->segments[r->n_segments - 1].end, r->timescale));
+    }
+    return us;
+}
+
+static void manifest(struct mpd *m, const struct package *p)
+{
+    int64_t us = longest_us(p);
     unsigned id = 0;
 
     m->failed |= xmlTextWriterStartDocument(m->w, NULL, "UTF-8", NULL) < 0;

@@ -260,6 +260,8 @@ fact "a rendition that the master forgot" breaks files.extra,files.named \
 fact "an MPD that is dynamic" breaks dash.mpd change manifest.mpd 's/type="static"/type="dynamic"/'
 fact "a presentation a second too long" breaks dash.mpd \
     change manifest.mpd 's/mediaPresentationDuration="PT13/mediaPresentationDuration="PT14/'
+fact "a presentation that ends before its sound" breaks dash.mpd \
+    change manifest.mpd 's/\(mediaPresentationDuration="PT13\)\.[0-9]*/\1.000000/'
 fact "one S element less" breaks dash.timeline drop_s_element
 fact "an S off by one tick" breaks dash.timeline change manifest.mpd '0,/<S t="0"/s//<S t="1"/'
 fact "wrong codecs in the MPD" breaks dash.representation \

@@ -22,9 +22,10 @@ function whole(what, ranges, end, frame) {
     return [`${what} is buffered as ${JSON.stringify(ranges)}, not from 0 to ${end}`];
 }
 
-/* Never jumped: that is how players get over a gap. */
+/* Never jumped before its end: that is how players get over a gap. */
 function smooth(report) {
-    return report.events.filter(({ type }) => type === 'seeking').map(({ at }) => `the player jumps at ${at}`);
+    const end = report.events.findIndex(({ type }) => type === 'ended');
+    return report.events.slice(0, end < 0 ? undefined : end).filter(({ type }) => type === 'seeking').map(({ at }) => `the player jumps at ${at}`);
 }
 
 /* Where it waited, for data or for a decoder. A busy machine makes it do so anywhere, bad

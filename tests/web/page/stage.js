@@ -32,6 +32,9 @@ const stage = (() => {
     const note = (type) => seen.events.push({ type, at: video.currentTime, ahead: ahead() });
     for (const type of ['playing', 'waiting', 'seeking', 'seeked', 'ended', 'error', 'resize'])
         video.addEventListener(type, () => note(type));
+    /* dash.js now and then looks for the end just when the element has told of it, and seeks. */
+    let endedAt = null;
+    video.addEventListener('ended', () => (endedAt = video.currentTime));
     video.addEventListener('timeupdate', () => countRanges());
 
     /* Players keep their source buffers to themselves. */
@@ -114,8 +117,8 @@ const stage = (() => {
 
     const report = () => ({
         ...seen,
-        ended: video.ended,
-        time: video.currentTime,
+        ended: endedAt !== null,
+        time: endedAt ?? video.currentTime,
         duration: video.duration,
         width: video.videoWidth,
         height: video.videoHeight,
@@ -137,11 +140,11 @@ const stage = (() => {
         video.requestVideoFrameCallback(watch);
         video.playbackRate = rate;
         await video.play();
-        await until(() => video.ended || video.currentTime >= video.duration, 'it has played to its end', 120,
+        await until(() => endedAt !== null || video.currentTime >= video.duration, 'it has played to its end', 120,
             ['ended', 'timeupdate']);
         // dash.js now and then doesn't close a stream whose last sound ends a microsecond
         // before its last picture: 'ended' never comes, though all has been shown.
-        await until(() => video.ended, 'it has ended', 5, ['ended']).catch(() => {});
+        await until(() => endedAt !== null, 'it has ended', 5, ['ended']).catch(() => {});
         return report();
     }
 
