@@ -5,7 +5,7 @@
 
 farm_up
 chunks=3
-clip_make short.mp4 320x180 12 || bail "no clip"
+clip_make little.mp4 320x180 6 || bail "no clip"
 # As few tasks are handed out ahead that turns can be seen in 30 jobs.
 fact "a dispatcher" dispatcher_start --queue-min 16
 fact "two workers" two_workers
@@ -14,10 +14,10 @@ fact "two workers" two_workers
 
 submit_all() {
     local i
-    for ((i = 1; i <= 20; i++)); do posted 202 "flood-$i" short.mp4 quick.yaml '{"tenant": "flood"}' || return 1; done
+    for ((i = 1; i <= 20; i++)); do posted 202 "flood-$i" little.mp4 quick.yaml '{"tenant": "flood"}' || return 1; done
     for ((i = 1; i <= 5; i++)); do
-        posted 202 "one-$i" short.mp4 quick.yaml '{"tenant": "one"}' || return 1
-        posted 202 "two-$i" short.mp4 quick.yaml '{"tenant": "two"}' || return 1
+        posted 202 "one-$i" little.mp4 quick.yaml '{"tenant": "one"}' || return 1
+        posted 202 "two-$i" little.mp4 quick.yaml '{"tenant": "two"}' || return 1
     done
 }
 all_ended() { # TENANT
@@ -44,7 +44,7 @@ in_order() { # within a tenant, the first one first
     [ "$(head -n 10 by-created | sort)" = "$(head -n 10 by-ended | sort)" ] || { paste by-created by-ended && return 1; }
 }
 fact "a tenant's jobs end in their order, give or take the two that run at once" in_order
-fact "all packages are the same" eval 'for id in flood-1 flood-20 one-5 two-5; do same_as_run $id short.mp4 quick.yaml || exit 1; done'
+fact "all packages are the same" eval 'for id in flood-1 flood-20 one-5 two-5; do same_as_run $id little.mp4 quick.yaml || exit 1; done'
 
 # ---- priority ----
 
@@ -59,7 +59,7 @@ big_job() {
 fact "a clip for 2,000 chunks" big_clip
 fact "a job of 2,000 chunks is at work" big_job
 overtakes() {
-    posted 202 urgent short.mp4 quick.yaml '{"priority": 9}' && wait_for urgent "done" || return 1
+    posted 202 urgent little.mp4 quick.yaml '{"priority": 9}' && wait_for urgent "done" || return 1
     state_is big running || { echo "the big one is $(job big .state)" && return 1; }
     echo "$(tasks_done big) tasks of the big one were done" && [ "$(tasks_done big)" -lt 1000 ]
 }

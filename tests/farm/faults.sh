@@ -6,15 +6,15 @@
 
 farm_up
 chunks=4
-clip_make short.mp4 320x180 12 || bail "no clip"
-fact "the undisturbed package" eval 'reference short.mp4 quick.yaml >/dev/null'
+clip_make tiny.mp4 320x180 8 || bail "no clip"
+fact "the undisturbed package" eval 'reference tiny.mp4 quick.yaml >/dev/null'
 GOPMILL_DISPATCHER_PROGRAM=$GOPMILL_BUILD/tests/farm/dispatcher-faults
 fact "a dispatcher" dispatcher_start
 fact "two workers" two_workers
 dispatcher_stop
 
 accepted() { # ID: a client that goes on until it is told
-    case $(post "$1" short.mp4 quick.yaml 2>/dev/null) in 200 | 202) ;; *) return 1 ;; esac
+    case $(post "$1" tiny.mp4 quick.yaml 2>/dev/null) in 200 | 202) ;; *) return 1 ;; esac
 }
 died_or_done() { ! is_up "$farm" dispatcher || state_is "$1" "done"; }
 
@@ -44,7 +44,7 @@ dies_at() { # ID POINT
     # What was acknowledged must be there without being sent again.
     [ -z "$asked" ] || job "$1" .id >/dev/null || { echo "an acknowledged job is gone" && return 1; }
     [ -n "$asked" ] || accepted "$1" || return 1
-    wait_for "$1" "done" && same_as_run "$1" short.mp4 quick.yaml &&
+    wait_for "$1" "done" && same_as_run "$1" tiny.mp4 quick.yaml &&
         encoded_at_most "$1" "$(most_encodings "$2")" && [ "$(job "$1" .progress.attempts_failed)" = 0 ]
     local r=$?
     dispatcher_stop

@@ -10,17 +10,31 @@
 private_here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 private_registry=/tmp/gopmill-ports.$(id -u) # one folder for all of this machine's runs
 
+# What the kernel says of a process behind its name: state first, its start as the 20th. In
+# `stat`; asked for again and again, and so without a process for it.
+look_at() { # PID
+    stat=()
+    { IFS= read -r line <"/proc/$1/stat"; } 2>/dev/null || return 1
+    read -ra stat <<<"${line##*) }"
+}
+
 # A zombie is dead: whoever should reap it may be late.
 alive() { # PID
-    case $(sed 's/.*) //;s/ .*//' "/proc/$1/stat" 2>/dev/null) in '' | Z | X) return 1 ;; esac
+    local line stat
+    look_at "$1"
+    case ${stat[0]-} in '' | Z | X) return 1 ;; esac
 }
 
 process_start() { # PID
-    sed 's/.*) //' "/proc/$1/stat" 2>/dev/null | cut -d ' ' -f 20
+    local line stat
+    look_at "$1" && echo "${stat[19]}"
 }
 
 same_process() { # PID START
-    alive "$1" && [ "$(process_start "$1")" = "$2" ]
+    local line stat
+    look_at "$1"
+    case ${stat[0]-} in '' | Z | X) return 1 ;; esac
+    [ "${stat[19]}" = "$2" ]
 }
 
 # Waits until a command succeeds: await SECONDS COMMAND... Between two looks it
@@ -87,7 +101,7 @@ pid_of() { # DIR NAME
 
 is_up() { # DIR NAME
     local pid
-    pid=$(pid_of "$1" "$2") && alive "$pid"
+    { read -r pid <"$1/pids/$2"; } 2>/dev/null && alive "$pid"
 }
 
 # kill_in DIR NAME [SIGNAL [SECONDS]]: ends one, with all that it started;
