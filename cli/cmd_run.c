@@ -1,6 +1,7 @@
 #include "../common/base/cleanup.h"
 #include "../common/base/clock.h"
 #include "../common/base/log.h"
+#include "../common/child/nursery.h"
 #include "../common/queue/queue.h"
 #include "../common/wire/task.h"
 #include "../dispatcher/engine.h"
@@ -45,6 +46,7 @@ static int is_remote(const struct run_args *a)
 
 /* The farm in this process. */
 struct farm {
+    struct nursery *nursery;
     struct queue *queue;
     struct dispatcher *dispatcher;
     struct worker *worker;
@@ -69,8 +71,7 @@ static void wake(void *arg)
     dispatcher_wake(arg);
 }
 
-/* The worker comes first: its children load their libraries while the job is
- * still being planned. */
+/* The nursery comes first: it loads the libraries of children meanwhile. */
 static int farm_start(struct farm *f, const struct run_args *a, const struct run_dir *dir,
                       struct err *err)
 {
@@ -81,8 +82,12 @@ static int farm_start(struct farm *f, const struct run_args *a, const struct run
     f->queue = queue_memory_new();
     if (!f->running || !f->queue)
         return err_set(err, -ENOMEM, ERR_RESOURCE, "out of memory");
+    int r = nursery_new(1, &f->nursery, err);
+    if (r < 0)
+        return r;
 
     const struct worker_config worker = {
+        .nursery = f->nursery,
         .queue = f->queue,
         .stores = a->stores,
         .id = id,
@@ -93,11 +98,12 @@ static int farm_start(struct farm *f, const struct run_args *a, const struct run
     };
     const struct dispatcher_config dispatcher = {
         .db_path = dir->db,
+        .nursery = f->nursery,
         .queue = f->queue,
         .stores = a->stores,
         .slots = a->slots,
     };
-    int r = worker_start(&worker, &f->worker, err);
+    r = worker_start(&worker, &f->worker, err);
     if (r >= 0)
         r = dispatcher_new(&dispatcher, &f->dispatcher, err);
     return r;
@@ -111,6 +117,7 @@ static void farm_stop(struct farm *f)
         f->queue->ops->close(f->queue);
     worker_free(f->worker);
     dispatcher_free(f->dispatcher);
+    nursery_free(f->nursery);
     queue_free(f->queue);
     running_free(f->running);
     *f = (struct farm){ 0 };

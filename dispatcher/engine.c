@@ -467,6 +467,13 @@ void dispatcher_wake(struct dispatcher *d)
 
 /* ---- life ---- */
 
+/* The libraries of codecs are loaded while there is no job yet. */
+static int find_nursery(struct dispatcher *d, struct err *err)
+{
+    d->nursery = d->cfg.nursery;
+    return d->nursery ? 0 : nursery_new(1, &d->nursery, err);
+}
+
 int dispatcher_new(const struct dispatcher_config *cfg, struct dispatcher **ret, struct err *err)
 {
     struct dispatcher *d = calloc(1, sizeof(*d));
@@ -486,7 +493,7 @@ int dispatcher_new(const struct dispatcher_config *cfg, struct dispatcher **ret,
     if (r == 0)
         r = engine_costs_load(d, err);
     if (r == 0)
-        r = nursery_new(cfg->spare_children, cfg->plan_nice, &d->nursery, err);
+        r = find_nursery(d, err);
     if (r == 0)
         r = engine_load(d, err);
     if (r == 0)
@@ -528,7 +535,8 @@ void dispatcher_free(struct dispatcher *d)
     if (!d)
         return;
     stop_threads(d);
-    nursery_free(d->nursery);
+    if (!d->cfg.nursery)
+        nursery_free(d->nursery);
     for (size_t i = 0; i < d->n_buckets; i++)
         while (d->buckets[i])
             job_forget(d, d->buckets[i]);

@@ -20,6 +20,7 @@
 
 struct board;
 struct clock;
+struct nursery;
 struct queue;
 struct store_env;
 struct dispatcher;
@@ -81,7 +82,7 @@ struct dispatcher_config {
     unsigned max_attempts;     /* of a task; 0: 4 */
     int64_t retry_base_ms;     /* first back-off; 0: 500; doubles, with jitter */
     unsigned planners;         /* jobs planned at once; 0: 1 */
-    unsigned spare_children;   /* kept ready for the next job to be planned: 0 or 1 */
+    struct nursery *nursery;   /* borrowed; NULL: one of its own */
     int plan_nice;          /* added to the niceness of what plans, so that it holds up nobody who
                              * asks; 0: none */
     unsigned publishers;    /* packages checked and published at once; 0: 1 */

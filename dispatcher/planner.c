@@ -126,7 +126,7 @@ static int plan_in_child(struct planner *p)
 
     if (r < 0 || p->looks)
         return r;
-    r = nursery_take(p->nursery, &c, &p->err);
+    r = nursery_take(p->nursery, p->nice, &c, &p->err);
     if (r < 0)
         return r;
     r = expose(p, c);

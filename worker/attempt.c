@@ -60,8 +60,6 @@ static void on_progress(void *arg, uint64_t done)
     const struct worker_config *cfg = &a->slot->shared->cfg;
 
     desk_progress(a->slot->shared->desk, a->slot->number, done);
-    if (done > 0)
-        slot_prepare(a->slot); /* this child works now: the next one may load its libraries */
     if (cfg->on_progress)
         cfg->on_progress(cfg->arg, a->slot->number, a->task, done);
 }

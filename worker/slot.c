@@ -14,6 +14,7 @@
 #include "../common/base/err.h"
 #include "../common/base/log.h"
 #include "../common/child/child.h"
+#include "../common/child/nursery.h"
 #include "../common/queue/queue.h"
 #include "../common/wire/task.h"
 #include "desk.h"
@@ -44,7 +45,7 @@ static void make_humble(const struct slot *s, const struct child *c)
 
 static int start_child(const struct slot *s, struct child **ret, struct err *err)
 {
-    int r = child_start_humble(s->shared->cfg.nice, ret, err);
+    int r = nursery_take(s->shared->nursery, s->shared->cfg.nice, ret, err);
 
     if (r == 0)
         make_humble(s, *ret);
@@ -55,13 +56,9 @@ static int start_child(const struct slot *s, struct child **ret, struct err *err
 
 int slot_take_child(struct slot *s, struct uploads *u, struct child **ret, struct err *err)
 {
-    struct child *c = take_ptr(s->spare);
+    struct child *c = NULL;
+    int r = start_child(s, &c, err);
 
-    if (c && !child_is_alive(c)) {
-        child_free(c);
-        c = NULL;
-    }
-    int r = c ? 0 : start_child(s, &c, err);
     if (r < 0)
         return r;
     (void)pthread_mutex_lock(&s->lock);
@@ -106,17 +103,6 @@ void slot_look(struct slot *s)
             child_kill(s->running);
     }
     (void)pthread_mutex_unlock(&s->lock);
-}
-
-void slot_prepare(struct slot *s)
-{
-    struct queue *q = s->shared->cfg.queue;
-    size_t waiting = 0;
-
-    if (s->spare || desk_closed(s->shared->desk))
-        return;
-    if (q->ops->depth(q, QUEUE_TASKS, &waiting) == 0 && waiting > 0)
-        (void)start_child(s, &s->spare, NULL); /* slot_take_child() will say why, if at all */
 }
 
 /* ---- messages ---- */
@@ -212,14 +198,8 @@ static void *slot_main(void *arg)
 {
     struct slot *s = arg;
 
-    /* The first task's child loads its libraries while the job is planned;
-     * the last slot leaves its core to the planning meanwhile. */
-    if (s->number + 1 < s->shared->cfg.slots || s->number == 0)
-        (void)start_child(s, &s->spare, NULL);
     while (serve_one(s) != -ESHUTDOWN)
         ;
-    child_free(s->spare);
-    s->spare = NULL;
     return NULL;
 }
 

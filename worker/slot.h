@@ -20,6 +20,7 @@ struct shared {
     struct worker_config cfg; /* cfg.id is owned by the worker; no 0 stands for a default here */
     struct blocks *blocks;
     struct desk *desk;
+    struct nursery *nursery; /* cfg.nursery, or the worker's own */
     int limit_memory;
     size_t upload_bytes; /* that a slot may have on the way at once */
 };
@@ -31,8 +32,7 @@ struct slot {
     int started;
 
     /* The slot's thread only. */
-    struct child *spare; /* started ahead of its task, or NULL */
-    int64_t taken_ns;    /* CLOCK_MONOTONIC: when the queue gave it what it has */
+    int64_t taken_ns; /* CLOCK_MONOTONIC: when the queue gave it what it has */
 
     pthread_mutex_t lock;    /* guards what is below: borrowed from the slot's thread, or NULL */
     struct child *running;   /* while it is inside child_run() */
@@ -55,15 +55,11 @@ int slot_attempt(struct slot *s, const struct task *t, const char *text);
 /* attempt.c: publish `why` as the result of a task that was not begun. */
 int slot_answer(struct slot *s, const struct task *t, const struct err *why, struct err *err);
 
-/* For attempt.c: a child for the next task, the spare if there is one, and
- * the task's uploads, known to slot_look(). Ended by slot_end_child(), then
- * the uploads by slot_forget_uploads(). */
+/* For attempt.c: a child for the next task, and the task's uploads, known to slot_look(). Ended by
+ * slot_end_child(), then the uploads by slot_forget_uploads(). */
 int slot_take_child(struct slot *s, struct uploads *u, struct child **ret, struct err *err);
 void slot_end_child(struct slot *s, struct child *c);
 void slot_forget_uploads(struct slot *s);
 void slot_kill_child(struct slot *s); /* any thread */
-
-/* For attempt.c: start the spare now if another task waits. */
-void slot_prepare(struct slot *s);
 
 #endif

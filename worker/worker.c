@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "../common/base/err.h"
+#include "../common/child/nursery.h"
 #include "../common/store/blocks.h"
 #include "desk.h"
 #include "pulse.h"
@@ -22,7 +23,8 @@ enum {
 struct worker {
     struct shared shared;
     char *id, *disk;
-    struct pulse *pulse; /* NULL without events */
+    struct pulse *pulse;     /* NULL without events */
+    struct nursery *nursery; /* NULL: somebody else's */
     struct slot *slots;
     unsigned n_slots;
 };
@@ -94,6 +96,17 @@ static int start_pulse(struct worker *w, struct err *err)
     return w->shared.cfg.events ? pulse_start(&cfg, &w->pulse, err) : 0;
 }
 
+/* The libraries of codecs are loaded while there is no task yet. */
+static int find_nursery(struct worker *w, struct err *err)
+{
+    w->shared.nursery = w->shared.cfg.nursery;
+    if (w->shared.nursery)
+        return 0;
+    int r = nursery_new(1, &w->nursery, err);
+    w->shared.nursery = w->nursery;
+    return r;
+}
+
 int worker_start(const struct worker_config *cfg, struct worker **ret, struct err *err)
 {
     if (cfg->slots < 1 || cfg->slots > SLOTS_MAX)
@@ -105,6 +118,8 @@ int worker_start(const struct worker_config *cfg, struct worker **ret, struct er
     for (unsigned i = 0; i < w->n_slots; i++)
         slot_init(&w->slots[i], &w->shared, i);
     int r = blocks_new(cfg->stores, cfg->cache_bytes, &w->shared.blocks, err);
+    if (r == 0)
+        r = find_nursery(w, err);
     if (r == 0)
         r = start_pulse(w, err);
     for (unsigned i = 0; r == 0 && i < w->n_slots; i++)
@@ -153,6 +168,7 @@ void worker_free(struct worker *w)
     pulse_stop(w->pulse);
     for (unsigned i = 0; w->slots && i < w->n_slots; i++)
         slot_release(&w->slots[i]);
+    nursery_free(w->nursery);
     blocks_free(w->shared.blocks);
     desk_free(w->shared.desk);
     free(w->slots);

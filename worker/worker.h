@@ -30,6 +30,7 @@
 #include <stdint.h>
 
 struct err;
+struct nursery;
 struct queue;
 struct store_env;
 struct task;
@@ -38,6 +39,7 @@ struct worker;
 struct worker_config {
     struct queue *queue;      /* borrowed */
     struct store_env *stores; /* borrowed; NULL: file:// only */
+    struct nursery *nursery;  /* borrowed; NULL: one of its own */
     const char *id;           /* unique in the farm; copied */
     unsigned slots;           /* at least 1 */
     int nice;                 /* added to children's niceness */

@@ -7,7 +7,7 @@
 
 #include <libavutil/log.h>
 
-int main(void)
+int main(int argc, char **argv)
 {
     static const struct child_job jobs[] = {
         {"probe",   probe_job },
@@ -19,5 +19,5 @@ int main(void)
 
     /* Into the parent's pipe, as last words should it die. */
     av_log_set_level(AV_LOG_ERROR);
-    return inside_main(jobs);
+    return inside_main(argc, argv, jobs);
 }

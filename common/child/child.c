@@ -31,7 +31,7 @@ static int beside_self(const char *name, char *ret, size_t size)
     return w < 0 || (size_t)w >= left ? -ENAMETOOLONG : 0;
 }
 
-static int find_program(char *ret, size_t size, struct err *err)
+int child_program(char *ret, size_t size, struct err *err)
 {
     static const char *const places[] = { "gopmill-child", "child/gopmill-child",
                                           "../cli/child/gopmill-child",
@@ -66,11 +66,13 @@ static char **child_environment(char **buf, size_t max)
     return buf;
 }
 
-static int spawn(struct child *c, const char *program, int nice, int sock, int err_pipe)
+/* `argument` may be NULL. */
+int child_spawn(const char *program, const char *argument, int session, const struct child_ends *e,
+                pid_t *ret)
 {
     posix_spawn_file_actions_t fa;
     posix_spawnattr_t attr;
-    char *argv[] = { (char *)"gopmill-child", NULL };
+    char *argv[] = { (char *)"gopmill-child", (char *)argument, NULL };
     char *env[8] = { NULL };
     sigset_t none;
 
@@ -78,17 +80,17 @@ static int spawn(struct child *c, const char *program, int nice, int sock, int e
     posix_spawn_file_actions_init(&fa);
     posix_spawnattr_init(&attr);
     posix_spawnattr_setsigmask(&attr, &none);
-    posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETSIGMASK | (nice > 0 ? POSIX_SPAWN_SETSID : 0));
+    posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETSIGMASK | (session ? POSIX_SPAWN_SETSID : 0));
     posix_spawn_file_actions_addopen(&fa, 0, "/dev/null", O_RDONLY, 0);
     posix_spawn_file_actions_addopen(&fa, 1, "/dev/null", O_WRONLY, 0);
-    posix_spawn_file_actions_adddup2(&fa, err_pipe, 2);
-    posix_spawn_file_actions_adddup2(&fa, sock, PROTO_FD);
+    posix_spawn_file_actions_adddup2(&fa, e->err_pipe, 2);
+    posix_spawn_file_actions_adddup2(&fa, e->sock, PROTO_FD);
     posix_spawn_file_actions_addclosefrom_np(&fa, PROTO_FD + 1);
-    int r = posix_spawn(&c->pid, program, &fa, &attr, argv, child_environment(env, 8));
+    int r = posix_spawn(ret, program, &fa, &attr, argv, child_environment(env, 8));
     posix_spawn_file_actions_destroy(&fa);
     posix_spawnattr_destroy(&attr);
-    for (char **e = env; *e; e++)
-        free(*e);
+    for (char **x = env; *x; x++)
+        free(*x);
     return -r;
 }
 
@@ -118,7 +120,8 @@ static int above(int *fd)
     return 0;
 }
 
-static int start(struct child *c, const char *program, int nice)
+/* The child's ends are *ret; what is there of them is to be closed, also after an error. */
+static int open_ends(struct child *c, struct child_ends *ret)
 {
     int socks[2] = { -1, -1 }, pipes[2] = { -1, -1 };
     int r = 0;
@@ -133,16 +136,43 @@ static int start(struct child *c, const char *program, int nice)
     if (r == 0 &&
         (fcntl(socks[0], F_SETFL, O_NONBLOCK) < 0 || fcntl(pipes[0], F_SETFL, O_NONBLOCK) < 0))
         r = -errno;
-    if (r == 0)
-        r = spawn(c, program, nice, socks[1], pipes[1]);
     c->sock = socks[0];
     c->err_pipe = pipes[0];
-    if (socks[1] >= 0)
-        (void)close(socks[1]);
-    if (pipes[1] >= 0)
-        (void)close(pipes[1]);
-    if (r < 0)
-        return r;
+    *ret = (struct child_ends){ socks[1], pipes[1] };
+    return r;
+}
+
+void child_ends_close(struct child_ends *e)
+{
+    if (e->sock >= 0)
+        (void)close(e->sock);
+    if (e->err_pipe >= 0)
+        (void)close(e->err_pipe);
+    *e = (struct child_ends){ -1, -1 };
+}
+
+struct child *child_new(struct child_ends *ret, struct err *err)
+{
+    struct child *c = calloc(1, sizeof(*c));
+
+    *ret = (struct child_ends){ -1, -1 };
+    if (!c) {
+        (void)err_set(err, -ENOMEM, ERR_RESOURCE, "out of memory for a child");
+        return NULL;
+    }
+    c->pid = -1;
+    c->sock = c->err_pipe = c->pidfd = -1;
+    int r = open_ends(c, ret);
+    if (r == 0)
+        return c;
+    child_ends_close(ret);
+    child_free(c);
+    (void)err_set(err, r, ERR_RESOURCE, "no sockets for a child: %s", strerror(-r));
+    return NULL;
+}
+
+int child_begins(struct child *c, int nice)
+{
     if (nice > 0)
         make_humble(c->pid, nice);
     c->pidfd = pidfd_open(c->pid, 0);
@@ -152,16 +182,18 @@ static int start(struct child *c, const char *program, int nice)
 int child_start_humble(int nice, struct child **ret, struct err *err)
 {
     char program[4096];
-    int r = find_program(program, sizeof(program), err);
+    struct child_ends ends;
+    int r = child_program(program, sizeof(program), err);
 
     if (r < 0)
         return r;
-    struct child *c = calloc(1, sizeof(*c));
+    struct child *c = child_new(&ends, err);
     if (!c)
-        return err_set(err, -ENOMEM, ERR_RESOURCE, "out of memory for a child");
-    c->pid = -1;
-    c->sock = c->err_pipe = c->pidfd = -1;
-    r = start(c, program, nice);
+        return -EAGAIN;
+    r = child_spawn(program, NULL, nice > 0, &ends, &c->pid);
+    child_ends_close(&ends);
+    if (r == 0)
+        r = child_begins(c, nice);
     if (r < 0) {
         child_free(c);
         return err_set(err, r, ERR_RESOURCE, "%s can't be started: %s", program, strerror(-r));

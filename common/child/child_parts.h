@@ -1,5 +1,5 @@
-/* child_parts.h - what child.c (a child's life) and serve.c (its service)
- * share. Internal to common/child. */
+/* child_parts.h - what child.c (a child's life), nest.c (where it comes from) and
+ * serve.c (its service) share. Internal to common/child. */
 #ifndef GOPMILL_CHILD_CHILD_PARTS_H
 #define GOPMILL_CHILD_CHILD_PARTS_H
 
@@ -23,6 +23,25 @@ struct child {
     char words[WORDS_MAX]; /* the end of its log and stderr */
     size_t n_words;
 };
+
+/* What a child gets: fd PROTO_FD and 2. -1: none. */
+struct child_ends {
+    int sock, err_pipe;
+};
+void child_ends_close(struct child_ends *e);
+
+/* The program's path; -ENOENT with ERR_RESOURCE. */
+int child_program(char *ret, size_t size, struct err *err);
+
+/* A child that doesn't run yet, and its ends, the caller's. NULL: `err` says why. */
+struct child *child_new(struct child_ends *ret, struct err *err);
+
+/* Runs the program, with an argument or NULL, in a session of its own if told. A negative errno. */
+int child_spawn(const char *program, const char *argument, int session, const struct child_ends *e,
+                pid_t *ret);
+
+/* Once its pid is known. A negative errno. */
+int child_begins(struct child *c, int nice);
 
 /* Kill it if it lives, and collect its status and usage; once. */
 void child_stop(struct child *c);

@@ -37,8 +37,13 @@ struct child_job {
     int (*run)(struct inside *in, const char *request, char **ret_result, struct err *err);
 };
 
-/* The whole main() of gopmill-child: jail, take one job from fd 3, answer.
+/* The whole main() of gopmill-child: jail, take one job from fd 3, answer; with the argument
+ * PROTO_NEST, that of a nest and of each of its children.
  * `jobs` ends with a NULL kind. Returns the exit status. */
-int inside_main(const struct child_job *jobs);
+int inside_main(int argc, char **argv, const struct child_job *jobs);
+
+/* Being a nest (nest.h), for its life: 0 in each child, which then goes on as one that was
+ * started; 1 where there is nothing more to do. */
+int inside_nest(void);
 
 #endif

@@ -48,6 +48,11 @@ enum {
     PROTO_LOG_MAX = 4096,
 };
 
+/* The argument that makes a gopmill-child a nest (nest.h). Its fd PROTO_FD is a socket of packets:
+ * each that comes is an int, whether the child shall lead a session, and two files, its
+ * PROTO_FD and 2; each that goes a child's pid, or 0 where there is none. */
+#define PROTO_NEST "--nest"
+
 struct proto_read {
     uint64_t off;
     uint32_t len;

@@ -144,7 +144,6 @@ static int start_engine(struct daemon *m, struct err *err)
         .max_attempts = c->attempts,
         .planners = c->planners,
         .publishers = c->publishers,
-        .spare_children = 1,
         .plan_nice = 5, /* less than encoders' on the same machine: they may wait for a plan */
         .early_playlists = (int)c->early_playlists,
         .lost_after_ms = (int64_t)c->lost_after_s * 1000,

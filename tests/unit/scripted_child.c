@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "common/base/err.h"
+#include "common/child/inside.h"
 #include "common/child/proto.h"
 
 /* ---- messages ---- */
@@ -382,11 +383,13 @@ static const struct script {
     { "code-positive",   code_positive       },
 };
 
-int main(void)
+int main(int argc, char **argv)
 {
     struct proto_header h;
     char buf[256] = "";
 
+    if (argc > 1 && strcmp(argv[1], PROTO_NEST) == 0 && inside_nest() != 0)
+        return 0;
     (void)signal(SIGPIPE, SIG_IGN);
     get(&h, sizeof(h));
     if (h.type != PROTO_JOB || h.len >= sizeof(buf))

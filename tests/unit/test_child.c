@@ -23,6 +23,7 @@
 #include "common/base/err.h"
 #include "common/base/range.h"
 #include "common/child/child.h"
+#include "common/child/nest.h"
 #include "common/child/nursery.h"
 
 static const char source[] = "0123456789";
@@ -298,6 +299,51 @@ static void ends_have_reasons(void **state)
     }
 }
 
+static void those_of_a_nest_end_for_the_same_reasons(void **state)
+{
+    unsigned files = open_files();
+    struct nest *n = nest_new();
+
+    (void)state;
+    assert_non_null(n);
+    for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+        const struct row *w = &rows[i];
+        const struct child_limits limits = { .stall_ms = w->stall_ms,
+                                             .deadline_ms = w->deadline_ms };
+        struct parent p = { .read_fails = w->fails == READ, .object_fails = w->fails == OBJECT };
+        struct child *c = NULL;
+        assert_int_equal(nest_child(n, 0, &c, NULL), 0);
+        struct outcome o = run_with(c, w->script, &p, &limits);
+        check(w->fact, &o, w->cls, w->says);
+    }
+    nest_free(n);
+    assert_no_children();
+    assert_int_equal(open_files(), files);
+}
+
+/* Who their parent is, and that they are not all one process that has been forked again. */
+static void a_nests_children_are_ours(void **state)
+{
+    struct child *a = NULL, *b = NULL;
+    struct nest *n = nest_new();
+    struct parent p = { 0 };
+
+    (void)state;
+    nest_warm(n);
+    assert_int_equal(nest_child(n, 0, &a, NULL), 0);
+    assert_int_equal(nest_child(n, 0, &b, NULL), 0);
+    nest_free(n); /* they go on */
+    assert_int_equal(waitpid(child_pid(a), NULL, WNOHANG), 0);
+    assert_int_equal(waitpid(child_pid(b), NULL, WNOHANG), 0);
+    struct outcome o = run_with(b, "answer", &p, &patient);
+    assert_int_equal(o.r, 0);
+    assert_true(o.usage.peak_bytes > 0);
+    free(o.result);
+    child_free(a);
+    assert_no_children();
+    nest_free(NULL);
+}
+
 static void lies_are_refused(void **state)
 {
     (void)state;
@@ -365,20 +411,28 @@ static int nicer_by(int more)
 
 static void a_humble_child_stands_back_in_its_own_session(void **state)
 {
-    struct child *plain = NULL, *humble = NULL;
+    struct child *plain = NULL, *humble = NULL, *hatched = NULL;
+    struct nest *n = nest_new();
     int own = getpriority(PRIO_PROCESS, 0), grouped = autogroup_nice(getpid()) >= 0;
 
     (void)state;
     assert_int_equal(child_start(&plain, NULL), 0);
     assert_int_equal(child_start_humble(7, &humble, NULL), 0);
+    assert_int_equal(nest_child(n, 7, &hatched, NULL), 0);
     assert_int_equal(getpriority(PRIO_PROCESS, (id_t)child_pid(plain)), own);
     assert_int_equal(getpriority(PRIO_PROCESS, (id_t)child_pid(humble)), nicer_by(7));
     assert_int_equal(getsid(child_pid(plain)), getsid(0));
     assert_int_equal(getsid(child_pid(humble)), child_pid(humble));
-    if (grouped)
+    assert_int_equal(getpriority(PRIO_PROCESS, (id_t)child_pid(hatched)), nicer_by(7));
+    assert_int_equal(getsid(child_pid(hatched)), child_pid(hatched));
+    if (grouped) {
         assert_int_equal(autogroup_nice(child_pid(humble)), nicer_by(7));
+        assert_int_equal(autogroup_nice(child_pid(hatched)), nicer_by(7));
+    }
     child_free(plain);
     child_free(humble);
+    child_free(hatched);
+    nest_free(n);
     assert_no_children();
 }
 
@@ -500,7 +554,7 @@ static int answer_of(struct nursery *n)
     struct parent p = { 0 };
     struct child *c = NULL;
 
-    assert_int_equal(nursery_take(n, &c, NULL), 0);
+    assert_int_equal(nursery_take(n, 0, &c, NULL), 0);
     int pid = child_pid(c);
     struct outcome o = run_with(c, "answer", &p, &patient);
     assert_int_equal(o.r, 0);
@@ -512,7 +566,7 @@ static void *take_on_a_thread_that_ends(void *arg)
 {
     struct child *c = NULL;
 
-    (void)nursery_take(arg, &c, NULL);
+    (void)nursery_take(arg, 0, &c, NULL);
     return c;
 }
 
@@ -524,8 +578,8 @@ static void a_nurserys_children_outlive_who_takes_them(void **state)
     void *c;
 
     (void)state;
-    for (unsigned spare = 0; spare < 2; spare++) {
-        assert_int_equal(nursery_new(spare, 0, &n, NULL), 0);
+    for (int warm = 0; warm < 2; warm++) {
+        assert_int_equal(nursery_new(warm, &n, NULL), 0);
         assert_int_equal(pthread_create(&t, NULL, take_on_a_thread_that_ends, n), 0);
         assert_int_equal(pthread_join(t, &c), 0);
         assert_non_null(c);
@@ -559,13 +613,13 @@ static int any_child(void)
     return pid;
 }
 
-static void a_child_that_was_killed_while_it_waited_is_nobodys_failure(void **state)
+static void a_nest_that_was_killed_while_it_waited_is_nobodys_failure(void **state)
 {
     struct nursery *n;
     siginfo_t info;
 
     (void)state;
-    assert_int_equal(nursery_new(1, 0, &n, NULL), 0);
+    assert_int_equal(nursery_new(1, &n, NULL), 0);
     int pid;
     while (!(pid = any_child()))
         (void)sched_yield();
@@ -582,8 +636,8 @@ static void a_nurserys_children_are_as_nice_as_they_shall_be(void **state)
     struct nursery *n;
 
     (void)state;
-    assert_int_equal(nursery_new(1, 3, &n, NULL), 0);
-    assert_int_equal(nursery_take(n, &c, NULL), 0);
+    assert_int_equal(nursery_new(1, &n, NULL), 0);
+    assert_int_equal(nursery_take(n, 3, &c, NULL), 0);
     assert_int_equal(getpriority(PRIO_PROCESS, (id_t)child_pid(c)), nicer_by(3));
     child_free(c);
     nursery_free(n);
@@ -599,8 +653,8 @@ static void a_nursery_says_why_it_has_no_child(void **state)
 
     (void)state;
     assert_int_equal(setenv("GOPMILL_CHILD", "/dev", 1), 0);
-    assert_int_equal(nursery_new(1, 0, &n, NULL), 0);
-    int r = nursery_take(n, &c, &err);
+    assert_int_equal(nursery_new(1, &n, NULL), 0);
+    int r = nursery_take(n, 0, &c, &err);
     nursery_free(n);
     assert_int_equal(setenv("GOPMILL_CHILD", mine, 1), 0);
     free(mine);
@@ -633,6 +687,8 @@ int main(void)
         cmocka_unit_test(an_answer_is_enough),
         cmocka_unit_test(no_limits_is_fine),
         cmocka_unit_test(ends_have_reasons),
+        cmocka_unit_test(those_of_a_nest_end_for_the_same_reasons),
+        cmocka_unit_test(a_nests_children_are_ours),
         cmocka_unit_test(lies_are_refused),
         cmocka_unit_test(a_closed_stream_holds_nobody),
         cmocka_unit_test(a_humble_child_stands_back_in_its_own_session),
@@ -644,7 +700,7 @@ int main(void)
         cmocka_unit_test(one_that_never_ran_is_freed),
         cmocka_unit_test(a_missing_program_is_named),
         cmocka_unit_test(a_nurserys_children_outlive_who_takes_them),
-        cmocka_unit_test(a_child_that_was_killed_while_it_waited_is_nobodys_failure),
+        cmocka_unit_test(a_nest_that_was_killed_while_it_waited_is_nobodys_failure),
         cmocka_unit_test(a_nurserys_children_are_as_nice_as_they_shall_be),
         cmocka_unit_test(a_nursery_says_why_it_has_no_child),
     };
