@@ -113,7 +113,7 @@ static void check_index(struct package *p, const struct receipt_text *x)
         check_tile(p, x, &v->cues[i], (int64_t)i);
     double end = v->n ? (double)v->cues[v->n - 1].end / 1000 : 0;
     if (p->mpd && p->mpd->duration_s > 0.01 &&
-        (end < p->mpd->duration_s - 0.002 || end > p->mpd->duration_s + 0.002))
+        (end < p->mpd->duration_s - package_padding(p) - 0.002 || end > p->mpd->duration_s + 0.002))
         report_fail(p->report, CHECK_PICTURES_NAMED,
                     FOLDER "index.vtt ends at %.3f s, the presentation at %.3f s", end,
                     p->mpd->duration_s);

@@ -117,7 +117,7 @@ static void check_times_of(struct package *p, const struct text_track *t)
                         t->segments[i].line, (long long)m->target);
     }
     if (p->mpd && p->mpd->duration_s > 0 &&
-        (all > p->mpd->duration_s + 0.001 || all < p->mpd->duration_s - 0.001))
+        (all > p->mpd->duration_s + 0.001 || all < p->mpd->duration_s - package_padding(p) - 0.001))
         report_fail(p->report, CHECK_TEXT_TIMES, "%s: %.6f s in all, the presentation has %.6f s",
                     t->playlist, all, p->mpd->duration_s);
     check_joints(p, t, video_of(p));

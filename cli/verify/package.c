@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <math.h>
 #include <openssl/evp.h>
 #include <stdlib.h>
 #include <string.h>
@@ -52,6 +53,18 @@ int time_cmp(int64_t a, uint32_t ta, int64_t b, uint32_t tb)
 double seconds(int64_t ticks, uint32_t timescale)
 {
     return (double)ticks / (double)timescale;
+}
+
+double package_padding(const struct package *p)
+{
+    double most = 0;
+
+    for (size_t i = 0; i < p->n_renditions; i++) {
+        const struct rendition *r = &p->renditions[i];
+        if (r->kind == KIND_AUDIO && r->whole && r->n_frames)
+            most = fmax(most, 2 * seconds(r->frames[0].duration, r->init.timescale));
+    }
+    return most;
 }
 
 int path_join(const char *base, const char *uri, char ret[PATH_LEN_MAX])

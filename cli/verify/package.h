@@ -107,4 +107,8 @@ int digest(const char *algorithm, const uint8_t *buf, size_t len, char *ret_hex)
 int time_cmp(int64_t a, uint32_t ta, int64_t b, uint32_t tb);
 double seconds(int64_t ticks, uint32_t timescale);
 
+/* How far the last packets of sound, and so the presentation by DASH, may reach beyond
+ * what is there to be shown and heard: two of the longest, in seconds. */
+double package_padding(const struct package *p);
+
 #endif

@@ -235,7 +235,6 @@ real() { # FACT CLIP ARGUMENT...
     fi
 }
 real "is copied" bbb_1080p25_aac51_19s.mp4 is_copied
-real "is copied" bbb_360p24_198s.mp4 is_copied
 real "is copied: keyframes at every scene" wave_tos_1080p2997.mp4 is_copied
 real "is copied: moov at its end" wave_croatia_1080p25_moovend.mp4 is_copied
 real "is copied: no sound" d_croatia_1080p23976_noaudio.mp4 is_copied

@@ -15,7 +15,7 @@ video:
   - { name: small, codec: h264, size: 90, maxrate: 1M, preset: veryfast, crf: 22, max_fps: 15 }
   - { name: least, codec: h264, size: 64, maxrate: 500k, preset: veryfast, crf: 22 }
   - { name: hevc, codec: hevc, size: 180, maxrate: 2M, preset: superfast, crf: 24 }
-  - { name: av1, codec: av1, encoder: libaom-av1, size: 180, maxrate: 2M, preset: 6, crf: 30 }
+  - { name: av1, codec: av1, encoder: libaom-av1, size: 120, maxrate: 2M, preset: 6, crf: 30 }
   - { name: svt, codec: av1, encoder: libsvtav1, size: 180, maxrate: 2M, preset: 12, crf: 30 }
 audio:
   - { name: sound, codec: aac, bitrate: 128k }

@@ -27,8 +27,8 @@ segment_seconds: 2
 video:
   - { name: h264, codec: h264, size: 180, maxrate: 2M, preset: veryfast, crf: 20 }
   - { name: hevc, codec: hevc, size: 180, maxrate: 2M, preset: superfast, crf: 20 }
-  - { name: av1, codec: av1, encoder: libaom-av1, size: 180, maxrate: 2M, preset: 6, crf: 25 }
-  - { name: svt, codec: av1, encoder: libsvtav1, size: 180, maxrate: 2M, preset: 12, crf: 25 }
+  - { name: av1, codec: av1, encoder: libaom-av1, size: 90, maxrate: 1M, preset: 6, crf: 25 }
+  - { name: svt, codec: av1, encoder: libsvtav1, size: 90, maxrate: 2M, preset: 12, crf: 25 }
 Y
 
 # ---- clips: clip NAME RATE ENCODER-OPTIONS... ----

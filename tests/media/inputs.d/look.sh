@@ -52,13 +52,12 @@ look_source() {
 # The rendition that has every frame: the ladder's other one is capped.
 look_package() {
     local status=$1
-    echo '{}' >receipt.json && echo '{}' >packets.json && echo '{}' >shown.json && echo '{}' >verified.json
+    echo '{}' >receipt.json && echo '{}' >shown.json && echo '{}' >verified.json
     if [ -e out/job.json ]; then
         cp out/job.json receipt.json
         if [ -e out/video/full/init.mp4 ]; then
             cat out/video/full/init.mp4 out/video/full/seg-*.m4s >joined.mp4
-            ffprobe -v error -of json -show_entries packet=pts_time,duration_time joined.mp4 >packets.json
-            ffprobe -v error -of json -show_streams joined.mp4 >shown.json
+            ffprobe -v error -of json -show_streams -show_entries packet=pts_time,duration_time joined.mp4 >shown.json
         fi
         "$GOPMILL_VERIFY" out --source "$2" --json >verified.json 2>verify.err ||
             [ -s verified.json ] || jq -n --rawfile e verify.err '{ok: false, checks: [{id: "verify", ok: false, detail: $e}]}' >verified.json
@@ -66,9 +65,9 @@ look_package() {
     local left=false
     [ -z "$(find out -name '*.m3u8' -o -name '*.mpd' -o -name job.json 2>/dev/null)" ] || left=true
     jq -n --argjson status "$status" --argjson left $left --rawfile stderr run.err --slurpfile receipt receipt.json \
-        --slurpfile packets packets.json --slurpfile shown shown.json --slurpfile verified verified.json \
+        --slurpfile shown shown.json --slurpfile verified verified.json \
         -L "$INPUTS_DIR" 'include "source";
-            got($status; $stderr; $receipt[0]; $packets[0]; $shown[0]; $verified[0]; $left)' >got.json
+            got($status; $stderr; $receipt[0]; $shown[0]; $verified[0]; $left)' >got.json
 }
 
 # ---- pictures ----

@@ -52,8 +52,8 @@ def source($streams; $v; $video; $a; $sound; $complaints):
     | if .video then .video.first = (.video.at - $zero) else . end
     | if .sound then .sound |= (.start = .at - $zero | .end -= $zero) else . end;
 
-def got_video($packets; $shown):
-    ([$packets.packets[]?.pts_time | seconds] | sort) as $t
+def got_video($shown):
+    ([$shown.packets[]?.pts_time | seconds] | sort) as $t
     | ($shown.streams // [] | first) as $s
     | if ($t | length) == 0 then null else
         { frames: ($t | length), first: $t[0], times: ($t | map(. - $t[0])), width: $s.width, height: $s.height,
@@ -67,8 +67,8 @@ def got_sound:
     | if . == null then null else
         { channels: .channels, start: (.start / .timescale), end: ((.start + .duration) / .timescale) } end;
 
-def got($status; $stderr; $receipt; $packets; $shown; $verified; $left):
+def got($status; $stderr; $receipt; $shown; $verified; $left):
     { status: $status, stderr: ($stderr | split("\n") | map(select(length > 0))), left: $left,
       warnings: ($receipt.warnings // []), concealed: ($receipt.totals.frames_concealed // 0),
-      video: got_video($packets; $shown), sound: ($receipt | got_sound),
+      video: got_video($shown), sound: ($receipt | got_sound),
       wrong: [$verified.checks[]? | select(.ok == false) | "\(.id): \(.detail)"] };
