@@ -371,7 +371,7 @@ static struct correction {
     hole = !s->many && off > 0 ? jitter + 1 : FFMIN(hole, frame);
     if (size <= jitter || size >= hole || s->bend.over > 0) {
         s->odd_frames = 0;
-        return (struct correction){ size >= hole ? off : 0, 0 };
+        return (struct correction){ size > jitter && size >= hole ? off : 0, 0 };
     }
     if (s->odd_frames == 0 || (s->odd < 0) != (off < 0)) {
         s->odd_frames = 1;
