@@ -8,8 +8,8 @@
 own_servers
 farm_up --set consumer_timeout=8000
 chunks=4
-clip_make long.mp4 480x270 12 || bail "no clip"
-fact "the undisturbed package" eval 'reference long.mp4 slow.yaml >/dev/null'
+clip_make held.mp4 480x270 48 || bail "no clip"
+fact "the undisturbed package" eval 'reference held.mp4 slow.yaml >/dev/null'
 fact "a dispatcher" dispatcher_start
 fact "two workers" two_workers
 
@@ -30,7 +30,7 @@ holds_one() { # WORKER ID
     runs_one "$@" && hold "$1" && sleep 1 && runs_one "$@" || { go_on "$1" && return 1; }
 }
 held_in_w1() { # ID
-    posted 202 "$1" long.mp4 slow.yaml && await 30 holds_one w1 "$1"
+    posted 202 "$1" held.mp4 slow.yaml && await 30 holds_one w1 "$1"
 }
 
 outlives() {
@@ -42,10 +42,10 @@ fact "a task that outlives the broker's patience is done all the same" outlives
 none_failed() { [ "$(job "$1" .progress.attempts_failed)" = 0 ] || { job "$1" .progress && return 1; }; }
 fact "no attempt failed" none_failed once
 fact "none was encoded twice" encoded_at_most once $((chunks + 1))
-fact "the package is the undisturbed one" same_as_run once long.mp4 slow.yaml
+fact "the package is the undisturbed one" same_as_run once held.mp4 slow.yaml
 # The deliveries that came meanwhile, to a channel that was closed, cost no connection.
 connected_once() { [ "$(grep -c '"event":"amqp.lost"' "$farm"/log/w1 "$farm"/log/w2 | grep -vc ':0$')" = 0 ]; }
 fact "the connections have held" connected_once
 fact "nothing is left over" nothing_left
-fact "a job after that" eval 'posted 202 after long.mp4 slow.yaml && wait_for after "done" 60 && none_failed after'
+fact "a job after that" eval 'posted 202 after held.mp4 slow.yaml && wait_for after "done" 60 && none_failed after'
 finish
