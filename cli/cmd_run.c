@@ -82,7 +82,7 @@ static int farm_start(struct farm *f, const struct run_args *a, const struct run
     f->queue = queue_memory_new();
     if (!f->running || !f->queue)
         return err_set(err, -ENOMEM, ERR_RESOURCE, "out of memory");
-    int r = nursery_new(1, &f->nursery, err);
+    int r = nursery_new(&f->nursery, err);
     if (r < 0)
         return r;
 

@@ -471,7 +471,7 @@ void dispatcher_wake(struct dispatcher *d)
 static int find_nursery(struct dispatcher *d, struct err *err)
 {
     d->nursery = d->cfg.nursery;
-    return d->nursery ? 0 : nursery_new(1, &d->nursery, err);
+    return d->nursery ? 0 : nursery_new(&d->nursery, err);
 }
 
 int dispatcher_new(const struct dispatcher_config *cfg, struct dispatcher **ret, struct err *err)

@@ -23,8 +23,7 @@ enum {
 struct worker {
     struct shared shared;
     char *id, *disk;
-    struct pulse *pulse;     /* NULL without events */
-    struct nursery *nursery; /* NULL: somebody else's */
+    struct pulse *pulse; /* NULL without events */
     struct slot *slots;
     unsigned n_slots;
 };
@@ -100,11 +99,7 @@ static int start_pulse(struct worker *w, struct err *err)
 static int find_nursery(struct worker *w, struct err *err)
 {
     w->shared.nursery = w->shared.cfg.nursery;
-    if (w->shared.nursery)
-        return 0;
-    int r = nursery_new(1, &w->nursery, err);
-    w->shared.nursery = w->nursery;
-    return r;
+    return w->shared.nursery ? 0 : nursery_new(&w->shared.nursery, err);
 }
 
 int worker_start(const struct worker_config *cfg, struct worker **ret, struct err *err)
@@ -168,7 +163,8 @@ void worker_free(struct worker *w)
     pulse_stop(w->pulse);
     for (unsigned i = 0; w->slots && i < w->n_slots; i++)
         slot_release(&w->slots[i]);
-    nursery_free(w->nursery);
+    if (!w->shared.cfg.nursery)
+        nursery_free(w->shared.nursery);
     blocks_free(w->shared.blocks);
     desk_free(w->shared.desk);
     free(w->slots);

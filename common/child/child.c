@@ -108,9 +108,7 @@ static void make_humble(pid_t pid, int nice)
         (void)!dprintf(fd, "%d", getpriority(PRIO_PROCESS, (id_t)pid));
 }
 
-/* dup2 onto itself would leave O_CLOEXEC set: the ends that the child gets
- * must lie above the numbers it gets them as. */
-static int above(int *fd)
+int child_file_above(int *fd)
 {
     int n = fcntl(*fd, F_DUPFD_CLOEXEC, PROTO_FD + 1);
     if (n < 0)
@@ -130,9 +128,9 @@ static int open_ends(struct child *c, struct child_ends *ret)
         pipe2(pipes, O_CLOEXEC) < 0)
         r = -errno;
     if (r == 0)
-        r = above(&socks[1]);
+        r = child_file_above(&socks[1]);
     if (r == 0)
-        r = above(&pipes[1]);
+        r = child_file_above(&pipes[1]);
     if (r == 0 &&
         (fcntl(socks[0], F_SETFL, O_NONBLOCK) < 0 || fcntl(pipes[0], F_SETFL, O_NONBLOCK) < 0))
         r = -errno;

@@ -30,6 +30,10 @@ struct child_ends {
 };
 void child_ends_close(struct child_ends *e);
 
+/* dup2 onto itself would leave O_CLOEXEC set: the ends that a child gets must lie above the
+ * numbers it gets them as. A negative errno. */
+int child_file_above(int *fd);
+
 /* The program's path; -ENOENT with ERR_RESOURCE. */
 int child_program(char *ret, size_t size, struct err *err);
 

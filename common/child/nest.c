@@ -53,11 +53,12 @@ static int start(struct nest *n)
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, socks) < 0)
         return -errno;
     n->ctl = socks[0];
-    /* Above the numbers that it gets them as: dup2 onto itself would leave O_CLOEXEC set. */
-    struct child_ends e = { fcntl(socks[1], F_DUPFD_CLOEXEC, PROTO_FD + 1),
-                            open("/dev/null", O_WRONLY | O_CLOEXEC) };
-    (void)close(socks[1]);
-    r = e.sock < 0 || e.err_pipe < 0 ? -errno : child_spawn(program, PROTO_NEST, 0, &e, &n->pid);
+    struct child_ends e = { socks[1], open("/dev/null", O_WRONLY | O_CLOEXEC) };
+    r = e.err_pipe < 0 ? -errno : child_file_above(&e.sock);
+    if (r == 0)
+        r = child_file_above(&e.err_pipe);
+    if (r == 0)
+        r = child_spawn(program, PROTO_NEST, 0, &e, &n->pid);
     child_ends_close(&e);
     if (r < 0)
         stop(n);

@@ -19,7 +19,6 @@ struct order {
 };
 
 struct nursery {
-    int warm;
     pthread_t thread;
     struct nest *nest; /* the thread's */
 
@@ -44,8 +43,7 @@ static void *tend(void *arg)
 {
     struct nursery *n = arg;
 
-    if (n->warm)
-        nest_warm(n->nest);
+    nest_warm(n->nest);
     (void)pthread_mutex_lock(&n->lock);
     while (!n->stopping) {
         struct order *o = n->orders;
@@ -61,7 +59,7 @@ static void *tend(void *arg)
     return NULL;
 }
 
-int nursery_new(int warm, struct nursery **ret, struct err *err)
+int nursery_new(struct nursery **ret, struct err *err)
 {
     struct nursery *n = calloc(1, sizeof(*n));
 
@@ -71,7 +69,6 @@ int nursery_new(int warm, struct nursery **ret, struct err *err)
         free(n);
         return err_set(err, -ENOMEM, ERR_RESOURCE, "out of memory for children");
     }
-    n->warm = warm;
     (void)pthread_mutex_init(&n->lock, NULL);
     (void)pthread_cond_init(&n->changed, NULL);
     (void)pthread_cond_init(&n->answered, NULL);

@@ -11,9 +11,9 @@ struct child;
 struct err;
 struct nursery;
 
-/* `warm`: the libraries are loaded now, not when the first child is asked for.
+/* The libraries are loaded from now on, not when the first child is asked for.
  * -ENOMEM or -EAGAIN with ERR_RESOURCE. */
-int nursery_new(int warm, struct nursery **ret, struct err *err);
+int nursery_new(struct nursery **ret, struct err *err);
 
 /* Nobody may be in nursery_take(), and whoever has taken a child must be done with it: it dies
  * now. NULL is a no-op. */

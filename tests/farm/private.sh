@@ -10,31 +10,29 @@
 private_here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 private_registry=/tmp/gopmill-ports.$(id -u) # one folder for all of this machine's runs
 
-# What the kernel says of a process behind its name: state first, its start as the 20th. In
-# `stat`; asked for again and again, and so without a process for it.
+# What the kernel says of a process that is alive, behind its name: state first, its start as the
+# 20th. In `stat`; asked for again and again, and so without a process for it. A zombie is dead:
+# whoever should reap it may be late.
 look_at() { # PID
-    stat=()
+    local line
     { IFS= read -r line <"/proc/$1/stat"; } 2>/dev/null || return 1
     read -ra stat <<<"${line##*) }"
-}
-
-# A zombie is dead: whoever should reap it may be late.
-alive() { # PID
-    local line stat
-    look_at "$1"
     case ${stat[0]-} in '' | Z | X) return 1 ;; esac
 }
 
+alive() { # PID
+    local stat
+    look_at "$1"
+}
+
 process_start() { # PID
-    local line stat
+    local stat
     look_at "$1" && echo "${stat[19]}"
 }
 
 same_process() { # PID START
-    local line stat
-    look_at "$1"
-    case ${stat[0]-} in '' | Z | X) return 1 ;; esac
-    [ "${stat[19]}" = "$2" ]
+    local stat
+    look_at "$1" && [ "${stat[19]}" = "$2" ]
 }
 
 # Waits until a command succeeds: await SECONDS COMMAND... Between two looks it

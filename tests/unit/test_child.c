@@ -578,18 +578,16 @@ static void a_nurserys_children_outlive_who_takes_them(void **state)
     void *c;
 
     (void)state;
-    for (int warm = 0; warm < 2; warm++) {
-        assert_int_equal(nursery_new(warm, &n, NULL), 0);
-        assert_int_equal(pthread_create(&t, NULL, take_on_a_thread_that_ends, n), 0);
-        assert_int_equal(pthread_join(t, &c), 0);
-        assert_non_null(c);
-        struct outcome o = run_with(c, "answer", &p, &patient);
-        assert_int_equal(o.r, 0);
-        free(o.result);
-        assert_true(answer_of(n) != answer_of(n));
-        nursery_free(n);
-        assert_no_children();
-    }
+    assert_int_equal(nursery_new(&n, NULL), 0);
+    assert_int_equal(pthread_create(&t, NULL, take_on_a_thread_that_ends, n), 0);
+    assert_int_equal(pthread_join(t, &c), 0);
+    assert_non_null(c);
+    struct outcome o = run_with(c, "answer", &p, &patient);
+    assert_int_equal(o.r, 0);
+    free(o.result);
+    assert_true(answer_of(n) != answer_of(n));
+    nursery_free(n);
+    assert_no_children();
     nursery_free(NULL);
 }
 
@@ -619,7 +617,7 @@ static void a_nest_that_was_killed_while_it_waited_is_nobodys_failure(void **sta
     siginfo_t info;
 
     (void)state;
-    assert_int_equal(nursery_new(1, &n, NULL), 0);
+    assert_int_equal(nursery_new(&n, NULL), 0);
     int pid;
     while (!(pid = any_child()))
         (void)sched_yield();
@@ -636,7 +634,7 @@ static void a_nurserys_children_are_as_nice_as_they_shall_be(void **state)
     struct nursery *n;
 
     (void)state;
-    assert_int_equal(nursery_new(1, &n, NULL), 0);
+    assert_int_equal(nursery_new(&n, NULL), 0);
     assert_int_equal(nursery_take(n, 3, &c, NULL), 0);
     assert_int_equal(getpriority(PRIO_PROCESS, (id_t)child_pid(c)), nicer_by(3));
     child_free(c);
@@ -653,7 +651,7 @@ static void a_nursery_says_why_it_has_no_child(void **state)
 
     (void)state;
     assert_int_equal(setenv("GOPMILL_CHILD", "/dev", 1), 0);
-    assert_int_equal(nursery_new(1, &n, NULL), 0);
+    assert_int_equal(nursery_new(&n, NULL), 0);
     int r = nursery_take(n, 0, &c, &err);
     nursery_free(n);
     assert_int_equal(setenv("GOPMILL_CHILD", mine, 1), 0);
