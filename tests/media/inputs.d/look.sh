@@ -5,7 +5,7 @@
 # Works in the current folder, which is a row's own.
 #
 #   look_source FILE       writes source.json: what a player would show of FILE
-#   look_package STATUS FILE   writes got.json: what became of it, from out/, run.err
+#   look_package STATUS FILE   writes got.json: what became of it, from out/, out.err
 #                              and the exit status of `gopmill run`
 #   look_picture FILE FILTER   sets `off`, by how much a picture is off (FILTER, with a comma
 #                              at its end, turns the source's upright where ffmpeg doesn't),
@@ -64,7 +64,7 @@ look_package() {
     fi
     local left=false
     [ -z "$(find out -name '*.m3u8' -o -name '*.mpd' -o -name job.json 2>/dev/null)" ] || left=true
-    jq -n --argjson status "$status" --argjson left $left --rawfile stderr run.err --slurpfile receipt receipt.json \
+    jq -n --argjson status "$status" --argjson left $left --rawfile stderr out.err --slurpfile receipt receipt.json \
         --slurpfile shown shown.json --slurpfile verified verified.json \
         -L "$INPUTS_DIR" 'include "source";
             got($status; $stderr; $receipt[0]; $shown[0]; $verified[0]; $left)' >got.json
