@@ -8,12 +8,13 @@
 void chunk_release(struct chunk *c)
 {
     pts_list_release(&c->pts);
+    chunk_spans_release(c);
     free(c->gops);
     free(c->segments);
     memset(c, 0, sizeof(*c));
 }
 
-static json_t *pts_list_to_json(const struct pts_list *l)
+json_t *pts_list_to_json(const struct pts_list *l)
 {
     struct out o = out_new();
     json_t *runs = json_array();
@@ -59,6 +60,7 @@ json_t *chunk_to_json(const struct chunk *c)
     out_int(&o, "byte_start", (int64_t)c->byte_start);
     out_int(&o, "byte_end", (int64_t)c->byte_end);
     out_put(&o, "pts", pts_list_to_json(&c->pts));
+    spans_write(&o, c);
     out_int(&o, "first_gop", c->first_gop);
     out_int(&o, "first_segment", c->first_segment);
     out_times(&o, "gops", c->gops, c->n_gops);
@@ -91,14 +93,19 @@ static void runs_read(const struct in *o, struct pts_list *l)
     }
 }
 
+void pts_list_read(const struct in *v, struct pts_list *ret)
+{
+    ret->first = in_time(v, "first");
+    runs_read(v, ret);
+}
+
 static void pts_read(const struct in *o, struct chunk *c)
 {
     struct in v = in_object(o, "pts"), first = in_field(&v, "first");
 
-    c->pts.first = in_time(&v, "first");
+    pts_list_read(&v, &c->pts);
     if (c->pts.first != c->start)
         in_fail(&first, "%" PRId64 " is not the chunk's start %" PRId64, c->pts.first, c->start);
-    runs_read(&v, &c->pts);
     if (in_ok(o) && pts_list_last(&c->pts) >= c->end)
         in_fail(&v, "the last frame, %" PRId64 ", is not before the chunk's end %" PRId64,
                 pts_list_last(&c->pts), c->end);
@@ -168,6 +175,7 @@ void chunk_read(const struct in *v, struct chunk *c)
     c->byte_start = (uint64_t)in_int(v, "byte_start", 0, SIZE_LIMIT);
     c->byte_end = (uint64_t)in_int(v, "byte_end", (int64_t)c->byte_start, SIZE_LIMIT);
     pts_read(v, c);
+    spans_read(v, c);
     c->first_gop = (unsigned)in_int(v, "first_gop", 0, INT32_MAX);
     c->first_segment = (unsigned)in_int(v, "first_segment", 0, INT32_MAX);
     c->gops = in_rising(v, "gops", &c->n_gops);

@@ -11,6 +11,7 @@ void media_info_release(struct media_info *i)
     texts_free(i->warnings, i->n_warnings);
     free(i->texts);
     free(i->splices);
+    free(i->edits);
     free(i->more_audio);
     memset(i, 0, sizeof(*i));
 }
@@ -23,8 +24,9 @@ int media_info_copy(const struct media_info *from, struct media_info *ret)
     i.warnings = calloc(from->n_warnings + 1, sizeof(*i.warnings));
     i.texts = calloc(from->n_texts + 1, sizeof(*i.texts));
     i.splices = calloc(from->n_splices + 1, sizeof(*i.splices));
+    i.edits = calloc(from->n_edits + 1, sizeof(*i.edits));
     i.more_audio = calloc(from->n_more_audio + 1, sizeof(*i.more_audio));
-    if (!i.warnings || !i.texts || !i.splices || !i.more_audio) {
+    if (!i.warnings || !i.texts || !i.splices || !i.edits || !i.more_audio) {
         media_info_release(&i);
         return -ENOMEM;
     }
@@ -32,6 +34,8 @@ int media_info_copy(const struct media_info *from, struct media_info *ret)
         memcpy(i.texts, from->texts, from->n_texts * sizeof(*i.texts));
     if (from->n_splices > 0)
         memcpy(i.splices, from->splices, from->n_splices * sizeof(*i.splices));
+    if (from->n_edits > 0)
+        memcpy(i.edits, from->edits, from->n_edits * sizeof(*i.edits));
     if (from->n_more_audio)
         memcpy(i.more_audio, from->more_audio, from->n_more_audio * sizeof(*i.more_audio));
     for (; i.n_warnings < from->n_warnings; i.n_warnings++) {
@@ -338,6 +342,7 @@ json_t *media_info_to_json(const struct media_info *i)
         out_list(&o, "texts", i->texts, i->n_texts, sizeof(*i->texts), text_item_to_json);
     if (i->n_splices > 0)
         out_list(&o, "splices", i->splices, i->n_splices, sizeof(*i->splices), splice_to_json);
+    edits_write(&o, i);
     out_texts(&o, "warnings", i->warnings, i->n_warnings);
     return out_done(&o);
 }
@@ -353,6 +358,7 @@ void media_info_read(const struct in *v, struct media_info *ret)
     audio_read(v, ret);
     texts_read(v, ret);
     ret->splices = splices_read(v, &ret->n_splices);
+    edits_read(v, ret);
     ret->warnings = in_texts(v, "warnings", &ret->n_warnings);
 }
 

@@ -92,6 +92,17 @@ struct splice {
 };
 enum { SPLICES_MAX = 4096 };
 
+/* A stretch of an edit list (ISO/IEC 14496-12, 8.6.6) that is more than an offset: from `start`
+ * on, for `length`, a stream shows what its media has from `media` on. Nothing lies between
+ * stretches: the last picture stays, and no sound is heard. */
+struct edit {
+    int stream;
+    int64_t start, length; /* presented, in 1/edit_scale s */
+    int64_t media;         /* in the stream's time base, as the demuxer counts without edit lists */
+    int32_t rate;          /* in 1/EDIT_RATE_ONE: how fast media passes; 0: it stands still */
+};
+enum { EDITS_MAX = 4096, EDIT_RATE_ONE = 65536 };
+
 struct media_info {
     char container[64]; /* libavformat's short name: "mov,mp4,m4a,3gp,3g2,mj2" */
     uint64_t size_bytes;
@@ -106,6 +117,11 @@ struct media_info {
     size_t n_texts;
     struct splice *splices; /* by rising pos; owned */
     size_t n_splices;
+    /* Of streams whose edit lists are applied here; the demuxer applies all others. By stream,
+     * then by rising start; owned. */
+    struct edit *edits;
+    size_t n_edits;
+    uint32_t edit_scale;
     char **warnings; /* what was odd about the source, for people; owned */
     size_t n_warnings;
 };
@@ -115,6 +131,9 @@ int media_info_copy(const struct media_info *from, struct media_info *ret); /* 0
 
 /* Track 0 is the default one. NULL: there is none of that number. */
 const struct audio_info *media_audio(const struct media_info *i, size_t track);
+
+/* Whether a stream has entries in `edits`: its packets have media times then. */
+int media_is_edited(const struct media_info *i, int stream);
 
 /* A new reference, or NULL when out of memory. */
 json_t *media_info_to_json(const struct media_info *i);

@@ -29,6 +29,15 @@ void hdr_read(const struct in *o, struct hdr_info *ret);
 void media_info_read(const struct in *v, struct media_info *ret);
 void rendition_read(const struct in *v, struct rendition *ret);
 void chunk_read(const struct in *v, struct chunk *ret);
+json_t *pts_list_to_json(const struct pts_list *l);
+void pts_list_read(const struct in *v, struct pts_list *ret);
+
+/* The fields "edits" and "edit_scale" of an info, and "spans" of a chunk; not there where there
+ * are none. */
+void edits_write(struct out *o, const struct media_info *i);
+void edits_read(const struct in *o, struct media_info *i);
+void spans_write(struct out *o, const struct chunk *c);
+void spans_read(const struct in *o, struct chunk *c);
 
 /* An array of renditions with names that differ, at most RENDITIONS_MAX. */
 struct rendition *renditions_read(const struct in *o, const char *name, size_t *ret_n);

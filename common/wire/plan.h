@@ -30,6 +30,16 @@ struct pts_list {
     uint64_t n_frames; /* 1 + the sum of the runs' counts; 0: empty */
 };
 
+/* Frames of a chunk whose source is edited (media_info.edits), and of those around it that
+ * filters and encoders look at: the pictures that the demuxer's packets have at `media` are shown
+ * at `shown`, one each, or one at all of them. Decoding begins anew. */
+struct chunk_span {
+    int64_t seek_pts, seek_dts, seek_pos; /* as the chunk's */
+    uint64_t packets;                     /* to feed from there at most; then flush the decoder */
+    struct pts_list media, shown;
+};
+enum { CHUNK_SPANS_MAX = 2 * EDITS_MAX };
+
 struct chunk {
     unsigned index;
     int64_t start, end; /* its frames: start <= pts < end; end is the next chunk's start, or the
@@ -44,6 +54,11 @@ struct chunk {
     uint64_t byte_start, byte_end; /* hint: the range these packets lie in */
 
     struct pts_list pts;
+
+    /* In the order they are shown in; none: pictures are shown at their packets' times. Where
+     * there are some, packets are theirs, and seek_* those of the first. Owned. */
+    struct chunk_span *spans;
+    size_t n_spans;
 
     unsigned first_gop, first_segment; /* numbers in the job, from 0 */
     int64_t *gops;                     /* start of each GOP; gops[0] == start */
@@ -82,6 +97,10 @@ struct plan {
 size_t plan_tracks(const struct plan *p);
 
 void chunk_release(struct chunk *c);
+void chunk_spans_release(struct chunk *c);
+/* Those of `from`, on top of what `ret` has there. 0, or negative when out of memory: `ret` is to
+ * be released then, too. */
+int chunk_spans_copy(const struct chunk *from, struct chunk *ret);
 void plan_release(struct plan *p);
 
 json_t *plan_to_json(const struct plan *p);

@@ -129,6 +129,8 @@ static json_t *shots_to_json(const struct rendition *r)
         for (size_t k = 0; k < 2 && !bad; k++)
             bad = json_array_append_new(seek, times[k] == NO_TIME ? json_null()
                                                                   : json_integer(times[k])) < 0;
+        if (!bad && s->shift != 0)
+            bad = json_array_append_new(row, json_integer(s->shift)) < 0;
         if (bad || json_array_append_new(a, row) < 0) {
             json_decref(bad ? row : NULL);
             json_decref(a);
@@ -257,13 +259,13 @@ static void audio_read(const struct in *v, struct rendition *r)
     }
 }
 
-/* [pts, [seek pts, seek dts], seek position] */
+/* [pts, [seek pts, seek dts], seek position], and of an edited source the shift */
 static void shot_read(const struct in *v, struct shot *s)
 {
     struct in pts = in_at(v, 0), seek = in_at(v, 1), pos = in_at(v, 2);
 
-    if (!json_is_array(v->j) || json_array_size(v->j) != 3 || !json_is_array(seek.j) ||
-        json_array_size(seek.j) != 2) {
+    if (!json_is_array(v->j) || json_array_size(v->j) < 3 || json_array_size(v->j) > 4 ||
+        !json_is_array(seek.j) || json_array_size(seek.j) != 2) {
         in_fail(v, "must be [pts, [seek pts, seek dts], position]");
         return;
     }
@@ -272,6 +274,10 @@ static void shot_read(const struct in *v, struct shot *s)
     s->seek_pts = in_time_at(&seek_pts);
     s->seek_dts = in_time_at(&seek_dts);
     s->seek_pos = in_number(&pos, -1, SIZE_LIMIT);
+    if (json_array_size(v->j) == 4) {
+        struct in shift = in_at(v, 3);
+        s->shift = in_number(&shift, -TIME_LIMIT, TIME_LIMIT);
+    }
 }
 
 static void shots_read(const struct in *v, struct rendition *r)

@@ -43,6 +43,7 @@ enum {
  * demuxer gives it (plan.h). */
 struct shot {
     int64_t pts;
+    int64_t shift; /* to the pts of its packet; 0 but in edited sources (media_info.edits) */
     int64_t seek_pts, seek_dts; /* INT64_MIN where the packet has none */
     int64_t seek_pos;           /* -1 unknown */
 };

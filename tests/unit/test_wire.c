@@ -60,7 +60,7 @@ static const char storyboard_text[] =
     "{'kind':'storyboard','name':'storyboard','codec':'jpeg','encoder':'mjpeg','params':[],"
     " 'width':160,'height':90,'pix_fmt':'yuv420p','color':{'primaries':1,"
     " 'transfer':1,'matrix':1,'range':1,'chroma_location':1},'tonemap':1,"
-    " 'shots':[[-80,[-80,null],48],[-80,[-80,null],48]],'every_ms':5000,'columns':10,'rows':8,"
+    " 'shots':[[-80,[-80,null],48],[-80,[-80,null],48,-7]],'every_ms':5000,'columns':10,'rows':8,"
     " 'cost':0.01,'memory_bytes':1000}";
 static const char more_text[] =
     "{'kind':'audio','name':'aac-128-deu','codec':'aac','encoder':'aac','params':[],'track':1,"
@@ -169,6 +169,25 @@ static json_t *sample_task(int audio)
     return j;
 }
 
+/* A video task, of an edited source: the first picture is held, the other two are shown in turn. */
+static json_t *sample_edited_task(void)
+{
+    json_t *j = sample_task(0);
+    json_t *info = json_object_get(j, "info");
+
+    json_object_set_new(info, "edit_scale", json_integer(600));
+    json_object_set_new(info, "edits",
+                        parse("[{'stream':0,'start':0,'length':600,'media':-5,'rate':0},"
+                              " {'stream':0,'start':600,'length':60,'media':80,'rate':65536}]"));
+    json_object_set_new(
+        json_object_get(j, "chunk"), "spans",
+        parse("[{'seek_pts':-80,'seek_dts':null,'seek_pos':48,'packets':1,"
+              "  'media':{'first':-80,'runs':[]},'shown':{'first':80,'runs':[20,1]}},"
+              " {'seek_pts':0,'seek_dts':0,'seek_pos':-1,'packets':2,"
+              "  'media':{'first':0,'runs':[40,1]},'shown':{'first':120,'runs':[100,1]}}]"));
+    return j;
+}
+
 static json_t *sample_extra_task(int text)
 {
     json_t *j = sample_task(1);
@@ -259,8 +278,9 @@ static const struct message XPLAN = { sample_extras_plan, plan_again };
 static const struct message TTASK = { make_text_task, task_again };
 static const struct message PTASK = { make_pictures_task, task_again };
 static const struct message TRESULT = { make_text_result, result_again };
-static const struct message *const messages[] = { &PLAN,  &VTASK, &ATASK, &RESULT,
-                                                  &XPLAN, &TTASK, &PTASK, &TRESULT };
+static const struct message ETASK = { sample_edited_task, task_again };
+static const struct message *const messages[] = { &PLAN,  &VTASK, &ATASK,   &RESULT, &XPLAN,
+                                                  &TTASK, &PTASK, &TRESULT, &ETASK };
 enum { N_MESSAGES = sizeof(messages) / sizeof(*messages) };
 
 static void a_message_survives_the_wire(void **state)
@@ -389,6 +409,19 @@ static const struct bad_row {
     { &VTASK,   "chunk.pts.runs[1]",                 "0",                                     "task.chunk.pts.runs[1]: 0 is outside 1"            },
     { &VTASK,   "chunk.pts.runs[1]",                 "16777216",                              "task.chunk.pts.runs[1]: makes more than"           },
     { &VTASK,   "chunk.pts.runs",                    "[1152921504606846976,9]",               "task.chunk.pts.runs[0]: leads out"                 },
+    { &ETASK,   "info.edit_scale",                   "0",                                     "task.info.edit_scale: 0 is outside 1"              },
+    { &ETASK,   "info.edits[0].length",              "0",                                     "task.info.edits[0].length: 0 is outside 1"         },
+    { &ETASK,   "info.edits[0].start",               "-1",                                    "task.info.edits[0].start: -1 is outside 0"         },
+    { &ETASK,   "info.edits[0].length",              "1152921504606846977",                   "task.info.edits[0].length:"                        },
+    { &ETASK,   "info.edits[0].rate",                "-65536",                                "task.info.edits[0].rate: -65536 is outside 0"      },
+    { &ETASK,   "info.edits[1].start",               "599",                                   "task.info.edits[1]: begins before the one"         },
+    { &ETASK,   "chunk.spans[0].packets",            "0",                                     "task.chunk.spans[0].packets: 0"                    },
+    { &ETASK,   "chunk.spans[0].seek_pos",           "-2",                                    "task.chunk.spans[0].seek_pos: -2"                  },
+    { &ETASK,   "chunk.spans[0].shown.runs",         "[20,2]",                                "task.chunk.spans[1]: begins before the one"        },
+    { &ETASK,   "chunk.spans[1].media.runs",         "[40,2]",
+     "task.chunk.spans[1].media: has 3 pictures for 2"                                                                                            },
+    { &ETASK,   "chunk.spans[1].media.runs[0]",      "0",
+     "task.chunk.spans[1].media.runs[0]: 0 is outside 1"                                                                                          },
     { &VTASK,   "chunk.gops",                        "[]",                                    "task.chunk.gops: must not be empty"                },
     { &VTASK,   "chunk.gops[0]",                     "79",                                    "task.chunk.gops: must begin with the chunk's start"},
     { &VTASK,   "chunk.gops[2]",                     "120",                                   "task.chunk.gops[2]: 120 does not come after 120"   },
@@ -524,6 +557,8 @@ static void arrays_have_limits(void **state)
         { &PTASK,  "renditions[0].shots",    "0",   20001  },
         { &PLAN,   "info.more_audio",        "{}",  16     },
         { &VTASK,  "chunk.gops",             "0",   1000001},
+        { &ETASK,  "info.edits",             "0",   4097   },
+        { &ETASK,  "chunk.spans",            "0",   8193   },
         { &VTASK,  "chunk.segments",         "0",   1000001},
         { &VTASK,  "chunk.pts.runs",         "1",   2000001},
         { &RESULT, "renditions",             "{}",  65     },
