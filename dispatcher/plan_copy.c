@@ -119,6 +119,8 @@ static int look_at_times(const struct media_info *info, const struct media_index
 {
     size_t first = 0, last = idx->n, hidden = 0;
 
+    if (media_is_edited(info, info->video.stream))
+        return refused(copy_refuse(r, "the source's edit list cuts it up"));
     while (first < idx->n && !is_shown(&idx->packets[first]))
         first++;
     while (last > first && !is_shown(&idx->packets[last - 1]))

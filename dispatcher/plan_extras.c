@@ -84,6 +84,8 @@ static const struct key *key_within(const struct timeline *t, int64_t from, int6
 {
     size_t a = 0, b = t->n_keys;
 
+    if (t->edited) /* keys have media times */
+        return NULL;
     while (a < b) {
         size_t mid = a + (b - a) / 2;
         if (t->keys[mid].pts < from)
@@ -101,10 +103,12 @@ static const struct key *key_within(const struct timeline *t, int64_t from, int6
 
 static void fill_shot(const struct timeline *t, size_t frame, struct shot *s)
 {
-    size_t seek = seek_packet(t, t->frames[frame].pts, t->frames[frame].packet);
+    int64_t media = frame_media(t, frame);
+    size_t seek = seek_packet(t, media, t->frames[frame].packet);
     const struct index_packet *p = &t->idx->packets[seek];
 
     *s = (struct shot){ .pts = t->frames[frame].pts,
+                        .shift = media - t->frames[frame].pts,
                         .seek_pts = p->pts,
                         .seek_dts = p->dts,
                         .seek_pos = p->pos < 0 ? -1 : p->pos };

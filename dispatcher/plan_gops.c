@@ -160,8 +160,7 @@ static void bytes_fill(const struct timeline *t, size_t seek, size_t last, const
     }
 }
 
-/* A second field, known as such or by its lack of any time. */
-static int completes_picture(const struct index_packet *p)
+int completes_picture(const struct index_packet *p)
 {
     return p->flags & PACKET_SECOND ||
            (p->pts == PLAN_NO_TIME && p->dts == PLAN_NO_TIME && !(p->flags & PACKET_KEY));
@@ -206,7 +205,17 @@ int chunk_fill(const struct timeline *t, const struct targets *want, size_t lo, 
     }
     first -= margin.before < first ? margin.before : first;
     end += margin.after < t->n_frames - end ? margin.after : t->n_frames - end;
-    decode_fill(t, first, end, prev, &c);
+    if (t->edited)
+        r = edited_spans(t, first, end, &c);
+    else
+        decode_fill(t, first, end, prev, &c);
+    if (r < 0) {
+        chunk_release(&c);
+        return r == -E2BIG
+                   ? err_set(err, -EINVAL, ERR_INPUT,
+                             "the edit list has more than %d places in a chunk", CHUNK_SPANS_MAX)
+                   : r;
+    }
     *ret = c;
     return 0;
 }

@@ -88,6 +88,41 @@ static size_t seek_packets(const struct plan *p, const struct media_index *idx, 
     return n;
 }
 
+static int index_order(const void *key, const void *packet)
+{
+    const struct chunk_span *s = key;
+    const struct index_packet *p = packet;
+
+    return s->seek_dts < p->dts ? -1 : s->seek_dts > p->dts;
+}
+
+/* Those of an edited source, whose spans go back and forth. Only MP4 has edits: decode times rise.
+ */
+static size_t span_packets(const struct plan *p, const struct media_index *idx, size_t *ret)
+{
+    _cleanup_free_ char *seen = calloc(idx->n + 1, 1);
+    size_t n = 0;
+
+    for (size_t c = 0; seen && c < p->n_chunks; c++)
+        for (size_t k = 0; k < p->chunks[c].n_spans; k++) {
+            const struct index_packet *at = bsearch(&p->chunks[c].spans[k], idx->packets, idx->n,
+                                                    sizeof(*at), index_order);
+            if (at)
+                seen[at - idx->packets] = 1;
+        }
+    for (size_t i = 0; seen && i < idx->n; i++)
+        if (seen[i])
+            ret[n++] = i;
+    return n;
+}
+
+static size_t starts_find(const struct plan *p, const struct media_info *info,
+                          const struct media_index *idx, size_t *ret)
+{
+    return media_is_edited(info, info->video.stream) ? span_packets(p, idx, ret)
+                                                     : seek_packets(p, idx, ret);
+}
+
 /* Plan, look at the keyframes that it decodes from, and plan again where one
  * of them is no safe start. The second plan is final: it goes one keyframe
  * further back, where whatever was missing is shown no more. */
@@ -100,10 +135,10 @@ static int plan_safely(struct inside *in, const struct media_info *info, struct 
 
     if (r < 0)
         return r;
-    _cleanup_free_ size_t *which = malloc((first.n_chunks + 1) * sizeof(*which));
+    _cleanup_free_ size_t *which = malloc((first.n_chunks + idx->n + 1) * sizeof(*which));
     r = which ? 0 : err_set(err, -ENOMEM, ERR_RESOURCE, "out of memory for a plan");
     if (r == 0)
-        r = media_index_check(in, info, idx, which, seek_packets(&first, idx, which), err);
+        r = media_index_check(in, info, idx, which, starts_find(&first, info, idx, which), err);
     if (r == 0) {
         *ret = first;
         return 0;

@@ -27,6 +27,7 @@ struct key {
 
 struct timeline {
     const struct media_index *idx; /* borrowed */
+    int edited; /* frames are those of edits: not in the order of their packets */
     AVRational tb;
     int64_t origin, end; /* 0 of the output; end of the last frame */
     struct frame *frames;
@@ -60,6 +61,20 @@ void timeline_release(struct timeline *t);
 int timeline_make(const struct media_info *info, const struct media_index *idx,
                   const struct rendition *video, size_t n_video, int64_t origin_limit,
                   struct timeline *ret, struct err *err);
+
+/* Frames of an edited source (edit_frames.h). -ENOMEM; -E2BIG. */
+int edited_frames(struct timeline *t, const struct media_info *info);
+/* A chunk's spans, for `first` to `end` of the frames, and what to decode for them. -ENOMEM;
+ * -E2BIG: more than CHUNK_SPANS_MAX. */
+int edited_spans(const struct timeline *t, size_t first, size_t end, struct chunk *c);
+/* Cuts at keyframes of an edited source: t->key_cuts has room for them. */
+void edited_key_cuts(struct timeline *t);
+
+/* The time of a frame's packet. */
+int64_t frame_media(const struct timeline *t, size_t frame);
+
+/* A second field, known as such or by its lack of any time. */
+int completes_picture(const struct index_packet *p);
 
 /* Seconds from the first frame to a cut (n_cuts: to the end). */
 double cut_time(const struct timeline *t, size_t cut);

@@ -104,6 +104,8 @@ static int frames_collect(struct timeline *t)
         int64_t pts = in_range(dts ? p[i].dts : p[i].pts);
         if (p[i].flags & PACKET_KEY)
             t->keys[t->n_keys++] = (struct key){ pts, i, (p[i].flags & PACKET_UNSAFE) != 0 };
+        if (t->edited)
+            continue;
         if (pts != PLAN_NO_TIME && !(p[i].flags & PACKET_HIDDEN))
             t->frames[n++] = (struct frame){ pts, i };
     }
@@ -206,9 +208,13 @@ static int key_cuts_find(struct timeline *t)
     size_t n = 0;
     int sorted = 1;
 
-    t->key_cuts = calloc(t->n_keys ? t->n_keys : 1, sizeof(*t->key_cuts));
+    t->key_cuts = calloc(t->edited ? t->n_cuts : t->n_keys + 1, sizeof(*t->key_cuts));
     if (!t->key_cuts)
         return -ENOMEM;
+    if (t->edited) {
+        edited_key_cuts(t);
+        return 0;
+    }
     for (size_t i = 0; i < t->n_keys; i++) {
         size_t cut = t->keys[i].pts == PLAN_NO_TIME ? 0 : cut_at(t, t->keys[i].pts);
         if (cut == 0 || cut >= t->n_cuts)
@@ -232,9 +238,14 @@ static int timeline_fill(struct timeline *t, const struct media_info *info,
         return err_set(err, -EINVAL, ERR_INPUT, "the video stream has no time base");
     if (frames_collect(t) < 0)
         return -ENOMEM;
+    int r = t->edited ? edited_frames(t, info) : 0;
+    if (r < 0)
+        return r == -E2BIG ? err_set(err, -EINVAL, ERR_INPUT, "an edit list shows too many frames")
+                           : r;
     if (t->n_frames == 0)
         return err_set(err, -EINVAL, ERR_INPUT, "no video frame has a timestamp");
-    t->end = t->frames[t->n_frames - 1].pts + last_duration(t, info->video.rate);
+    if (!t->edited)
+        t->end = t->frames[t->n_frames - 1].pts + last_duration(t, info->video.rate);
     t->origin = t->frames[0].pts < origin_limit ? t->frames[0].pts : origin_limit;
     if ((double)(t->end - t->origin) * av_q2d(t->tb) > TIMELINE_MAX)
         return err_set(err, -EINVAL, ERR_INPUT,
@@ -250,7 +261,10 @@ int timeline_make(const struct media_info *info, const struct media_index *idx,
                   struct timeline *ret, struct err *err)
 {
     struct timeline t = { .idx = idx, .tb = info->video.tb };
-    int r = timeline_fill(&t, info, video, n_video, origin_limit, err);
+    int r;
+
+    t.edited = media_is_edited(info, info->video.stream);
+    r = timeline_fill(&t, info, video, n_video, origin_limit, err);
 
     if (r == -ENOMEM)
         (void)err_set(err, r, ERR_RESOURCE, "out of memory while planning %zu packets", idx->n);

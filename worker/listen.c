@@ -59,6 +59,8 @@ int listener_run(struct listener *l, struct sound *const *sounds, size_t n, stru
     int stream = l->t->info.audio.stream, r = 0;
     int bits = l->src.fmt->streams[stream]->pts_wrap_bits;
 
+    if (media_is_edited(&l->t->info, stream))
+        return listener_run_edits(l, sounds, n, err);
     while (r == 0 && (r = media_read(&l->src, l->pkt, err)) == 0) {
         if (l->pkt->stream_index == stream) {
             l->pkt->pts = media_unwrap(l->pkt->pts, l->near, bits);
@@ -79,7 +81,7 @@ int listener_open(struct listener *l, struct inside *in, const struct task *t, s
     int stream = t->info.audio.stream;
 
     *l = (struct listener){ .t = t, .near = AV_NOPTS_VALUE };
-    int r = media_open(in, 0, &l->src, err);
+    int r = media_open(in, media_flags_for(&t->info, stream), &l->src, err);
     if (r < 0)
         return r;
     if (stream >= (int)l->src.fmt->nb_streams)

@@ -25,6 +25,9 @@ struct listener {
 int listener_open(struct listener *l, struct inside *in, const struct task *t, struct err *err);
 /* To the end; how often the decoder found damage is in l->damaged then. */
 int listener_run(struct listener *l, struct sound *const *sounds, size_t n, struct err *err);
+/* The same of a track whose edit list is applied here (listen_edits.c), which listener_run() calls:
+ * each edit's samples stand where it says, to the sample; silence lies between. */
+int listener_run_edits(struct listener *l, struct sound *const *sounds, size_t n, struct err *err);
 void listener_close(struct listener *l); /* leaves it zeroed */
 
 #endif

@@ -8,6 +8,7 @@
 #include "encode.h"
 #include "lineup.h"
 #include "picture.h"
+#include "spans.h"
 #include "vcopy.h"
 #include "venc.h"
 
@@ -33,6 +34,7 @@ struct chunk_run {
     size_t first;        /* rendition that is encoded */
     int ahead, looked;   /* frames behind the chunk: wanted, taken */
     uint64_t fed;        /* packets since the seek packet */
+    struct spans spans;
     int64_t shown, step; /* time of the last frame decoded, and from the one before to it */
     uint64_t damaged;    /* packets or frames that the decoder complained about */
 };
@@ -127,16 +129,11 @@ static int64_t time_of(struct chunk_run *c, const AVFrame *f)
     return pts;
 }
 
-static int take_frame(struct chunk_run *c, struct err *err)
+static int show_frame(struct chunk_run *c, int64_t pts, struct err *err)
 {
     AVFrame *f = c->frame;
     const struct chunk *k = &c->t->chunk;
-    int64_t pts = time_of(c, f);
 
-    if (f->decode_error_flags || f->flags & AV_FRAME_FLAG_CORRUPT)
-        note_damage(c);
-    if (pts == AV_NOPTS_VALUE)
-        return 0;
     f->pts = pts;
     if (pts < k->start)
         return is_before(c, pts) ? picture_push(c->pic, f, err) : 0;
@@ -146,6 +143,25 @@ static int take_frame(struct chunk_run *c, struct err *err)
         return 0;
     c->looked++;
     return picture_push(c->pic, f, err);
+}
+
+static int take_frame(struct chunk_run *c, struct err *err)
+{
+    const AVFrame *f = c->frame;
+    int64_t pts = time_of(c, f);
+    const int64_t *shown = &pts;
+    size_t n = 1;
+    int r = 0;
+
+    if (f->decode_error_flags || f->flags & AV_FRAME_FLAG_CORRUPT)
+        note_damage(c);
+    if (pts == AV_NOPTS_VALUE)
+        return 0;
+    if (spans_any(&c->spans))
+        n = spans_shown(&c->spans, pts, &shown);
+    for (size_t i = 0; r == 0 && i < n; i++)
+        r = show_frame(c, shown[i], err);
+    return r;
 }
 
 static int drain_decoder(struct chunk_run *c, struct err *err)
@@ -175,6 +191,8 @@ static void choose_skip(struct chunk_run *c, const AVPacket *pkt)
                        ? c->t->chunk.prev_pts
                        : c->t->chunk.start;
 
+    if (spans_any(&c->spans))
+        from = c->spans.media[0];
     c->dec->skip_frame = knows && pkt && pkt->pts != AV_NOPTS_VALUE && pkt->pts < from
                              ? AVDISCARD_NONREF
                              : AVDISCARD_DEFAULT;
@@ -193,17 +211,17 @@ static int feed(struct chunk_run *c, const AVPacket *pkt, struct err *err)
 
 /* ---- reading ---- */
 
-static int go_to_start(struct chunk_run *c, struct err *err)
+static int go_to_start(struct chunk_run *c, const struct packet_name *to, int first,
+                       struct err *err)
 {
     const struct chunk *k = &c->t->chunk;
-    const struct packet_name to = { k->seek_pts, k->seek_dts, k->seek_pos };
-    int r = reader_go_to(&c->read, &to, k->index == 0, err);
+    int r = reader_go_to(&c->read, to, first, err);
 
     if (r == AVERROR_EOF)
         return err_set(err, -EINVAL, ERR_INPUT,
                        "the packet at byte %lld, where chunk %u begins, is "
                        "not found any more",
-                       (long long)k->seek_pos, k->index);
+                       (long long)to->pos, k->index);
     return r;
 }
 
@@ -230,20 +248,50 @@ static int take(struct chunk_run *c, struct err *err)
     return r == 0 && c->dec ? feed(c, c->read.pkt, err) : r;
 }
 
-static int decode(struct chunk_run *c, struct err *err)
+static int decode_from(struct chunk_run *c, const struct packet_name *to, uint64_t packets,
+                       int first, struct err *err)
 {
-    int r = go_to_start(c, err);
+    int r = go_to_start(c, to, first, err);
 
-    while (r == 0) {
+    for (c->fed = 0; r == 0;) {
         c->fed++;
         r = take(c, err);
-        if (r < 0 || c->fed >= c->t->chunk.packets || !wants_more(c))
+        if (r < 0 || c->fed >= packets || !wants_more(c))
             break;
         r = reader_next(&c->read, err);
     }
     if (r < 0 && r != AVERROR_EOF)
         return r;
     return c->dec ? feed(c, NULL, err) : 0;
+}
+
+/* Of an edited source: nothing is copied, so there is a decoder. */
+static int decode_spans(struct chunk_run *c, struct err *err)
+{
+    const struct chunk *k = &c->t->chunk;
+    int r = 0;
+
+    for (size_t i = 0; r == 0 && i < k->n_spans && wants_more(c); i++) {
+        const struct chunk_span *s = &k->spans[i];
+        const struct packet_name to = { s->seek_pts, s->seek_dts, s->seek_pos };
+        if (spans_enter(&c->spans, i) < 0)
+            return err_set(err, -ENOMEM, ERR_RESOURCE, "out of memory for frame times");
+        c->shown = AV_NOPTS_VALUE;
+        if (c->dec)
+            avcodec_flush_buffers(c->dec);
+        r = decode_from(c, &to, s->packets, 0, err);
+    }
+    return r;
+}
+
+static int decode(struct chunk_run *c, struct err *err)
+{
+    const struct chunk *k = &c->t->chunk;
+    const struct packet_name to = { k->seek_pts, k->seek_dts, k->seek_pos };
+
+    if (spans_any(&c->spans))
+        return decode_spans(c, err);
+    return decode_from(c, &to, k->packets, k->index == 0, err);
 }
 
 /* ---- the whole ---- */
@@ -422,6 +470,7 @@ static void release(struct chunk_run *c)
     lineup_release(&c->line);
     avcodec_free_context(&c->dec);
     av_frame_free(&c->frame);
+    spans_release(&c->spans);
     reader_close(&c->read);
 }
 
@@ -431,6 +480,8 @@ int encode_video(struct inside *in, const struct task *t, int64_t start_ns, stru
     struct chunk_run c = {
         .in = in, .t = t, .res = res, .start_ns = start_ns, .shown = AV_NOPTS_VALUE
     };
+
+    c.spans.chunk = &t->chunk;
     int r = open_all(&c, err);
 
     if (r == 0)

@@ -2,6 +2,7 @@
 #include "../base/cleanup.h"
 #include "../base/err.h"
 #include "clock.h"
+#include "edit_frames.h"
 #include "index_build.h"
 #include "open.h"
 #include "streams.h"
@@ -473,16 +474,41 @@ static void set_rate(struct video_info *v, const int64_t *t, size_t n)
     v->rate = clamp_rate(v->rate);
 }
 
-int index_describe(const struct media_index *idx, struct video_info *v, uint64_t *ret_doubles,
+/* When pictures are shown of which an edit list says so. */
+static int edited_times(const struct media_index *idx, const struct media_info *i, int64_t **ret,
+                        size_t *ret_n, int64_t *ret_end, struct err *err)
+{
+    struct edit_frame *f;
+    int r = edit_frames(i, idx, &f, ret_n, ret_end);
+
+    if (r == -E2BIG)
+        return err_set(err, -EINVAL, ERR_INPUT, "the edit list shows more than %d pictures",
+                       EDIT_FRAMES_MAX);
+    int64_t *t = r == 0 ? reallocarray(*ret, *ret_n + 1, sizeof(*t)) : NULL;
+    for (size_t k = 0; t && k < *ret_n; k++)
+        t[k] = f[k].pts;
+    if (r == 0)
+        free(f);
+    if (!t)
+        return err_set(err, -ENOMEM, ERR_RESOURCE, "out of memory for the index");
+    *ret = t;
+    return 0;
+}
+
+int index_describe(const struct media_index *idx, struct media_info *info, uint64_t *ret_doubles,
                    struct err *err)
 {
+    struct video_info *v = &info->video;
     uint64_t bytes = 0;
-    int64_t last_duration = 0;
+    int64_t last_duration = 0, end = INT64_MIN;
+    int edited = media_is_edited(info, v->stream), r = 0;
     _cleanup_free_ int64_t *t = malloc((idx->n ? idx->n : 1) * sizeof(*t));
 
     if (!t)
         return err_set(err, -ENOMEM, ERR_RESOURCE, "out of memory for the index");
     size_t n = shown_times(idx, t, ret_doubles);
+    if (edited && (r = edited_times(idx, info, &t, &n, &end, err)) < 0)
+        return r;
     if (n == 0)
         return err_set(err, -EINVAL, ERR_INPUT, "no frame of the video stream can be shown");
     set_rate(v, t, n);
@@ -495,6 +521,8 @@ int index_describe(const struct media_index *idx, struct video_info *v, uint64_t
         last_duration = n > 1 ? commonest_delta(t, n) : av_rescale_q(1, av_inv_q(v->rate), v->tb);
     v->start = t[0];
     v->end = t[n - 1] + (last_duration > 0 ? last_duration : 1);
+    if (edited)
+        v->end = end > t[n - 1] ? end : t[n - 1] + 1;
     v->frames = n;
     v->bit_rate = (int64_t)((double)bytes * 8 / ((double)(v->end - v->start) * av_q2d(v->tb)));
     return 0;

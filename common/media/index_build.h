@@ -59,9 +59,9 @@ uint64_t media_missing_bytes(struct inside *in, const struct media_source *s);
 /* Whether the codec is one that it knows. */
 int keyframe_can_tell(const AVCodecParameters *par);
 
-/* Fill rate, vfr, start, end, frames and bit_rate from the index.
+/* Fill rate, vfr, start, end, frames and bit_rate of video from the index, and its edits.
  * *ret_doubles: frames that have the time of another and can't be shown. */
-int index_describe(const struct media_index *idx, struct video_info *v, uint64_t *ret_doubles,
+int index_describe(const struct media_index *idx, struct media_info *info, uint64_t *ret_doubles,
                    struct err *err);
 
 #endif

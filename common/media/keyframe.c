@@ -197,7 +197,7 @@ int media_index_check(struct inside *in, const struct media_info *info, struct m
         known++;
     if (known == n)
         return 0;
-    int r = media_open(in, 0, &s, err);
+    int r = media_open(in, media_flags_for(info, info->video.stream), &s, err);
     if (r < 0)
         return r;
     struct check c = {

@@ -174,7 +174,11 @@ static int open_stream(struct inside *in, int flags, struct media_source *s, str
     s->fmt = s->io ? new_context(s->io, flags) : NULL;
     if (!s->fmt)
         return err_set(err, -ENOMEM, ERR_RESOURCE, "out of memory while opening the source");
-    int r = avformat_open_input(&s->fmt, NULL, NULL, NULL);
+    AVDictionary *opts = NULL;
+    int r = flags & MEDIA_OPEN_UNEDITED ? av_dict_set(&opts, "ignore_editlist", "1", 0) : 0;
+    if (r >= 0)
+        r = avformat_open_input(&s->fmt, NULL, NULL, &opts);
+    av_dict_free(&opts);
     if (r < 0)
         return explain(in, s->io, r, err);
     if (media_is_mov(s) && !(flags & MEDIA_OPEN_DETAILS))
@@ -206,6 +210,11 @@ int media_open(struct inside *in, int flags, struct media_source *ret, struct er
     }
     *ret = s;
     return 0;
+}
+
+int media_flags_for(const struct media_info *info, int stream)
+{
+    return media_is_edited(info, stream) ? MEDIA_OPEN_UNEDITED : 0;
 }
 
 void media_close(struct media_source *s)

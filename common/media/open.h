@@ -28,14 +28,19 @@ struct media_source {
 enum { MEDIA_PIXELS_MAX = 8192 * 8192 }; /* of a picture; larger ones aren't decoded */
 
 enum media_open_flags {
-    MEDIA_OPEN_DETAILS = 1, /* read on until every stream's parameters are known (probing) */
-    MEDIA_OPEN_INDEX = 2,   /* sample data of MP4 isn't wanted (io.h) */
+    MEDIA_OPEN_DETAILS = 1,  /* read on until every stream's parameters are known (probing) */
+    MEDIA_OPEN_INDEX = 2,    /* sample data of MP4 isn't wanted (io.h) */
+    MEDIA_OPEN_UNEDITED = 4, /* MP4's edit lists aren't applied: times are those of media */
 };
 
 /* -EINVAL with ERR_INPUT in words that tell an empty file from text, from a
  * truncated one and from a format that isn't known. */
 int media_open(struct inside *in, int flags, struct media_source *ret, struct err *err);
 void media_close(struct media_source *s); /* leaves it zeroed */
+
+/* How a source is opened for that stream of it: without the demuxer's edits where they are ours. */
+struct media_info;
+int media_flags_for(const struct media_info *info, int stream);
 
 /* Whether streams of this codec are decoded here. */
 int media_decodes(enum AVCodecID id);

@@ -6,6 +6,7 @@
 #include "../child/inside.h"
 #include "admit.h"
 #include "clock.h"
+#include "edits.h"
 #include "hdr.h"
 #include "index_build.h"
 #include "io.h"
@@ -191,12 +192,46 @@ static size_t unknown_ends(struct media_source *s, struct media_info *i, struct 
             *ret_missing = 1;
             continue;
         }
+        if (media_is_edited(i, a->stream))
+            continue;
         if (indexed)
             a->end = indexed_end(s, a->stream, i->size_bytes);
         if (a->end <= a->start)
             ret[n++].stream = a->stream;
     }
     return n;
+}
+
+/* Of streams whose edit lists are ours: from a context without edits. *ret_mine: video is one. */
+static int read_edited(struct inside *in, struct media_info *i, struct media_index *idx,
+                       int64_t offset, int *ret_mine, struct err *err)
+{
+    int video = media_is_edited(i, i->video.stream) ? i->video.stream : -1;
+    struct clock_line line = { 0 };
+    struct media_source s;
+    int r = media_open(in, MEDIA_OPEN_INDEX | MEDIA_OPEN_UNEDITED, &s, err);
+
+    if (r < 0)
+        return r;
+    int indexed = !media_io_fragmented(s.io);
+    for (size_t t = 0; media_audio(i, t); t++) {
+        struct audio_info *a = t ? &i->more_audio[t - 1] : &i->audio;
+        if (media_is_edited(i, a->stream))
+            edits_settle_audio(i, a,
+                               indexed ? indexed_end(&s, a->stream, i->size_bytes) : INT64_MIN);
+    }
+    if (video >= 0)
+        r = index_scan(&s, video, NULL, 0, idx, &line, err);
+    free(line.splices);
+    if (r == 0 && video >= 0 && edits_settle_video(i, idx, offset) == 1) {
+        media_index_release(idx);
+        video = -1;
+    }
+    if (r == 0 && video >= 0)
+        r = look_back(in, &s, i, idx, err);
+    *ret_mine = video >= 0;
+    media_close(&s);
+    return r;
 }
 
 /* Times, from a context like those that will encode. The index of an MP4
@@ -208,21 +243,28 @@ static int read_index(struct inside *in, struct media_info *i, struct media_inde
     struct media_source s;
     struct index_track tracks[AUDIO_TRACKS_MAX];
     struct clock_line line = { 0 };
-    int missing, r = media_open(in, MEDIA_OPEN_INDEX, &s, err);
+    int64_t offset;
+    int missing, mine = 0, r = media_open(in, MEDIA_OPEN_INDEX, &s, err);
 
     if (r < 0)
         return r;
+    r = edits_find(in, &s, i, &offset, err);
     size_t n = unknown_ends(&s, i, tracks, &missing);
-    if (i->video.stream >= (int)s.fmt->nb_streams || missing)
+    if (r == 0 && (i->video.stream >= (int)s.fmt->nb_streams || missing))
         r = err_set(err, -EINVAL, ERR_INPUT, "the streams of the source can't be told apart");
-    else if (i->video.stream >= 0 || n > 0)
-        r = index_scan(&s, i->video.stream, tracks, n, idx, &line, err);
+    if (r == 0 && i->n_edits > 0)
+        r = read_edited(in, i, idx, offset, &mine, err);
+    int video = mine ? -1 : i->video.stream;
+    if (r == 0 && (video >= 0 || n > 0))
+        r = index_scan(&s, video, tracks, n, idx, &line, err);
     if (r == 0)
         r = tell_clock(i, &line);
-    if (r == 0)
+    if (r == 0 && !mine)
         r = look_back(in, &s, i, idx, err);
     for (size_t t = 0; t < n && r == 0; t++)
         r = tracks_set_times(i, &tracks[t]);
+    if (r == 0 && edits_tell(i) < 0)
+        r = err_set(err, -ENOMEM, ERR_RESOURCE, "out of memory while probing");
     media_close(&s);
     return r;
 }
@@ -275,7 +317,7 @@ static int settle(struct media_info *i, struct media_index *idx, struct err *err
                            "out",
                            (unsigned long long)early);
         if (r == 0)
-            r = index_describe(idx, &i->video, &doubles, err);
+            r = index_describe(idx, i, &doubles, err);
         if (r == 0 && doubles > 0)
             r = probe_warn(i,
                            "%llu frames have the time of another one and are left out: the "

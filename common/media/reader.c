@@ -13,7 +13,7 @@ enum { PS_BACK_BYTES = 64 << 10 };
 static int open_source(struct reader *r, struct err *err)
 {
     int stream = r->info->video.stream;
-    int n = media_open(r->in, 0, &r->src, err);
+    int n = media_open(r->in, media_flags_for(r->info, stream), &r->src, err);
 
     if (n < 0)
         return n;

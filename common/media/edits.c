@@ -1,0 +1,334 @@
+#include "edits.h"
+
+#include "../base/err.h"
+#include "../wire/media_info.h"
+#include "edit_boxes.h"
+#include "open.h"
+#include "probe.h"
+
+#include <errno.h>
+#include <libavutil/common.h>
+#include <string.h>
+
+enum { HOURS_MAX = 1000 }; /* of a presentation, as everywhere */
+
+/* ---- lists ---- */
+
+static int is_empty(const struct raw_edit *e)
+{
+    return e->media < 0;
+}
+
+/* Some programs write the rate as a whole number. */
+static int32_t rate_of(const struct raw_edit *e)
+{
+    return e->rate == 1 ? EDIT_RATE_ONE : e->rate;
+}
+
+struct list_facts {
+    size_t shown; /* entries that aren't empty */
+    size_t last;  /* of these the last */
+    int moves;    /* any of these has a rate but 0 */
+    int odd;      /* … but 1 */
+    int endless;  /* … a length of 0 */
+};
+
+static struct list_facts facts_of(const struct edit_track *t)
+{
+    struct list_facts f = { 0 };
+
+    for (size_t k = 0; k < t->n_edits; k++) {
+        const struct raw_edit *e = &t->edits[k];
+        if (is_empty(e))
+            continue;
+        f.shown++;
+        f.last = k;
+        f.moves |= rate_of(e) != 0;
+        f.odd |= rate_of(e) != EDIT_RATE_ONE;
+        f.endless |= e->length == 0;
+    }
+    return f;
+}
+
+/* Whether libavformat may be left to it. Of one edit of picture the first picture's place is still
+ * to be looked at (edits_settle_video()). A rate of 0 from end to end is a program's mistake, for
+ * nobody keeps a whole track to show one picture of it. */
+static int is_plain(const struct edit_tracks *all, const struct edit_track *t,
+                    const struct list_facts *f, int is_video)
+{
+    const struct raw_edit *e = &t->edits[f->last];
+
+    if (f->shown == 0)
+        return 1;
+    if (f->shown > 1 || (f->odd && f->moves))
+        return 0;
+    if (all->fragmented)
+        return 1;
+    return !f->endless && (!is_video || e->media <= FFMAX(t->first_offset, 0));
+}
+
+static int no_memory(struct err *err)
+{
+    return err_set(err, -ENOMEM, ERR_RESOURCE, "out of memory for an edit list");
+}
+
+static int refuse(struct err *err, int stream, const char *why)
+{
+    return err_set(err, -ENOTSUP, ERR_UNSUPPORTED, "the edit list of stream %d %s", stream, why);
+}
+
+static int list_check(const struct edit_tracks *all, const struct edit_track *t, int stream,
+                      struct err *err)
+{
+    uint64_t limit = (uint64_t)all->scale * 3600 * HOURS_MAX, length = 0;
+
+    if (t->entries > EDITS_MAX)
+        return err_set(err, -ENOTSUP, ERR_UNSUPPORTED,
+                       "the edit list of stream %d has %llu entries, at most %d are played", stream,
+                       (unsigned long long)t->entries, EDITS_MAX);
+    for (size_t k = 0; k < t->n_edits; k++) {
+        const struct raw_edit *e = &t->edits[k];
+        if (!is_empty(e) && e->rate < 0)
+            return refuse(err, stream, "plays backwards, which isn't done here");
+        if (e->length > limit || (length += e->length) > limit)
+            return err_set(err, -EINVAL, ERR_INPUT,
+                           "the edit list of stream %d spans more than the %d hours that are "
+                           "allowed",
+                           stream, HOURS_MAX);
+    }
+    return 0;
+}
+
+/* Append what the track's list shows. One that goes to the end of media has a length of 0, until
+ * that is known; elsewhere than at the list's end it is nothing. */
+static int list_take(const struct edit_track *t, const struct list_facts *f, int stream,
+                     struct media_info *i)
+{
+    struct edit *grown = reallocarray(i->edits, i->n_edits + t->n_edits, sizeof(*grown));
+    int64_t at = 0;
+
+    if (!grown)
+        return -ENOMEM;
+    i->edits = grown;
+    for (size_t k = 0; k < t->n_edits; k++) {
+        const struct raw_edit *e = &t->edits[k];
+        if (!is_empty(e) && (e->length > 0 || k == f->last))
+            i->edits[i->n_edits++] = (struct edit){
+                .stream = stream,
+                .start = at,
+                .length = (int64_t)e->length,
+                .media = FFMIN(e->media, INT64_C(1) << 60),
+                .rate = f->moves ? rate_of(e) : EDIT_RATE_ONE,
+            };
+        at += (int64_t)e->length;
+    }
+    return 0;
+}
+
+/* ---- streams ---- */
+
+/* The track that a stream is: of that id, and at its place where ids aren't each's own. */
+static const struct edit_track *track_for(const struct edit_tracks *all, const AVStream *st)
+{
+    const struct edit_track *found = NULL;
+
+    if ((size_t)st->index < all->n_tracks && (int)all->tracks[st->index].id == st->id)
+        return &all->tracks[st->index];
+    for (size_t k = 0; k < all->n_tracks && !found; k++)
+        if ((int)all->tracks[k].id == st->id)
+            found = &all->tracks[k];
+    return found;
+}
+
+static int stream_find(const struct edit_tracks *all, const struct media_source *s, int stream,
+                       struct media_info *i, int64_t *ret_offset, struct err *err)
+{
+    int is_video = stream == i->video.stream;
+    const struct edit_track *t = stream >= 0 && stream < (int)s->fmt->nb_streams
+                                     ? track_for(all, s->fmt->streams[stream])
+                                     : NULL;
+
+    if (!t || t->n_edits == 0)
+        return 0;
+    struct list_facts f = facts_of(t);
+    if (is_plain(all, t, &f, is_video))
+        return 0;
+    int r = list_check(all, t, stream, err);
+    if (r < 0)
+        return r;
+    if (i->n_edits + t->n_edits > EDITS_MAX)
+        return err_set(err, -ENOTSUP, ERR_UNSUPPORTED,
+                       "the edit lists of all streams have more than %d entries", EDITS_MAX);
+    if (is_video)
+        *ret_offset = t->first_offset;
+    return list_take(t, &f, stream, i) < 0 ? no_memory(err) : 0;
+}
+
+int edits_find(struct inside *in, const struct media_source *s, struct media_info *i,
+               int64_t *ret_offset, struct err *err)
+{
+    struct edit_tracks all;
+
+    *ret_offset = 0;
+    if (!media_is_mov(s))
+        return 0;
+    int r = edit_boxes_read(in, &all, err);
+    if (r < 0)
+        return r;
+    if (all.scale > 0 && all.scale <= INT32_MAX) {
+        i->edit_scale = all.scale;
+        r = stream_find(&all, s, i->video.stream, i, ret_offset, err);
+        for (size_t k = 0; r == 0 && media_audio(i, k); k++)
+            r = stream_find(&all, s, media_audio(i, k)->stream, i, ret_offset, err);
+    }
+    edit_boxes_release(&all);
+    return r;
+}
+
+/* ---- what only the packets know ---- */
+
+static void drop_all_of(struct media_info *i, int stream)
+{
+    size_t n = 0;
+
+    for (size_t k = 0; k < i->n_edits; k++)
+        if (i->edits[k].stream != stream)
+            i->edits[n++] = i->edits[k];
+    i->n_edits = n;
+}
+
+/* From `media` to the end of it, on the presentation's scale. */
+static int64_t rest_of(const struct media_info *i, const struct edit *e, int64_t media_end,
+                       AVRational tb)
+{
+    int64_t left = av_sat_sub64(media_end, e->media);
+
+    if (left <= 0 || e->rate == 0)
+        return 0;
+    left = av_rescale_q(left, tb, (AVRational){ 1, (int)i->edit_scale });
+    return av_rescale(left, EDIT_RATE_ONE, e->rate);
+}
+
+/* Of the last edit of a stream. Where nothing is left to be shown it is none. */
+static void set_endless(struct media_info *i, int stream, int64_t media_end, AVRational tb)
+{
+    for (size_t k = 0; k < i->n_edits; k++) {
+        struct edit *e = &i->edits[k];
+        if (e->stream != stream || e->length > 0)
+            continue;
+        int64_t limit = (int64_t)i->edit_scale * 3600 * HOURS_MAX;
+        e->length = media_end == INT64_MIN ? 0 : FFMIN(rest_of(i, e, media_end, tb), limit);
+        if (e->length > 0)
+            continue;
+        memmove(e, e + 1, (i->n_edits - k - 1) * sizeof(*e));
+        i->n_edits--;
+        k--;
+    }
+}
+
+static int64_t media_end_of(const struct media_index *idx)
+{
+    int64_t end = INT64_MIN;
+
+    for (size_t k = 0; k < idx->n; k++) {
+        const struct index_packet *p = &idx->packets[k];
+        if (p->pts != INT64_MIN && !(p->flags & PACKET_HIDDEN))
+            end = FFMAX(end, av_sat_add64(p->pts, FFMAX(p->duration, 1)));
+    }
+    return end;
+}
+
+static int has_picture_at(const struct media_index *idx, int64_t pts)
+{
+    for (size_t k = 0; k < idx->n; k++)
+        if (idx->packets[k].pts == pts && !(idx->packets[k].flags & PACKET_HIDDEN))
+            return 1;
+    return 0;
+}
+
+int edits_settle_video(struct media_info *i, const struct media_index *idx, int64_t offset)
+{
+    const struct index_packet *first = idx->n > 0 ? &idx->packets[0] : NULL;
+    const struct edit *only = NULL;
+    size_t n = 0;
+    int64_t shift = 0;
+
+    /* Composition offsets below 0 make the demuxer move all of them up. */
+    if (first && first->pts != INT64_MIN && first->dts != INT64_MIN)
+        shift = av_sat_sub64(av_sat_sub64(first->pts, first->dts), offset);
+    if (shift < 0 || shift > INT32_MAX)
+        shift = 0;
+    for (size_t k = 0; k < i->n_edits; k++) {
+        if (i->edits[k].stream != i->video.stream)
+            continue;
+        i->edits[k].media += shift;
+        only = &i->edits[k];
+        n++;
+    }
+    if (n == 1 && only->rate == EDIT_RATE_ONE && only->length > 0 &&
+        has_picture_at(idx, only->media)) {
+        drop_all_of(i, i->video.stream);
+        return 1;
+    }
+    set_endless(i, i->video.stream, media_end_of(idx), i->video.tb);
+    return 0;
+}
+
+void edits_settle_audio(struct media_info *i, struct audio_info *a, int64_t media_end)
+{
+    AVRational scale = { 1, (int)i->edit_scale };
+    const struct edit *first = NULL, *last = NULL;
+
+    set_endless(i, a->stream, media_end, a->tb);
+    for (size_t k = 0; k < i->n_edits; k++) {
+        const struct edit *e = &i->edits[k];
+        if (e->stream != a->stream)
+            continue;
+        first = first ? first : e;
+        last = e;
+    }
+    if (!last)
+        return;
+    int64_t left = media_end == INT64_MIN ? last->length : rest_of(i, last, media_end, a->tb);
+    a->start = av_rescale_q(first->start, scale, a->tb);
+    a->end = av_rescale_q(last->start + FFMIN(last->length, left), scale, a->tb);
+    a->end = FFMAX(a->end, a->start + 1);
+}
+
+/* ---- words ---- */
+
+/* Seconds before the stream's edit `k` in which it has none, but for the beginning. */
+static double gap_before(const struct media_info *i, size_t k)
+{
+    if (k == 0 || i->edits[k - 1].stream != i->edits[k].stream)
+        return 0;
+    return (double)(i->edits[k].start - i->edits[k - 1].start - i->edits[k - 1].length) /
+           i->edit_scale;
+}
+
+int edits_tell(struct media_info *i)
+{
+    double gaps = 0, held = 0;
+    size_t odd = 0;
+    int r = 0;
+
+    for (size_t k = 0; k < i->n_edits; k++) {
+        const struct edit *e = &i->edits[k];
+        odd += e->rate != 0 && e->rate != EDIT_RATE_ONE && e->stream != i->video.stream;
+        if (e->stream != i->video.stream)
+            continue;
+        gaps += gap_before(i, k);
+        held += e->rate == 0 ? (double)e->length / i->edit_scale : 0;
+    }
+    if (gaps > 0)
+        r = probe_warn(i, "the edit list has %.3f s without picture; the one before is shown there",
+                       gaps);
+    if (r == 0 && held > 0)
+        r = probe_warn(i, "the edit list holds a picture for %.3f s in all", held);
+    if (r == 0 && odd > 0)
+        r = probe_warn(i,
+                       "the edit list plays sound at other than its own rate in %zu places; its "
+                       "pitch changes with it",
+                       odd);
+    return r;
+}

@@ -1,0 +1,39 @@
+/* edits.h - which streams of a source have edit lists that are applied here,
+ * and what these say.
+ *
+ * libavformat applies the lists that nearly all files have: one edit, played
+ * at its rate, behind empty ones or not. All others are ours: several edits,
+ * dwells, other rates, lengths of 0, pictures that an edit begins in the
+ * middle of. A source is opened without the demuxer's edits then
+ * (MEDIA_OPEN_UNEDITED), and media_info.edits has the list. Runs in a child.
+ */
+#ifndef GOPMILL_MEDIA_EDITS_H
+#define GOPMILL_MEDIA_EDITS_H
+
+#include "index.h"
+
+struct err;
+struct inside;
+struct media_info;
+struct media_source;
+
+/* Of the streams that `i` names, find those lists, in ticks as they stand in the file; `s` is any
+ * open context of the source. *ret_offset: the composition offset of the first sample of video.
+ * -ENOTSUP with ERR_UNSUPPORTED: a list that can't be played. */
+int edits_find(struct inside *in, const struct media_source *s, struct media_info *i,
+               int64_t *ret_offset, struct err *err);
+
+/* From video's packets without edits: count its edits as the demuxer counts, which leaves no time
+ * below 0 (`offset`: see above), and give those that go to the end their length. Returns 1 where
+ * that is a list for libavformat after all, which then is no longer in `i`; else 0. */
+int edits_settle_video(struct media_info *i, const struct media_index *idx, int64_t offset);
+
+/* Of sound whose media ends at `media_end` (in its time base; INT64_MIN: unknown). Sets where its
+ * track starts and ends. */
+struct audio_info;
+void edits_settle_audio(struct media_info *i, struct audio_info *a, int64_t media_end);
+
+/* What a viewer should know of them: picture that stands still for want of any. 0 or -ENOMEM. */
+int edits_tell(struct media_info *i);
+
+#endif
