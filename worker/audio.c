@@ -100,7 +100,8 @@ static int take_packet(struct track *k, struct err *err)
     p->duration = k->enc->frame_size;
     p->time_base = (AVRational){ 1, k->r->sample_rate };
     p->dts = p->pts;
-    if (k->n_pkts > 0 && cut != INT64_MAX && p->pts + p->duration / 2 >= cut) {
+    /* A segment of priming alone would last no time. */
+    if (k->end > k->start && cut != INT64_MAX && p->pts + p->duration / 2 >= cut) {
         r = close_segment(k, err);
         while (next_cut(k) <= p->pts + p->duration / 2)
             k->cut++;

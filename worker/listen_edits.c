@@ -13,7 +13,6 @@
 enum {
     PREROLL_MS = 300, /* before an edit: decoders of sound have settled by then */
     JITTER_MS = 8,    /* as in sound.c */
-    SILENT_SAMPLES = 4096,
     NS = 1000000000,
 };
 
@@ -22,14 +21,11 @@ struct cutter {
     struct sound *const *sounds;
     size_t n_sounds;
     const struct edit *edit;
-    int rate;        /* samples of the line in a second: what comes in, as fast as the edit plays */
-    int64_t at;      /* samples on the line so far; -1: none came yet */
-    int64_t end;     /* where the edit's last sample stands */
-    int64_t next;    /* the media's sample that is to come; INT64_MIN: the edit's first */
-    AVFrame *silent; /* as the last frame was, but not heard */
+    int rate;     /* samples of the edit in a second: what comes in, as fast as it plays */
+    int64_t at;   /* where its next sample stands, in these, from 0 of the timeline */
+    int64_t end;  /* … and its last */
+    int64_t next; /* the media's sample that is to come; INT64_MIN: the edit's first */
 };
-
-/* ---- the line ---- */
 
 static int64_t origin_ns(const struct task *t)
 {
@@ -38,61 +34,14 @@ static int64_t origin_ns(const struct task *t)
     return av_rescale_q(t->origin, tb, (AVRational){ 1, NS });
 }
 
-/* Where a time of the list stands on the line. */
-static int64_t line_at(const struct cutter *c, int64_t at)
+/* Where a time of the list stands. */
+static int64_t sample_at(const struct cutter *c, int64_t at)
 {
     const struct task *t = c->l->t;
     AVRational scale = { 1, (int)t->info.edit_scale };
     int64_t ns = av_sat_sub64(av_rescale_q(at, scale, (AVRational){ 1, NS }), origin_ns(t));
 
     return FFMAX(av_rescale(ns, c->rate, NS), 0);
-}
-
-/* The frame is what comes next. */
-static int line_push(struct cutter *c, const AVFrame *f, struct err *err)
-{
-    int r = 0;
-
-    for (size_t i = 0; r == 0 && i < c->n_sounds; i++)
-        r = sound_push(c->sounds[i], f, c->at, c->rate, err);
-    c->at += f->nb_samples;
-    return r;
-}
-
-static int no_memory(struct err *err)
-{
-    return err_set(err, -ENOMEM, ERR_RESOURCE, "out of memory for silence");
-}
-
-static int silence_make(struct cutter *c, const AVFrame *like, struct err *err)
-{
-    AVFrame *f = c->silent;
-
-    if (f->format == like->format && f->sample_rate == like->sample_rate &&
-        av_channel_layout_compare(&f->ch_layout, &like->ch_layout) == 0)
-        return 0;
-    av_frame_unref(f);
-    f->format = like->format;
-    f->sample_rate = like->sample_rate;
-    f->nb_samples = SILENT_SAMPLES;
-    if (av_channel_layout_copy(&f->ch_layout, &like->ch_layout) < 0 ||
-        av_frame_get_buffer(f, 0) < 0)
-        return no_memory(err);
-    av_samples_set_silence(f->extended_data, 0, SILENT_SAMPLES, f->ch_layout.nb_channels,
-                           f->format);
-    return 0;
-}
-
-/* Up to that sample, in the format of the last frame. */
-static int silence_push(struct cutter *c, int64_t to, struct err *err)
-{
-    int r = 0;
-
-    while (r == 0 && c->at < to) {
-        c->silent->nb_samples = (int)FFMIN(to - c->at, SILENT_SAMPLES);
-        r = line_push(c, c->silent, err);
-    }
-    return r;
 }
 
 /* ---- frames ---- */
@@ -105,23 +54,14 @@ static void rate_set(struct cutter *c, AVFrame *f)
     if (c->edit->rate != EDIT_RATE_ONE)
         rate = (int)av_clip64(av_rescale(rate, c->edit->rate, EDIT_RATE_ONE), 1, INT32_MAX / 2);
     f->sample_rate = rate;
-    if (c->rate == rate)
+    if (c->next != INT64_MIN && rate == c->rate)
         return;
-    if (c->at > 0)
+    if (c->next != INT64_MIN)
         c->at = av_rescale(c->at, rate, c->rate);
     c->rate = rate;
-    c->end = line_at(c, c->edit->start + c->edit->length);
-}
-
-/* The first frame of an edit: what lies before is silence, but for what is rounding. */
-static int edit_begin(struct cutter *c, const AVFrame *f, struct err *err)
-{
-    int64_t from = line_at(c, c->edit->start);
-    int r = silence_make(c, f, err);
-
-    if (c->at < 0)
-        c->at = from;
-    return r == 0 && from > c->at + 2 ? silence_push(c, from, err) : r;
+    if (c->next == INT64_MIN)
+        c->at = sample_at(c, c->edit->start);
+    c->end = sample_at(c, c->edit->start + c->edit->length);
 }
 
 /* Leave out what comes before `skip`, and all but `n`. */
@@ -150,6 +90,7 @@ static int64_t media_at(const struct cutter *c, int64_t pts, int rate)
     return at;
 }
 
+/* What of a frame the edit wants, to its place. */
 static int frame_take(struct cutter *c, AVFrame *f, struct err *err)
 {
     AVRational tb = c->l->src.fmt->streams[c->l->t->info.audio.stream]->time_base;
@@ -165,18 +106,17 @@ static int frame_take(struct cutter *c, AVFrame *f, struct err *err)
     if (skip >= f->nb_samples) /* before the edit, or there already */
         return 0;
     rate_set(c, f);
-    if (c->next == INT64_MIN)
-        r = edit_begin(c, f, err);
-    if (r == 0)
-        r = silence_make(c, f, err);
-    if (r == 0 && skip < 0) /* a hole */
-        r = silence_push(c, FFMIN(av_sat_sub64(c->at, skip), c->end), err);
     c->next = from + f->nb_samples;
-    if (r < 0 || c->at >= c->end)
-        return r;
+    if (skip < 0) /* a hole */
+        c->at = av_sat_sub64(c->at, skip);
+    if (c->at >= c->end)
+        return 0;
     skip = FFMAX(skip, 0);
     frame_trim(f, (int)skip, (int)FFMIN(f->nb_samples - skip, c->end - c->at));
-    return line_push(c, f, err);
+    for (size_t i = 0; r == 0 && i < c->n_sounds; i++)
+        r = sound_push(c->sounds[i], f, c->at, c->rate, err);
+    c->at += f->nb_samples;
+    return r;
 }
 
 static int packet_feed(struct cutter *c, const AVPacket *pkt, struct err *err)
@@ -212,8 +152,6 @@ static int edit_play(struct cutter *c, const struct edit *e, struct err *err)
 
     c->edit = e;
     c->next = INT64_MIN;
-    if (c->rate > 0)
-        c->end = line_at(c, e->start + e->length);
     avcodec_flush_buffers(l->dec);
     if (av_seek_frame(l->src.fmt, stream, FFMAX(av_sat_sub64(e->media, preroll), 0),
                       AVSEEK_FLAG_BACKWARD) < 0) {
@@ -232,18 +170,16 @@ static int edit_play(struct cutter *c, const struct edit *e, struct err *err)
 
 int listener_run_edits(struct listener *l, struct sound *const *sounds, size_t n, struct err *err)
 {
-    struct cutter c = { .l = l, .sounds = sounds, .n_sounds = n, .at = -1 };
+    struct cutter c = { .l = l, .sounds = sounds, .n_sounds = n };
     const struct media_info *i = &l->t->info;
     int r = 0;
 
-    c.silent = av_frame_alloc();
-    if (!c.silent)
-        return no_memory(err);
+    for (size_t k = 0; k < n; k++)
+        sound_set_exact(sounds[k]);
     /* Samples count from the media's first one: what is to be skipped is what edits don't name. */
     l->dec->flags2 |= AV_CODEC_FLAG2_SKIP_MANUAL;
     for (size_t k = 0; r == 0 && k < i->n_edits; k++)
         if (i->edits[k].stream == i->audio.stream && i->edits[k].rate > 0)
             r = edit_play(&c, &i->edits[k], err);
-    av_frame_free(&c.silent);
     return r;
 }

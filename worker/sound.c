@@ -46,6 +46,7 @@ struct sound {
     int64_t pos;  /* where the next input sample stands, samples of `from.rate` since 0 */
     int64_t made; /* samples that came out of resamplers */
     struct bend bend;
+    int exact;             /* sound_set_exact() */
     int many;              /* more than one frame came in */
     int size, least, most; /* of a frame: the last one's; of those that came twice in a row */
     int odd_frames;        /* how many in a row were off by more than jitter, all to one side */
@@ -79,6 +80,11 @@ static void free_planes(uint8_t ***p)
     if (*p)
         av_freep(&(*p)[0]);
     av_freep(p);
+}
+
+void sound_set_exact(struct sound *s)
+{
+    s->exact = 1;
 }
 
 void sound_free(struct sound *s)
@@ -260,6 +266,8 @@ static int adapt(struct sound *s, const AVFrame *f, struct err *err)
             return r;
         settle(s, 0);
         s->pos = av_rescale(s->pos, f->sample_rate, s->from.rate);
+        if (s->exact) /* the resampler's rounding doesn't add up */
+            s->pos = av_rescale(s->made, f->sample_rate, s->to.rate);
         swr_free(&s->swr);
     }
     s->from.rate = f->sample_rate;
@@ -419,7 +427,7 @@ int sound_push(struct sound *s, const AVFrame *f, int64_t num, int64_t den, stru
     if (r < 0)
         return r;
     int64_t off = offset(s, num, den);
-    if (s->pos > 0) {
+    if (s->pos > 0 && !s->exact) {
         r = correct(s, off, f->nb_samples, &off, err);
         s->many = 1;
     }
@@ -428,7 +436,7 @@ int sound_push(struct sound *s, const AVFrame *f, int64_t num, int64_t den, stru
     if (off < 0) {
         skip = -off < f->nb_samples ? (int)-off : f->nb_samples;
         /* What lies before 0 was never to be heard. */
-        s->mended.dropped_s += s->pos > 0 ? (double)skip / s->from.rate : 0;
+        s->mended.dropped_s += s->pos > 0 && !s->exact ? (double)skip / s->from.rate : 0;
     }
     if (r < 0 || skip == f->nb_samples)
         return r;

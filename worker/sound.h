@@ -38,6 +38,9 @@ struct sound *sound_new(const struct sound_format *to, sound_emit emit, void *ar
 /* Before the first frame: multiply by `gain` (1 unless told), and limit mixes to `ceiling`
  * (-2 dB of full scale unless told; 0: not at all). */
 void sound_set_level(struct sound *s, double gain, double ceiling);
+/* Before the first frame: places are to the sample, and what lies between frames is meant to be
+ * silence. */
+void sound_set_exact(struct sound *s);
 void sound_free(struct sound *s);
 
 /* A decoded frame whose first sample stands at `seconds` on the timeline

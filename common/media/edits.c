@@ -60,7 +60,8 @@ static int is_plain(const struct edit_tracks *all, const struct edit_track *t,
 
     if (f->shown == 0)
         return 1;
-    if (f->shown > 1 || (f->odd && f->moves))
+    /* Behind an empty edit at the end libavformat goes on where the last one ended. */
+    if (f->shown > 1 || (f->odd && f->moves) || f->last + 1 < t->n_edits)
         return 0;
     if (all->fragmented)
         return 1;
@@ -141,7 +142,7 @@ static const struct edit_track *track_for(const struct edit_tracks *all, const A
 }
 
 static int stream_find(const struct edit_tracks *all, const struct media_source *s, int stream,
-                       struct media_info *i, int64_t *ret_offset, struct err *err)
+                       struct media_info *i, struct err *err)
 {
     int is_video = stream == i->video.stream;
     const struct edit_track *t = stream >= 0 && stream < (int)s->fmt->nb_streams
@@ -159,17 +160,14 @@ static int stream_find(const struct edit_tracks *all, const struct media_source 
     if (i->n_edits + t->n_edits > EDITS_MAX)
         return err_set(err, -ENOTSUP, ERR_UNSUPPORTED,
                        "the edit lists of all streams have more than %d entries", EDITS_MAX);
-    if (is_video)
-        *ret_offset = t->first_offset;
     return list_take(t, &f, stream, i) < 0 ? no_memory(err) : 0;
 }
 
 int edits_find(struct inside *in, const struct media_source *s, struct media_info *i,
-               int64_t *ret_offset, struct err *err)
+               struct err *err)
 {
     struct edit_tracks all;
 
-    *ret_offset = 0;
     if (!media_is_mov(s))
         return 0;
     int r = edit_boxes_read(in, &all, err);
@@ -177,9 +175,9 @@ int edits_find(struct inside *in, const struct media_source *s, struct media_inf
         return r;
     if (all.scale > 0 && all.scale <= INT32_MAX) {
         i->edit_scale = all.scale;
-        r = stream_find(&all, s, i->video.stream, i, ret_offset, err);
+        r = stream_find(&all, s, i->video.stream, i, err);
         for (size_t k = 0; r == 0 && media_audio(i, k); k++)
-            r = stream_find(&all, s, media_audio(i, k)->stream, i, ret_offset, err);
+            r = stream_find(&all, s, media_audio(i, k)->stream, i, err);
     }
     edit_boxes_release(&all);
     return r;
@@ -246,22 +244,14 @@ static int has_picture_at(const struct media_index *idx, int64_t pts)
     return 0;
 }
 
-int edits_settle_video(struct media_info *i, const struct media_index *idx, int64_t offset)
+int edits_settle_video(struct media_info *i, const struct media_index *idx)
 {
-    const struct index_packet *first = idx->n > 0 ? &idx->packets[0] : NULL;
     const struct edit *only = NULL;
     size_t n = 0;
-    int64_t shift = 0;
 
-    /* Composition offsets below 0 make the demuxer move all of them up. */
-    if (first && first->pts != INT64_MIN && first->dts != INT64_MIN)
-        shift = av_sat_sub64(av_sat_sub64(first->pts, first->dts), offset);
-    if (shift < 0 || shift > INT32_MAX)
-        shift = 0;
     for (size_t k = 0; k < i->n_edits; k++) {
         if (i->edits[k].stream != i->video.stream)
             continue;
-        i->edits[k].media += shift;
         only = &i->edits[k];
         n++;
     }

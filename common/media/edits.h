@@ -17,16 +17,14 @@ struct inside;
 struct media_info;
 struct media_source;
 
-/* Of the streams that `i` names, find those lists, in ticks as they stand in the file; `s` is any
- * open context of the source. *ret_offset: the composition offset of the first sample of video.
+/* Of the streams that `i` names, find those lists; `s` is any open context of the source.
  * -ENOTSUP with ERR_UNSUPPORTED: a list that can't be played. */
 int edits_find(struct inside *in, const struct media_source *s, struct media_info *i,
-               int64_t *ret_offset, struct err *err);
+               struct err *err);
 
-/* From video's packets without edits: count its edits as the demuxer counts, which leaves no time
- * below 0 (`offset`: see above), and give those that go to the end their length. Returns 1 where
- * that is a list for libavformat after all, which then is no longer in `i`; else 0. */
-int edits_settle_video(struct media_info *i, const struct media_index *idx, int64_t offset);
+/* From video's packets without edits: an edit that goes to the end gets its length. Returns 1 where
+ * it is a list for libavformat after all, which then is no longer in `i`; else 0. */
+int edits_settle_video(struct media_info *i, const struct media_index *idx);
 
 /* Of sound whose media ends at `media_end` (in its time base; INT64_MIN: unknown). Sets where its
  * track starts and ends. */

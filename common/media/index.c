@@ -474,24 +474,34 @@ static void set_rate(struct video_info *v, const int64_t *t, size_t n)
     v->rate = clamp_rate(v->rate);
 }
 
-/* When pictures are shown of which an edit list says so. */
-static int edited_times(const struct media_index *idx, const struct media_info *i, int64_t **ret,
-                        size_t *ret_n, int64_t *ret_end, struct err *err)
+/* When pictures are shown of which an edit list says so, instead of when they are in the media. The
+ * rate is that of the media, however short the pieces are, or that of the fastest one. */
+static int edited_times(const struct media_index *idx, struct media_info *i, int64_t **t, size_t *n,
+                        int64_t *ret_end, struct err *err)
 {
     struct edit_frame *f;
-    int r = edit_frames(i, idx, &f, ret_n, ret_end);
+    int32_t fastest = EDIT_RATE_ONE;
+    int r = edit_frames(i, idx, &f, n, ret_end);
 
     if (r == -E2BIG)
         return err_set(err, -EINVAL, ERR_INPUT, "the edit list shows more than %d pictures",
                        EDIT_FRAMES_MAX);
-    int64_t *t = r == 0 ? reallocarray(*ret, *ret_n + 1, sizeof(*t)) : NULL;
-    for (size_t k = 0; t && k < *ret_n; k++)
-        t[k] = f[k].pts;
+    int64_t *grown = r == 0 ? reallocarray(*t, *n + 1, sizeof(*grown)) : NULL;
+    for (size_t k = 0; grown && k < *n; k++)
+        grown[k] = f[k].pts;
     if (r == 0)
         free(f);
-    if (!t)
+    if (!grown)
         return err_set(err, -ENOMEM, ERR_RESOURCE, "out of memory for the index");
-    *ret = t;
+    *t = grown;
+    for (size_t k = 0; k < i->n_edits; k++)
+        if (i->edits[k].stream == i->video.stream && i->edits[k].rate > fastest)
+            fastest = i->edits[k].rate;
+    if (fastest > EDIT_RATE_ONE)
+        i->video.rate = clamp_rate(
+            av_mul_q(i->video.rate, av_d2q((double)fastest / EDIT_RATE_ONE, 1000)));
+    i->video.vfr |= *n > 1 &&
+                    !is_constant(grown, *n, (double)(grown[*n - 1] - grown[0]) / (double)(*n - 1));
     return 0;
 }
 
@@ -507,11 +517,12 @@ int index_describe(const struct media_index *idx, struct media_info *info, uint6
     if (!t)
         return err_set(err, -ENOMEM, ERR_RESOURCE, "out of memory for the index");
     size_t n = shown_times(idx, t, ret_doubles);
-    if (edited && (r = edited_times(idx, info, &t, &n, &end, err)) < 0)
+    if (n > 0)
+        set_rate(v, t, n);
+    if (edited && n > 0 && (r = edited_times(idx, info, &t, &n, &end, err)) < 0)
         return r;
     if (n == 0)
         return err_set(err, -EINVAL, ERR_INPUT, "no frame of the video stream can be shown");
-    set_rate(v, t, n);
     for (size_t i = 0; i < idx->n; i++) {
         bytes += idx->packets[i].size;
         if (idx->packets[i].pts == t[n - 1])

@@ -204,7 +204,7 @@ static size_t unknown_ends(struct media_source *s, struct media_info *i, struct 
 
 /* Of streams whose edit lists are ours: from a context without edits. *ret_mine: video is one. */
 static int read_edited(struct inside *in, struct media_info *i, struct media_index *idx,
-                       int64_t offset, int *ret_mine, struct err *err)
+                       int *ret_mine, struct err *err)
 {
     int video = media_is_edited(i, i->video.stream) ? i->video.stream : -1;
     struct clock_line line = { 0 };
@@ -223,7 +223,7 @@ static int read_edited(struct inside *in, struct media_info *i, struct media_ind
     if (video >= 0)
         r = index_scan(&s, video, NULL, 0, idx, &line, err);
     free(line.splices);
-    if (r == 0 && video >= 0 && edits_settle_video(i, idx, offset) == 1) {
+    if (r == 0 && video >= 0 && edits_settle_video(i, idx) == 1) {
         media_index_release(idx);
         video = -1;
     }
@@ -243,17 +243,16 @@ static int read_index(struct inside *in, struct media_info *i, struct media_inde
     struct media_source s;
     struct index_track tracks[AUDIO_TRACKS_MAX];
     struct clock_line line = { 0 };
-    int64_t offset;
     int missing, mine = 0, r = media_open(in, MEDIA_OPEN_INDEX, &s, err);
 
     if (r < 0)
         return r;
-    r = edits_find(in, &s, i, &offset, err);
+    r = edits_find(in, &s, i, err);
     size_t n = unknown_ends(&s, i, tracks, &missing);
     if (r == 0 && (i->video.stream >= (int)s.fmt->nb_streams || missing))
         r = err_set(err, -EINVAL, ERR_INPUT, "the streams of the source can't be told apart");
     if (r == 0 && i->n_edits > 0)
-        r = read_edited(in, i, idx, offset, &mine, err);
+        r = read_edited(in, i, idx, &mine, err);
     int video = mine ? -1 : i->video.stream;
     if (r == 0 && (video >= 0 || n > 0))
         r = index_scan(&s, video, tracks, n, idx, &line, err);
