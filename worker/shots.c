@@ -11,6 +11,7 @@ struct shots {
     const struct media_info *info;
     const struct shot *list;
     size_t n, next; /* the shot that is looked for */
+    size_t limit;   /* those from here on may be of pictures that are decoded before (edit lists) */
     int64_t length_ms;
     struct reader read;
     AVCodecContext *dec;
@@ -28,6 +29,12 @@ static int same_start(const struct shot *a, const struct shot *b)
     return a->seek_pts == b->seek_pts && a->seek_dts == b->seek_dts && a->seek_pos == b->seek_pos;
 }
 
+/* Time of the packet whose picture a shot shows. */
+static int64_t media_of(const struct shot *k)
+{
+    return k->pts + k->shift;
+}
+
 /* How far it is, and that it lives. */
 static void tell(struct shots *s)
 {
@@ -37,16 +44,16 @@ static void tell(struct shots *s)
 /* Whether a shot that isn't taken yet shows the frame of that time. */
 static int is_wanted(const struct shots *s, int64_t pts)
 {
-    size_t a = s->next, b = s->n;
+    size_t a = s->next, b = s->limit;
 
     while (a < b) {
         size_t mid = a + (b - a) / 2;
-        if (s->list[mid].pts < pts)
+        if (media_of(&s->list[mid]) < pts)
             a = mid + 1;
         else
             b = mid;
     }
-    return a < s->n && s->list[a].pts == pts;
+    return a < s->limit && media_of(&s->list[a]) == pts;
 }
 
 /* The packet that decoding begins at is read. AVERROR_EOF: it isn't there. */
@@ -70,9 +77,9 @@ static int take_frame(struct shots *s, shot_emit emit, void *arg, struct err *er
         return 0;
     s->frame->pts = pts;
     /* One that was looked for and never came is stood in for by the one before. */
-    while (r == 0 && s->next < s->n && s->list[s->next].pts < pts && s->running)
+    while (r == 0 && s->next < s->limit && media_of(&s->list[s->next]) < pts && s->running)
         r = emit(arg, s->next++, s->last->buf[0] ? s->last : s->frame, 1, err);
-    while (r == 0 && s->next < s->n && s->list[s->next].pts == pts)
+    while (r == 0 && s->next < s->limit && media_of(&s->list[s->next]) == pts)
         r = emit(arg, s->next++, s->frame, 0, err);
     av_frame_unref(s->last);
     av_frame_move_ref(s->last, s->frame);
@@ -110,7 +117,7 @@ static int feed(struct shots *s, const AVPacket *pkt, shot_emit emit, void *arg,
 /* All shots up to `end`, which begin with the packet that was read. */
 static int decode_run(struct shots *s, size_t end, shot_emit emit, void *arg, struct err *err)
 {
-    int64_t last = s->list[end - 1].pts;
+    int64_t last = media_of(&s->list[end - 1]);
     int r = 0, done = 0;
 
     s->running = 1;
@@ -145,8 +152,10 @@ static int run(struct shots *s, shot_emit emit, void *arg, struct err *err)
 
     while (r >= 0 && s->next < s->n) {
         size_t first = s->next, end = first + 1;
-        while (end < s->n && same_start(&s->list[end], &s->list[first]))
+        while (end < s->n && same_start(&s->list[end], &s->list[first]) &&
+               media_of(&s->list[end]) >= media_of(&s->list[end - 1]))
             end++;
+        s->limit = media_is_edited(s->info, s->info->video.stream) ? end : s->n;
         r = go_to(s, &s->list[first], err);
         if (r == 0)
             r = decode_run(s, end, emit, arg, err);

@@ -17,7 +17,7 @@ video:
   - { name: v, codec: h264, size: 180, maxrate: 2M, preset: veryfast, crf: 18 }
 audio:
   - { name: a, codec: aac, bitrate: 512k, channels: 2 }
-storyboard: { every: 1 }
+storyboard: { size: 180, every: 1, columns: 3, rows: 2 }
 Y
 
 # Ten seconds of numbers and noise: B pictures, a keyframe in two seconds. clip NAME RATE OPTION...
@@ -64,6 +64,14 @@ warned() {
     jq -r '.warnings[]' out/job.json | grep -q "$1"
 }
 
+# The numbers that the storyboard's tiles show.
+tiles() {
+    local got
+    got=$(ffmpeg -nostdin -v error -i out/storyboard/sheet-00001.jpg -vf untile=3x2,format=yuv420p \
+        -f yuv4mpegpipe -strict -1 - | "$numbered" read - | awk '{ printf "%s ", $3 }')
+    [ "${got% }" = "$1" ] || { echo "$got" && return 1; }
+}
+
 clip closed.mp4 25:1
 clip open.mp4 24000:1001 -x264-params open-gop=1 -movflags negative_cts_offsets
 
@@ -72,6 +80,7 @@ adjacent="1000,$((t + 1024)),1;1000,$((2 * t + 1024)),1;1000,$((3 * t + 1024)),1
 fact "three adjacent edits are one" list "$adjacent" "1000,$s,1;1000,$((2 * s)),1;1000,$((3 * s)),1"
 fact "edits go back, overlap and are repeated" list \
     "1500,90000,1;700,20000,1;700,20000,1;333,22222,1" "900,300000,1;1100,100,1;1233,300017,1"
+fact "… and so are the storyboard's tiles" tiles "173 198 49 43 0 0"
 fact "a dwell holds its picture, and sound is silent" list "1000,14000,1;1500,60000,0;1000,26000,1" "1000,49000,1;1500,200000,0;1000,97000,1"
 fact "… which is told" warned "holds a picture for 1.500 s"
 fact "empty edits, at the start and between" list "40,-1,1;1000,14000,1;500,-1,1;1000,30000,1" "1000,9999,1;700,-1,1;800,200000,1"
