@@ -1,6 +1,8 @@
 #include "spans.h"
 
 #include <errno.h>
+#include <libavutil/common.h>
+#include <libavutil/mathematics.h>
 #include <stdlib.h>
 
 int spans_enter(struct spans *s, size_t at)
@@ -45,4 +47,25 @@ size_t spans_shown(const struct spans *s, int64_t media, const int64_t **ret)
         return 0;
     *ret = &s->shown[a];
     return s->n_media < s->n_shown ? s->n_shown : 1;
+}
+
+int cue_edit(const struct edit *e, AVRational scale, AVRational tb, int64_t from, int64_t to,
+             int64_t *ret_start, int64_t *ret_end)
+{
+    if (e->rate == 0) {
+        *ret_start = e->start;
+        *ret_end = e->start + e->length;
+        return from <= e->media && e->media < to;
+    }
+    int64_t start = av_rescale_q(av_sat_sub64(from, e->media), tb, scale);
+    int64_t end = av_rescale_q(av_sat_sub64(to, e->media), tb, scale);
+    if (e->rate != EDIT_RATE_ONE) {
+        start = av_rescale(start, EDIT_RATE_ONE, e->rate);
+        end = av_rescale(end, EDIT_RATE_ONE, e->rate);
+    }
+    start = av_clip64(start, 0, e->length);
+    end = av_clip64(end, 0, e->length);
+    *ret_start = e->start + start;
+    *ret_end = e->start + end;
+    return end > start;
 }

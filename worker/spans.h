@@ -29,4 +29,9 @@ void spans_release(struct spans *s);
 /* When the picture of this media time is shown: how many times, and in *ret these. */
 size_t spans_shown(const struct spans *s, int64_t media, const int64_t **ret);
 
+/* When an edit shows what its media has from `from` to `to` (in `tb`), in ticks of `scale`. 0: not
+ * at all. */
+int cue_edit(const struct edit *e, AVRational scale, AVRational tb, int64_t from, int64_t to,
+             int64_t *ret_start, int64_t *ret_end);
+
 #endif

@@ -7,6 +7,7 @@
 #include "../common/media/open.h"
 #include "digest.h"
 #include "encode.h"
+#include "spans.h"
 #include "webvtt.h"
 
 #include <errno.h>
@@ -85,19 +86,47 @@ static int take_rect(struct run *u, struct track *k, const AVSubtitleRect *rect,
     return 0;
 }
 
+static int take_rects(struct run *u, struct track *k, const AVSubtitle *sub, int64_t start,
+                      int64_t end, struct err *err)
+{
+    int r = 0;
+
+    for (unsigned i = 0; i < sub->num_rects && r == 0; i++)
+        r = take_rect(u, k, sub->rects[i], start, end, err);
+    return r;
+}
+
+/* As often as an edit list shows it; there are no edits but in MP4, where packets have durations.
+ */
+static int take_edited(struct run *u, struct track *k, const AVSubtitle *sub, struct err *err)
+{
+    const struct media_info *info = &u->t->info;
+    AVRational tb = u->src.fmt->streams[k->r->text.stream]->time_base;
+    AVRational scale = { 1, (int)info->edit_scale };
+    int64_t from = u->pkt->pts, to = av_sat_add64(from, u->pkt->duration), start, end;
+    int r = 0;
+
+    for (size_t i = 0; i < info->n_edits && r == 0; i++) {
+        const struct edit *e = &info->edits[i];
+        if (e->stream != k->r->text.stream || !cue_edit(e, scale, tb, from, to, &start, &end))
+            continue;
+        r = take_rects(u, k, sub, on_timeline(u, start, scale), on_timeline(u, end, scale), err);
+    }
+    return r;
+}
+
 static int take_subtitle(struct run *u, struct track *k, const AVSubtitle *sub, struct err *err)
 {
     AVRational tb = u->src.fmt->streams[k->r->text.stream]->time_base;
     int64_t start = on_timeline(u, u->pkt->pts, tb), end = -1;
-    int r = 0;
 
+    if (media_is_edited(&u->t->info, k->r->text.stream))
+        return take_edited(u, k, sub, err);
     if (u->pkt->duration > 0)
         end = on_timeline(u, av_sat_add64(u->pkt->pts, u->pkt->duration), tb);
     else if (sub->end_display_time > 0 && sub->end_display_time < UINT32_MAX)
         end = av_sat_add64(start, sub->end_display_time);
-    for (unsigned i = 0; i < sub->num_rects && r == 0; i++)
-        r = take_rect(u, k, sub->rects[i], start, end, err);
-    return r;
+    return take_rects(u, k, sub, start, end, err);
 }
 
 /* What a decoder refuses is left out; the next packet may be better. */
@@ -366,24 +395,59 @@ static int open_track(struct run *u, const struct rendition *r, struct err *err)
     return 0;
 }
 
-static int open_all(struct run *u, struct err *err)
+/* Those tracks that are read from a source that is opened so. */
+static int open_tracks(struct run *u, int flags, struct err *err)
 {
     const struct task *t = u->t;
-    int r = media_open(u->in, 0, &u->src, err);
+    int r = media_open(u->in, flags, &u->src, err);
 
     if (r < 0)
         return r;
     u->src.splices = t->info.splices;
     u->src.n_splices = t->info.n_splices;
+    u->reads = 0;
     media_select(&u->src, -1);
-    u->pkt = av_packet_alloc();
-    u->tracks = calloc(t->n_renditions + 1, sizeof(*u->tracks));
-    if (!u->pkt || !u->tracks)
-        return no_memory(err);
     for (size_t i = 0; i < t->n_renditions && r == 0; i++)
-        if (task_makes(t, i))
+        if (task_makes(t, i) && media_flags_for(&t->info, t->renditions[i].text.stream) == flags)
             r = open_track(u, &t->renditions[i], err);
     return r;
+}
+
+static int has_edited(const struct run *u)
+{
+    for (size_t i = 0; i < u->t->n_renditions; i++)
+        if (media_is_edited(&u->t->info, u->t->renditions[i].text.stream))
+            return 1;
+    return 0;
+}
+
+static int by_rendition(const void *a, const void *b)
+{
+    const struct track *x = a, *y = b;
+
+    return (x->r > y->r) - (x->r < y->r); /* of one array */
+}
+
+/* All that is open; then those tracks whose edit lists are ours. */
+static int read_both(struct run *u, struct err *err)
+{
+    int r = u->reads ? read_all(u, err) : 0;
+
+    if (r < 0 || !has_edited(u))
+        return r;
+    media_close(&u->src);
+    r = open_tracks(u, MEDIA_OPEN_UNEDITED, err);
+    if (r == 0 && u->reads)
+        r = read_all(u, err);
+    qsort(u->tracks, u->n_tracks, sizeof(*u->tracks), by_rendition);
+    return r;
+}
+
+static int open_all(struct run *u, struct err *err)
+{
+    u->pkt = av_packet_alloc();
+    u->tracks = calloc(u->t->n_renditions + 1, sizeof(*u->tracks));
+    return u->pkt && u->tracks ? open_tracks(u, 0, err) : no_memory(err);
 }
 
 static void release(struct run *u)
@@ -406,8 +470,8 @@ int encode_texts(struct inside *in, const struct task *t, int64_t start_ns, stru
     if (r == 0)
         res->first_frame_s = (double)(clock_system.mono_ns(&clock_system) - start_ns) /
                              (double)NS_PER_S;
-    if (r == 0 && u.reads)
-        r = read_all(&u, err);
+    if (r == 0)
+        r = read_both(&u, err);
     if (r == 0)
         r = finish(&u, err);
     release(&u);

@@ -163,6 +163,20 @@ static int stream_find(const struct edit_tracks *all, const struct media_source 
     return list_take(t, &f, stream, i) < 0 ? no_memory(err) : 0;
 }
 
+/* Text is left out rather than that it keeps a source from being played. It may end when it likes.
+ */
+static int text_find(const struct edit_tracks *all, const struct media_source *s, int stream,
+                     struct media_info *i)
+{
+    struct err why = { 0 };
+    int r = stream_find(all, s, stream, i, &why);
+
+    for (size_t k = 0; k < i->n_edits; k++)
+        if (i->edits[k].stream == stream && i->edits[k].length == 0)
+            i->edits[k].length = (int64_t)all->scale * 3600 * HOURS_MAX;
+    return r == 0 || r == -ENOMEM ? r : probe_warn(i, "%s; its times are not edited", why.text);
+}
+
 int edits_find(struct inside *in, const struct media_source *s, struct media_info *i,
                struct err *err)
 {
@@ -178,6 +192,8 @@ int edits_find(struct inside *in, const struct media_source *s, struct media_inf
         r = stream_find(&all, s, i->video.stream, i, err);
         for (size_t k = 0; r == 0 && media_audio(i, k); k++)
             r = stream_find(&all, s, media_audio(i, k)->stream, i, err);
+        for (size_t k = 0; r == 0 && k < i->n_texts; k++)
+            r = text_find(&all, s, i->texts[k].stream, i) < 0 ? no_memory(err) : 0;
     }
     edit_boxes_release(&all);
     return r;
@@ -296,6 +312,14 @@ static double gap_before(const struct media_info *i, size_t k)
            i->edit_scale;
 }
 
+static int is_sound(const struct media_info *i, int stream)
+{
+    for (size_t k = 0; media_audio(i, k); k++)
+        if (media_audio(i, k)->stream == stream)
+            return 1;
+    return 0;
+}
+
 int edits_tell(struct media_info *i)
 {
     double gaps = 0, held = 0;
@@ -304,7 +328,7 @@ int edits_tell(struct media_info *i)
 
     for (size_t k = 0; k < i->n_edits; k++) {
         const struct edit *e = &i->edits[k];
-        odd += e->rate != 0 && e->rate != EDIT_RATE_ONE && e->stream != i->video.stream;
+        odd += e->rate != 0 && e->rate != EDIT_RATE_ONE && is_sound(i, e->stream);
         if (e->stream != i->video.stream)
             continue;
         gaps += gap_before(i, k);

@@ -1,16 +1,19 @@
 /* edits - MP4 files with edit lists, and what they must show: a reference of
  * its own, which reads the boxes by itself and never the demuxer's edits.
  *
- *   edits set IN OUT VIDEO AUDIO     lists, "length,media,rate;…" in ticks of movie and track; "":
- *                                    none
- *   edits random SEED IN OUT         lists of that seed, which are printed so
- *   edits check SOURCE VIDEO AUDIO   a package's renditions, joined, against the source's lists
+ *   edits set IN OUT VIDEO AUDIO [TEXT]
+ *   edits random SEED IN OUT
+ *   edits check SOURCE VIDEO AUDIO
+ *
+ * `set` gives tracks lists, "length,media,rate;…" in ticks of movie and track, or none where that
+ * is empty; `random` those of a seed, which are printed so; `check` holds a package's renditions,
+ * joined, against the source's lists.
  *
  * IN has one track of H.264 whose frames show their numbers (numbered.c), then one of mono sound
- * at 48 kHz that is like nothing else in itself (noise), and its moov at the end. `check` prints a
- * line for each difference and ends with 1 where there is one: pictures that begin more than
- * rounding (1.6 ticks) away from where they should, sound that isn't there to the sample, or isn't
- * silent.
+ * at 48 kHz that is like nothing else in itself (noise), perhaps one of text, and its moov at the
+ * end. `check` prints a line for each difference and ends with 1 where there is one: pictures that
+ * begin more than rounding (1.6 ticks) away from where they should, sound that isn't there to the
+ * sample, or isn't silent.
  */
 #include <libavcodec/avcodec.h>
 #include <libavformat/avformat.h>
@@ -20,7 +23,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { EDITS = 64, SAMPLES = 1 << 20, RATE = 48000, BITS = 16, LIST_BYTES = 16 + 16 + 20 * EDITS };
+enum {
+    TRACKS = 3,
+    EDITS = 64,
+    SAMPLES = 1 << 20,
+    RATE = 48000,
+    BITS = 16,
+    LIST_BYTES = 16 + 16 + 20 * EDITS
+};
 
 struct edit {
     int64_t length, media; /* ticks of movie and track; media -1: empty */
@@ -39,7 +49,7 @@ struct movie {
     uint8_t *p;
     size_t n, moov;
     int64_t scale;
-    struct track tracks[2];
+    struct track tracks[TRACKS];
     int n_tracks;
 };
 
@@ -105,8 +115,8 @@ static void walk(struct movie *m, size_t at, size_t end, const uint8_t **stts, c
             *ctts = body;
         if (memcmp(p + 4, "trak", 4) == 0) {
             const uint8_t *own_stts = NULL, *own_ctts = NULL;
-            if (m->n_tracks == 2)
-                die("more than two tracks");
+            if (m->n_tracks == TRACKS)
+                die("too many tracks");
             t = &m->tracks[m->n_tracks++];
             t->at = at;
             walk(m, at + 8, at + size, &own_stts, &own_ctts);
@@ -133,7 +143,7 @@ static void movie_read(const char *path, struct movie *m)
         die(path);
     fclose(f);
     walk(m, 0, m->n, &none, &none);
-    if (m->n_tracks != 2)
+    if (m->n_tracks < 2)
         die("not two tracks");
 }
 
@@ -176,10 +186,10 @@ static size_t track_write(const struct movie *m, const struct track *t, const st
     return n_out;
 }
 
-static int movie_write(const struct movie *m, const char *path, struct edit e[2][EDITS],
-                       const int n[2])
+static int movie_write(const struct movie *m, const char *path, struct edit e[TRACKS][EDITS],
+                       const int n[TRACKS])
 {
-    uint8_t *out = malloc(m->n + 2 * LIST_BYTES);
+    uint8_t *out = malloc(m->n + TRACKS * LIST_BYTES);
     size_t end = m->moov + AV_RB32(m->p + m->moov), n_out = m->moov + 8;
     FILE *f = fopen(path, "wb");
 
@@ -187,7 +197,7 @@ static int movie_write(const struct movie *m, const char *path, struct edit e[2]
         die("moov isn't at the end, or OUT can't be written");
     memcpy(out, m->p, n_out);
     for (size_t at = m->moov + 8, k = 0; at < end; at += AV_RB32(m->p + at)) {
-        if (k < 2 && at == m->tracks[k].at) {
+        if (k < (size_t)m->n_tracks && at == m->tracks[k].at) {
             n_out += track_write(m, &m->tracks[k], e[k], n[k], out + n_out);
             k++;
         } else {
@@ -264,9 +274,9 @@ static int random_list(uint64_t *s, const struct movie *m, const struct track *t
 
 static int random_lists(uint64_t seed, const char *in, const char *out)
 {
-    struct edit e[2][EDITS];
+    struct edit e[TRACKS][EDITS];
     struct movie m;
-    int n[2];
+    int n[TRACKS] = { 0 };
 
     movie_read(in, &m);
     for (int i = 0; i < 20; i++)
@@ -573,11 +583,12 @@ static int check(const char *source, const char *video, const char *audio)
 
 int main(int argc, char **argv)
 {
-    if (argc == 6 && strcmp(argv[1], "set") == 0) {
-        struct edit e[2][EDITS];
+    if ((argc == 6 || argc == 7) && strcmp(argv[1], "set") == 0) {
+        struct edit e[TRACKS][EDITS];
         struct movie m;
         movie_read(argv[2], &m);
-        const int n[2] = { parse(argv[4], e[0]), parse(argv[5], e[1]) };
+        const int n[TRACKS] = { parse(argv[4], e[0]), parse(argv[5], e[1]),
+                                parse(argc == 7 ? argv[6] : "", e[2]) };
         return movie_write(&m, argv[3], e, n);
     }
     if (argc == 5 && strcmp(argv[1], "random") == 0)
@@ -586,6 +597,6 @@ int main(int argc, char **argv)
         return check(argv[2], argv[3], argv[4]);
     fprintf(
         stderr,
-        "usage: edits set IN OUT VIDEO AUDIO | random SEED IN OUT | check SOURCE VIDEO AUDIO\n");
+        "usage: edits set IN OUT VIDEO AUDIO [TEXT] | random SEED IN OUT | check SOURCE VIDEO AUDIO\n");
     return 2;
 }

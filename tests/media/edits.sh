@@ -60,6 +60,21 @@ random_lists() {
     return $bad
 }
 
+# Cues of a text track, which is in microseconds: to the end, back, held, and too fast.
+texts_follow() {
+    printf '%s\n' 1 '00:00:01,000 --> 00:00:02,000' one '' 2 '00:00:02,500 --> 00:00:04,000' two '' \
+        3 '00:00:06,000 --> 00:00:07,500' three >t.srt
+    ffmpeg -nostdin -v error -i closed.mp4 -i t.srt -map 0 -map 1 -c copy -c:s mov_text t.mp4 &&
+        "$edits" set t.mp4 texts.mp4 "2000,77824,1;3000,13824,1" "2000,288000,1" \
+            "2000,6000000,1;1500,1000000,1;1000,3000000,0;500,1000000,2" &&
+        { cat l.yaml && echo 'subtitles: all'; } >s.yaml && rm -rf out &&
+        "$GOPMILL" run texts.mp4 --ladder ./s.yaml --output out >log 2>&1 || return
+    local got
+    got=$(tail -n +3 out/text/*/all.vtt | tr '\n' ' ')
+    [ "$got" = "00:00:00.000 --> 00:00:01.500 three  00:00:02.000 --> 00:00:03.000 one \
+ 00:00:03.500 --> 00:00:04.500 two  00:00:04.500 --> 00:00:05.000 one  " ] || { echo "$got" && return 1; }
+}
+
 warned() {
     jq -r '.warnings[]' out/job.json | grep -q "$1"
 }
@@ -90,6 +105,7 @@ fact "other rates" list "1000,14000,2;1000,60000,0.5;500,14000,1.25" "1000,60000
 fact "an edit that begins inside of a picture" list "2000,$((t + 1024 + 100)),1" "2000,$((s + 375)),1"
 fact "a length of 0 goes to the end" list "0,$((7 * t)),1" "0,$((7 * s)),1"
 fact "… of the last edit, too" list "1000,0,1;0,$((8 * t)),1" "700,0,1;0,$((8 * s)),1"
+fact "subtitles follow their own" texts_follow
 fact "edits that go past the end" list "3000,$((9 * t)),1;1000,20000,1" "3000,$((9 * s)),1;1000,30000,1"
 fact "$lists random lists" random_lists 1 "$lists" closed.mp4
 fact "$lists random lists of open GOPs, with offsets below 0" random_lists 1001 $((1000 + lists)) open.mp4
