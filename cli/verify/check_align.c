@@ -1,4 +1,6 @@
 /* align.*: renditions against each other, in exact rationals. */
+#include <math.h>
+
 #include "check.h"
 
 static const struct rendition *first_of(const struct package *p, enum kind kind)
@@ -47,27 +49,47 @@ static double end_of(const struct rendition *r)
     return seconds(r->segments[r->n_segments - 1].until, r->init.timescale);
 }
 
-/* Cuts fall where the video's do; a rest shorter than a frame makes no
- * segment of its own, so numbers may differ at the end. */
+/* When the audio segment begins that begins nearest to `at`. */
+static double nearest_start(const struct rendition *a, double at)
+{
+    double best = INFINITY;
+    for (size_t i = 0; i < a->n_segments; i++) {
+        double start = seconds(a->segments[i].shown, a->init.timescale);
+        if (fabs(start - at) < fabs(best - at))
+            best = start;
+    }
+    return best;
+}
+
+/* Where the video's do audio segments begin; in between only where that lasts long, as
+ * a still does. A rest shorter than a frame makes no segment of its own, so numbers may
+ * differ at the end. */
 static void compare_audio(struct package *p, const struct rendition *v, const struct rendition *a)
 {
-    double frame = seconds(longest_frame(a), a->init.timescale);
-    for (size_t i = 0; i < a->n_segments && i < v->n_segments; i++) {
-        double off = seconds(a->segments[i].shown, a->init.timescale) -
-                     seconds(v->segments[i].start, v->init.timescale);
-        /* The first may start later or earlier: sound and picture needn't begin together. */
-        if (i && (off > frame + 1e-9 || off < -frame - 1e-9))
-            report_fail(p->report, CHECK_ALIGN_AUDIO,
-                        "%s starts %+.6f s from %s; one audio frame is %.6f s", a->segments[i].path,
-                        off, v->segments[i].path, frame);
-    }
+    double frame = seconds(longest_frame(a), a->init.timescale) + 1e-9;
+    double first = seconds(a->segments[0].shown, a->init.timescale);
     double least = end_of(a) < end_of(v) ? end_of(a) : end_of(v);
-    size_t want = 0;
-    for (size_t i = 0; i < v->n_segments; i++)
-        want += seconds(v->segments[i].start, v->init.timescale) < least - 2 * frame;
-    if (a->n_segments < want)
-        report_fail(p->report, CHECK_ALIGN_AUDIO, "%s: %zu segments where the video has %zu",
-                    a->folder, a->n_segments, want);
+    for (size_t i = 1; i < v->n_segments; i++) {
+        double at = seconds(v->segments[i].start, v->init.timescale), start = nearest_start(a, at);
+        if (at > first + frame && at < least - 2 * frame && fabs(start - at) > frame)
+            report_fail(
+                p->report, CHECK_ALIGN_AUDIO,
+                "%s begins at %.6f s, no segment of %s nearer than %+.6f s; one audio frame is %.6f s",
+                v->segments[i].path, at, a->folder, start - at, frame);
+    }
+    for (size_t i = 1, k = 0; i < a->n_segments; i++) {
+        double at = seconds(a->segments[i].shown, a->init.timescale);
+        double lasts = seconds(a->segments[i].until, a->init.timescale) - at;
+        while (k + 1 < v->n_segments &&
+               seconds(v->segments[k + 1].start, v->init.timescale) <= at + frame)
+            k++;
+        double from = seconds(v->segments[k].start, v->init.timescale);
+        double to = seconds(v->segments[k].end, v->init.timescale);
+        if (at > from + frame && at < to - frame && to - from < 2 * lasts)
+            report_fail(p->report, CHECK_ALIGN_AUDIO,
+                        "%s begins %+.6f s from %s; one audio frame is %.6f s", a->segments[i].path,
+                        at - from, v->segments[k].path, frame);
+    }
 }
 
 static void compare_end(struct package *p, const struct rendition *a, const struct rendition *b)

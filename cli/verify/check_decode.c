@@ -1,6 +1,8 @@
 /* decode.video, decode.audio, source.picture: what a decoder makes of it. */
+#include <errno.h>
 #include <inttypes.h>
 #include <libavutil/frame.h>
+#include <math.h>
 #include <pthread.h>
 #include <stdarg.h>
 #include <stdatomic.h>
@@ -9,6 +11,7 @@
 
 #include "common/base/cleanup.h"
 #include "common/base/err.h"
+#include "likeness.h"
 #include "match.h"
 #include "play.h"
 
@@ -21,65 +24,109 @@ struct work {
     atomic_size_t next;
 };
 
+struct look { /* at one picture: its strangest part */
+    float off;
+    uint8_t column, row, seen;
+};
+
 /* One rendition being decoded. */
 struct run {
     const struct work *w;
     const struct rendition *r;
-    size_t index, frame, target;
-    size_t moved, compared, alike; /* alike: neighbours that look the same */
-    size_t left_out;               /* pictures of a damaged copy that didn't decode */
-    int damaged;                   /* a copy of a damaged source: breaches are warnings */
-    size_t equal, unequal;         /* of a copy: pictures that are the source's, or aren't */
-    struct SwsContext *sws;
+    size_t index, frame;
+    size_t moved, compared;
+    size_t left_out;       /* pictures of a damaged copy that didn't decode */
+    int damaged;           /* a copy of a damaged source: breaches are warnings */
+    size_t equal, unequal; /* of a copy: pictures that are the source's, or aren't */
+    struct thumb_maker thumbs;
+    struct look *looks; /* one for each frame */
 };
 
-static void picture_breach(struct run *x, const char *what, const struct target *t, double own,
-                           double other)
+static void picture_breach(struct run *x, size_t k, const char *what, double off, double against)
 {
-    /* Where frames had to be concealed, pictures stand in for others; and what
-     * two decoders make of damage needn't be alike. */
-    int concealed = (x->w->p->receipt && x->w->p->receipt->frames_concealed > 0) ||
-                    (x->w->s && (x->w->s->damage > 0 || x->w->s->looked_damage > 0));
-    double at = seconds(x->r->shown[t->frame], x->r->init.timescale);
+    char text[PATH_LEN_MAX + 256];
+    size_t i = x->w->m->source_of[x->index][k];
     x->moved++;
-    if (concealed)
-        report_warn(x->w->p->report, CHECK_SOURCE_PICTURE,
-                    "%s: at %.6f s (frame %zu): %s (%.1f against %.1f); the source is damaged",
-                    x->r->folder, at, t->frame, what, own, other);
+    (void)snprintf(text, sizeof(text),
+                   "%s: at %.6f s (frame %zu): %s (difference %.1f, against %.1f)", x->r->folder,
+                   seconds(x->r->shown[k], x->r->init.timescale), k, what, off, against);
+    /* What two decoders make of damage needn't be alike. */
+    if (x->w->s->pictures[i].hurt)
+        report_warn(x->w->p->report, CHECK_SOURCE_PICTURE, "%s; the source is damaged", text);
     else
-        report_fail(x->w->p->report, CHECK_SOURCE_PICTURE,
-                    "%s: at %.6f s (frame %zu): %s (difference %.1f against %.1f)", x->r->folder,
-                    at, t->frame, what, own, other);
+        report_fail(x->w->p->report, CHECK_SOURCE_PICTURE, "%s", text);
 }
 
-/* Strong evidence only: coding noise must not look like a moved frame. */
-static void compare_picture(struct run *x, const AVFrame *f, const struct target *t)
+/* The rendition's frame `k` is the source's `i`: all of it. */
+static void compare_picture(struct run *x, const AVFrame *f, size_t k, size_t i)
 {
-    const struct thumb *own = source_thumb(x->w->s, t->source);
-    struct thumb out;
-    if (!own || thumb_make(&x->sws, f, NULL, &out) < 0)
+    const struct source *s = x->w->s;
+    struct thumb out, own, before, after;
+    struct likeness_detail d;
+    if (source_thumb(s, i, &own) < 0 || thumb_make(&x->thumbs, f, &out) < 0)
         return;
-    double off = thumb_residue(&out, own), variance = thumb_variance(own);
+    enum likeness l = likeness_of(&out, &own,
+                                  i && source_thumb(s, i - 1, &before) == 0 ? &before : NULL,
+                                  source_thumb(s, i + 1, &after) == 0 ? &after : NULL, &d);
+    x->looks[k] = (struct look){ (float)d.strangest, (uint8_t)d.column, (uint8_t)d.row, 1 };
     x->compared++;
-    for (int d = -1; d <= 1; d += 2) {
-        if (d < 0 && !t->source)
+    if (l != LIKENESS_SAME)
+        picture_breach(x, k,
+                       l == LIKENESS_BEFORE ? "it is the frame before" : "it is the frame after",
+                       d.off, d.other);
+}
+
+static int by_size(const void *a, const void *b)
+{
+    float x = *(const float *)a, y = *(const float *)b;
+    return (x > y) - (x < y);
+}
+
+/* Levels of luma by which a part may be off. Encoders that have few bits blur: all
+ * of a rendition is off then, and at times some more. */
+enum {
+    STRANGE = 8,
+    STRANGE_STARVED = 16,
+    STRANGE_MOST = 24,
+    STRANGE_TIMES = 10,
+    STARVED_BYTES = 2000
+};
+
+static double least_limit(const struct rendition *r)
+{
+    uint64_t bytes = 0;
+    for (size_t i = 0; i < r->n_segments; i++)
+        bytes += r->segments[i].size_bytes;
+    return bytes / (r->n_frames + 1) < STARVED_BYTES ? STRANGE_STARVED : STRANGE;
+}
+
+static double limit_of(const struct run *x)
+{
+    double least = least_limit(x->r);
+    _cleanup_free_ float *all = calloc(x->r->n_frames + 1, sizeof(*all));
+    size_t n = 0;
+    if (!all)
+        return least;
+    for (size_t k = 0; k < x->r->n_frames; k++)
+        if (x->looks[k].seen)
+            all[n++] = x->looks[k].off;
+    qsort(all, n, sizeof(*all), by_size);
+    double usual = STRANGE_TIMES * (double)all[n / 2];
+    return fmin(fmax(usual, least), STRANGE_MOST);
+}
+
+static void judge_parts(struct run *x)
+{
+    double limit = x->compared ? limit_of(x) : 0;
+    for (size_t k = 0; k < x->r->n_frames && x->compared; k++) {
+        const struct look *l = &x->looks[k];
+        char part[96];
+        if (!l->seen || (double)l->off <= limit)
             continue;
-        const struct thumb *near = source_thumb(x->w->s, d < 0 ? t->source - 1 : t->source + 1);
-        if (!near)
-            continue;
-        if (thumb_residue(near, own) < 3) {
-            x->alike++;
-            continue;
-        }
-        double other = thumb_residue(&out, near);
-        if (2 * other < off) {
-            picture_breach(x, d < 0 ? "it is the frame before" : "it is the frame after", t, off,
-                           other);
-            return;
-        }
+        (void)snprintf(part, sizeof(part), "the part in column %u, row %u of 8 isn't the source's",
+                       l->column + 1U, l->row + 1U);
+        picture_breach(x, k, part, (double)l->off, limit);
     }
-    if (variance > 25 && off > variance * 0.6)
-        picture_breach(x, "it isn't the source's picture", t, off, variance);
 }
 
 /* The receipt tells which copies have their source's damage; that the source
@@ -89,7 +136,7 @@ static int is_damaged_copy(const struct work *w, const struct rendition *r)
     const struct receipt *q = w->p->receipt;
     char text[PATH_LEN_MAX + 64];
     const char *name = strrchr(r->folder, '/');
-    if (!package_is_copy(w->p, r) || (w->s && !w->s->looked_damage))
+    if (!package_is_copy(w->p, r) || (w->s && !w->s->damage))
         return 0;
     snprintf(text, sizeof(text), ": %s is a copy of the source, with its damage",
              name ? name + 1 : r->folder);
@@ -170,13 +217,13 @@ static void on_picture(struct run *x, const AVFrame *f)
         report_fail(x->w->p->report, CHECK_DECODE_VIDEO,
                     "%s: frame %zu is %dx%d, the init says %ux%u", r->folder, k, f->width,
                     f->height, r->init.width, r->init.height);
-    if (!x->w->m || !x->w->m->targets[x->index])
+    const size_t *source_of = x->w->m ? x->w->m->source_of[x->index] : NULL;
+    if (!source_of)
         return;
     if (package_is_copy(x->w->p, r))
         compare_sum(x, f, k);
-    const struct target *list = x->w->m->targets[x->index];
-    if (x->target < x->w->m->n_targets[x->index] && list[x->target].frame == k)
-        compare_picture(x, f, &list[x->target++]);
+    if (source_of[k] != SIZE_MAX)
+        compare_picture(x, f, k, source_of[k]);
 }
 
 static void end_video(struct run *x)
@@ -187,10 +234,12 @@ static void end_video(struct run *x)
                x->frame - x->left_out, x->r->n_frames);
     else
         report_pass(rep, CHECK_DECODE_VIDEO, "%s: %zu frames", x->r->folder, x->frame);
+    judge_parts(x);
     if (x->compared && !x->moved)
         report_pass(rep, CHECK_SOURCE_PICTURE, "%s: %zu pictures", x->r->folder, x->compared);
     end_copy(x);
-    thumb_releasep(&x->sws);
+    thumb_maker_release(&x->thumbs);
+    free(x->looks);
 }
 
 static void decode_video(struct run *x)
@@ -201,6 +250,9 @@ static void decode_video(struct run *x)
     int rc = player_open(x->w->p, x->r, &pl, &err);
     if (!rc && av_cmp_q(player_time_base(pl), (AVRational){ 1, (int)x->r->init.timescale }))
         rc = err_set(&err, -1, ERR_INPUT, "%s: libavformat reads another timescale", x->r->folder);
+    x->looks = calloc(x->r->n_frames + 1, sizeof(*x->looks));
+    if (!rc && !x->looks)
+        rc = err_set(&err, -ENOMEM, ERR_RESOURCE, "%s: out of memory", x->r->folder);
     x->damaged = is_damaged_copy(x->w, x->r);
     if (!rc && x->damaged)
         player_forgive(pl);

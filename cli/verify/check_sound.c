@@ -1,6 +1,5 @@
-/* source.audio: sound is where it was, from the first to the last second. */
+/* source.audio: every second of every track sounds as in the source, where it does. */
 #include <libavutil/frame.h>
-#include <libavutil/mathematics.h>
 #include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -12,147 +11,198 @@
 #include "play.h"
 #include "sound.h"
 
-enum { WINDOWS = 9, WINDOW_SAMPLES = 2 * SOUND_RATE, REACH_SAMPLES = SOUND_RATE / 4 };
+enum { WINDOW = SOUND_RATE, REACH = SOUND_RATE / 4, BLOCK = SOUND_RATE / 20 };
 #define SILENCE 0.0015
 
 DEFINE_CLEANUP(struct player *, player_free);
 
-struct windows {
-    struct sound_window w[WINDOWS];
+struct ear { /* one rendition beside its source */
+    struct package *p;
+    const struct rendition *r;
+    struct sound out;
+    const struct sound *src;
+    double origin_s, limit_s; /* limit: half an audio frame */
+    float *a, *b;             /* a window of each; b with REACH on either side */
+    double gain;              /* of the package against the source, in the windows so far … */
+    double usual;             /* … and their correlation */
+    double quiet;             /* level below which encoders leave little, and resamplers add some */
+    size_t compared, silent, breaches;
+    double worst_s;
 };
 
-static void windows_releasep(struct windows *x)
+static void ear_release(struct ear *e)
 {
-    for (size_t i = 0; i < WINDOWS; i++)
-        free(x->w[i].px);
+    sound_release(&e->out);
+    free(e->a);
+    free(e->b);
 }
 
-/* Evenly spread, the first at the start and the last at the end. */
-static int windows_init(struct windows *x, double start, double end, size_t reach)
-{
-    double length = (double)WINDOW_SAMPLES / SOUND_RATE;
-    double room = end - start > length ? end - start - length : 0;
-    for (size_t i = 0; i < WINDOWS; i++) {
-        struct sound_window *w = &x->w[i];
-        /* On the grid of samples, so that both sides round alike. */
-        double at = floor((start + room * (double)i / (WINDOWS - 1)) * SOUND_RATE) / SOUND_RATE;
-        w->start_s = at - (double)reach / SOUND_RATE;
-        w->n = WINDOW_SAMPLES + 2 * reach;
-        w->px = calloc(w->n, sizeof(*w->px));
-        if (!w->px)
-            return -ENOMEM;
-    }
-    return 0;
-}
-
-struct listening {
-    struct sound sound;
-    AVRational tb;
-    double origin_s;
-};
-
-static int hear(void *arg, const AVFrame *f)
-{
-    struct listening *l = arg;
-    if (f->pts == AV_NOPTS_VALUE)
-        return 0;
-    int r = sound_add(&l->sound, f, (double)f->pts * av_q2d(l->tb) - l->origin_s);
-    return r == -ENOMEM ? r : 0;
-}
-
-static int play_rendition(const struct package *p, const struct rendition *r, struct windows *x,
-                          struct err *err)
+static int play_rendition(struct ear *e, struct err *err)
 {
     _cleanup_(player_freep) struct player *pl = NULL;
-    struct sound s = { .windows = x->w, .n_windows = WINDOWS };
     AVFrame *f;
-    int rc = player_open(p, r, &pl, err);
+    int rc = player_open(e->p, e->r, &pl, err);
     while (!rc && (rc = player_next(pl, &f, err)) > 0) {
-        rc = f->pts == AV_NOPTS_VALUE
-                 ? 0
-                 : sound_add(&s, f, (double)f->pts * av_q2d(player_time_base(pl)));
+        double at = f->pts == AV_NOPTS_VALUE ? NAN : (double)f->pts * av_q2d(player_time_base(pl));
+        rc = sound_add(&e->out, f, at, 0);
         av_frame_unref(f);
     }
-    sound_release(&s);
-    return rc;
+    return rc < 0 ? rc : sound_settle(&e->out);
 }
 
-struct outcome {
-    size_t compared, silent;
-    double worst_s;
-    size_t damage; /* of the source */
-};
-
 /* What two decoders make of damage needn't be alike. */
-static void breach(struct package *p, const struct outcome *o, const char *fmt, ...)
+static void breach(struct ear *e, double at, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 
-static void breach(struct package *p, const struct outcome *o, const char *fmt, ...)
+static void breach(struct ear *e, double at, const char *fmt, ...)
 {
     char text[512];
     va_list ap;
     va_start(ap, fmt);
     (void)vsnprintf(text, sizeof(text), fmt, ap);
     va_end(ap);
-    if (o->damage)
-        report_warn(p->report, CHECK_SOURCE_AUDIO, "%s; the source's sound is damaged", text);
+    e->breaches++;
+    if (sound_damaged(e->src, at + e->origin_s - 0.25, at + e->origin_s + 1.25))
+        report_warn(e->p->report, CHECK_SOURCE_AUDIO, "%s: at %.3f s %s; the source is damaged",
+                    e->r->folder, at, text);
     else
-        report_fail(p->report, CHECK_SOURCE_AUDIO, "%s", text);
+        report_fail(e->p->report, CHECK_SOURCE_AUDIO, "%s: at %.3f s %s", e->r->folder, at, text);
 }
 
-static void compare_window(struct package *p, const struct rendition *r, double limit_s,
-                           const struct sound_window *out, const struct sound_window *src,
-                           struct outcome *o)
+/* Blocks of 50 ms in which only one of the two is heard. */
+static int holes(struct ear *e, double at, size_t n)
 {
-    double match = 0;
+    const float *src = e->b + REACH;
+    double loud = sound_level(src, n);
+    for (size_t i = 0; i + BLOCK <= n; i += BLOCK) {
+        double there = sound_level(src + i, BLOCK), here = sound_level(e->a + i, BLOCK);
+        double when = at + (double)i / SOUND_RATE;
+        if (there > fmax(2 * SILENCE, loud / 8) && here < there * e->gain / 30) {
+            breach(e, when, "it is silent where the source is not");
+            return 1;
+        }
+        if (here > 0.02 && here > 30 * sound_level(src + i - 2 * BLOCK, 5 * BLOCK)) {
+            breach(e, when, "it is loud where the source is silent");
+            return 1;
+        }
+    }
+    return 0;
+}
+
+/* First near its place, which is nearly always where it is; then farther off. */
+static int find_shift(const struct ear *e, size_t n, long *ret_shift, double *ret_match)
+{
+    size_t near = (size_t)(e->limit_s * SOUND_RATE) + 3;
     long shift = 0;
-    if (sound_level(src->px + REACH_SAMPLES, WINDOW_SAMPLES) < SILENCE) {
-        o->silent++;
+    double match = 0;
+    int r = sound_shift(e->a, n, e->b + REACH - near, near, ret_shift, ret_match);
+    if (r < 0 || *ret_match > 0.9)
+        return r;
+    r = sound_shift(e->a, n, e->b, REACH, &shift, &match);
+    if (r < 0 || match < *ret_match + 0.06)
+        return r;
+    *ret_shift = shift;
+    *ret_match = match;
+    return 0;
+}
+
+static double least_match(const struct ear *e, double loud, double loose)
+{
+    return loud < e->quiet || loose > 0.004 ? 0.2 : fmax(0.3, 0.55 * e->usual);
+}
+
+static void compare_window(struct ear *e, double at, size_t n)
+{
+    long shift = 0;
+    double match = 0;
+    if (sound_read(&e->out, at, e->a, n) < 0 ||
+        sound_read(e->src, at + e->origin_s - (double)REACH / SOUND_RATE, e->b, n + 2 * REACH) <
+            0) {
+        report_fail(e->p->report, CHECK_SOURCE_AUDIO, "%s: its sound can't be read back",
+                    e->r->folder);
         return;
     }
-    if (sound_level(out->px, WINDOW_SAMPLES) < SILENCE / 4) {
-        breach(p, o, "%s: silent from %.3f s on, where the source is not", r->folder, out->start_s);
+    double loud = sound_level(e->b + REACH, n);
+    if (holes(e, at, n))
+        return;
+    if (loud < SILENCE) {
+        e->silent++;
         return;
     }
-    if (sound_shift(out->px, WINDOW_SAMPLES, src->px, REACH_SAMPLES, &shift, &match) < 0) {
-        report_fail(p->report, CHECK_SOURCE_AUDIO, "%s: out of memory", r->folder);
+    if (find_shift(e, n, &shift, &match) < 0) {
+        report_fail(e->p->report, CHECK_SOURCE_AUDIO, "%s: out of memory", e->r->folder);
         return;
     }
     double off = -(double)shift / SOUND_RATE;
-    o->compared++;
-    if (match < 0.3)
-        breach(p, o, "%s: at %.3f s it sounds unlike the source (correlation %.2f)", r->folder,
-               out->start_s, match);
-    else if (fabs(off) > limit_s + 1.0 / SOUND_RATE)
-        breach(p, o, "%s: at %.3f s the sound is %.4f s %s; half an audio frame is %.4f s",
-               r->folder, out->start_s, fabs(off), off > 0 ? "late" : "early", limit_s);
-    if (fabs(off) > fabs(o->worst_s))
-        o->worst_s = off;
+    double loose = sound_loose(e->src, at + e->origin_s - 0.5, at + e->origin_s + 1);
+    e->compared++;
+    if (match < least_match(e, loud, loose))
+        breach(e, at, "it sounds unlike the source (correlation %.2f)", match);
+    else if (loud < e->quiet)
+        return;
+    else if (fabs(off) > e->limit_s + loose + 1.0 / SOUND_RATE)
+        breach(e, at, "the sound is %.4f s %s; half an audio frame is %.4f s", fabs(off),
+               off > 0 ? "late" : "early", e->limit_s);
+    else if (e->usual += (match - e->usual) / 4)
+        e->gain += (sound_level(e->a, n) / loud - e->gain) / (e->compared < 8 ? 2 : 8);
+    if (fabs(off) > fabs(e->worst_s))
+        e->worst_s = off;
 }
 
-static void compare(struct package *p, const struct rendition *r, const struct source *s,
-                    const struct source_sound *x, double origin_s, struct windows *out,
-                    struct windows *src)
+/* A tenth of the loudest second, where that isn't loud itself. */
+static double quiet_of(const struct ear *e)
 {
-    struct listening l = {
-        .sound = {.windows = src->w, .n_windows = WINDOWS},
-          .tb = x->tb, .origin_s = origin_s
+    double loudest = 0, end = sound_end(e->src);
+    for (double at = sound_start(e->src); at < end; at += 1)
+        if (sound_read(e->src, at, e->a, WINDOW) == 0)
+            loudest = fmax(loudest, sound_level(e->a, WINDOW));
+    return fmin(loudest / 10, 0.01);
+}
+
+/* From what begins first to what ends last; the rest of a second goes with the one before. */
+static void compare(struct ear *e)
+{
+    e->quiet = quiet_of(e);
+    double from = sound_start(&e->out), to = sound_end(&e->out);
+    double first = sound_start(e->src) - e->origin_s, last = sound_end(e->src) - e->origin_s;
+    from = isnan(first) ? from : fmax(fmin(from, first), from - 1);
+    to = isnan(last) ? to : fmax(to, last);
+    /* On the grid of samples, so that both sides round alike. */
+    from = ceil(from * SOUND_RATE) / SOUND_RATE;
+    size_t all = to > from ? (size_t)((to - from) * SOUND_RATE) : 0;
+    for (size_t at = 0; at < all && e->breaches < 16; at += WINDOW) {
+        size_t n = all - at < WINDOW ? all - at : WINDOW;
+        size_t back = n < WINDOW / 2 && at ? WINDOW / 2 - n : 0;
+        compare_window(e, from + (double)(at - back) / SOUND_RATE, n + back);
+    }
+    report_pass(e->p->report, CHECK_SOURCE_AUDIO, "%s: off by at most %.2f ms in %zu places%s",
+                e->r->folder, 1000 * fabs(e->worst_s), e->compared,
+                e->silent ? ", silent in others" : "");
+}
+
+static void check_rendition(struct package *p, const struct rendition *r,
+                            const struct source_sound *x, double origin_s)
+{
+    _cleanup_(ear_release) struct ear e = {
+        .p = p,
+        .r = r,
+        .src = &x->sound,
+        .origin_s = origin_s,
+        .limit_s = seconds(r->frames[0].duration, r->init.timescale) / 2,
+        .gain = 1,
     };
     struct err err = { 0 };
-    struct outcome o = { 0 };
-    if (source_decode_counting(s, x->stream, hear, &l, &o.damage, &err) < 0 ||
-        play_rendition(p, r, out, &err) < 0) {
+    e.a = calloc(WINDOW, sizeof(*e.a));
+    e.b = calloc(WINDOW + 2 * REACH, sizeof(*e.b));
+    if (!e.a || !e.b)
+        report_fail(p->report, CHECK_SOURCE_AUDIO, "%s: out of memory", r->folder);
+    else if (!x->sound.n)
+        report_warn(p->report, CHECK_SOURCE_AUDIO, "%s: the source's channels can't be mixed",
+                    r->folder);
+    else if (play_rendition(&e, &err) < 0)
         report_fail(p->report, CHECK_SOURCE_AUDIO, "%s: %s", r->folder, err.text);
-        sound_release(&l.sound);
-        return;
-    }
-    sound_release(&l.sound);
-    double limit = r->n_frames ? seconds(r->frames[0].duration, r->init.timescale) / 2 : 0.0107;
-    for (size_t i = 0; i < WINDOWS; i++)
-        compare_window(p, r, limit, &out->w[i], &src->w[i], &o);
-    report_pass(p->report, CHECK_SOURCE_AUDIO, "%s: off by at most %.2f ms in %zu places%s",
-                r->folder, 1000 * fabs(o.worst_s), o.compared,
-                o.silent ? ", silent in others" : "");
+    else
+        compare(&e);
 }
 
 void check_sound(struct package *p, const struct source *s, const struct match *m)
@@ -160,20 +210,12 @@ void check_sound(struct package *p, const struct source *s, const struct match *
     size_t renditions = 0;
     for (size_t i = 0; i < p->n_renditions; i++) {
         const struct rendition *r = &p->renditions[i];
-        _cleanup_(windows_releasep) struct windows out = { 0 }, src = { 0 };
         if (r->kind != KIND_AUDIO)
             continue;
         const struct source_sound *x = sound_of(p, s, r);
         renditions++;
-        if (!r->whole || !r->n_frames || !m->has_origin || !x)
-            continue;
-        double start = seconds(r->segments[0].shown, r->init.timescale);
-        double end = seconds(r->segments[r->n_segments - 1].until, r->init.timescale);
-        if (windows_init(&out, start, end, 0) < 0 ||
-            windows_init(&src, start, end, REACH_SAMPLES) < 0)
-            report_fail(p->report, CHECK_SOURCE_AUDIO, "%s: out of memory", r->folder);
-        else
-            compare(p, r, s, x, m->origin_s, &out, &src);
+        if (r->whole && r->n_frames && m->has_origin && x)
+            check_rendition(p, r, x, m->origin_s);
     }
     if (s->has_sound && !renditions)
         report_fail(p->report, CHECK_SOURCE_AUDIO, "the source has sound, the package has none");

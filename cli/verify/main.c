@@ -118,17 +118,34 @@ static int check_against(struct package *p, struct source *s, const struct optio
     check_source_texts(p, s, m);
     if (o->no_decode)
         return 0;
-    int r = 0;
-    for (size_t i = 0; i < p->n_renditions && !s->sums; i++)
-        if (package_is_copy(p, &p->renditions[i]) && source_watch_sums(s) < 0)
-            return err_set(err, -ENOMEM, ERR_RESOURCE, "out of memory");
-    if (s->n_watched || s->sums)
-        r = source_look(s, err);
-    if (r < 0)
-        return r;
     check_decode(p, s, m, threads);
     check_sound(p, s, m);
     return 0;
+}
+
+/* Packets are as many as pictures; or else they may be fields, or there is damage. */
+static int is_counted(const struct package *p, const struct source *s)
+{
+    for (size_t i = 0; i < p->n_renditions; i++)
+        if (p->renditions[i].kind == KIND_VIDEO && p->renditions[i].n_frames == s->n)
+            return 1;
+    return s->video < 0;
+}
+
+/* To the bit only where something is a copy. */
+static int read_source(const struct package *p, const struct options *o, struct source **ret,
+                       struct err *err)
+{
+    struct source_wish w = { .decode = !o->no_decode };
+    for (size_t i = 0; i < p->n_renditions; i++)
+        w.sums |= package_is_copy(p, &p->renditions[i]);
+    int r = source_open(o->source, &w, ret, err);
+    if (r < 0 || w.decode || is_counted(p, *ret))
+        return r;
+    source_free(*ret);
+    *ret = NULL;
+    w.decode = 1;
+    return source_open(o->source, &w, ret, err);
 }
 
 int main(int argc, char **argv)
@@ -148,9 +165,9 @@ int main(int argc, char **argv)
     _cleanup_(package_freep) struct package *p = NULL;
     if (!rep)
         return fail(&err, -ENOMEM);
-    r = o.source ? source_open(o.source, &s, &err) : 0;
-    if (!r)
-        r = package_load(o.dir, rep, &p, &err);
+    r = package_load(o.dir, rep, &p, &err);
+    if (!r && o.source)
+        r = read_source(p, &o, &s, &err);
     if (r < 0)
         return fail(&err, r);
     check_structure(p);

@@ -7,9 +7,8 @@
 #include <string.h>
 
 #include "check.h"
+#include "common/base/cleanup.h"
 #include "common/base/err.h"
-
-enum { SPREAD_TARGETS = 24, JOINT_TARGETS = 60 };
 
 void match_free(struct match *m)
 {
@@ -18,12 +17,8 @@ void match_free(struct match *m)
     for (size_t i = 0; i < m->n_renditions; i++) {
         if (m->source_of)
             free(m->source_of[i]);
-        if (m->targets)
-            free(m->targets[i]);
     }
     free(m->source_of);
-    free(m->targets);
-    free(m->n_targets);
     free(m);
 }
 
@@ -31,17 +26,24 @@ void match_free(struct match *m)
  * `origin` (in the source's time base). */
 static int64_t expected(const struct source *s, size_t i, int64_t origin, uint32_t timescale)
 {
-    return av_rescale_q_rnd(s->pts[i] - origin, s->video_tb, (AVRational){ 1, (int)timescale },
-                            AV_ROUND_NEAR_INF);
+    return av_rescale_q_rnd(s->pictures[i].at - origin, s->video_tb,
+                            (AVRational){ 1, (int)timescale }, AV_ROUND_NEAR_INF);
+}
+
+/* Ticks by which a picture's time may differ: none, where the source says when it is. */
+static int64_t slack_of(const struct source *s, uint32_t timescale)
+{
+    return llround(s->slack_s * timescale);
 }
 
 static size_t misses(const struct source *s, const struct rendition *r, int64_t origin)
 {
+    int64_t slack = slack_of(s, r->init.timescale);
     size_t miss = 0, i = 0;
     for (size_t k = 0; k < r->n_frames; k++) {
-        while (i < s->n && expected(s, i, origin, r->init.timescale) < r->shown[k])
+        while (i < s->n && expected(s, i, origin, r->init.timescale) < r->shown[k] - slack)
             i++;
-        miss += i == s->n || expected(s, i, origin, r->init.timescale) != r->shown[k];
+        miss += i == s->n || expected(s, i, origin, r->init.timescale) > r->shown[k] + slack;
     }
     return miss;
 }
@@ -51,11 +53,11 @@ static size_t misses(const struct source *s, const struct rendition *r, int64_t 
 static int64_t find_origin(const struct source *s, const struct rendition *r, size_t *ret_misses)
 {
     AVRational ticks = { 1, (int)r->init.timescale };
-    int64_t best = s->pts[0] - av_rescale_q(r->shown[0], ticks, s->video_tb);
+    int64_t best = s->pictures[0].at - av_rescale_q(r->shown[0], ticks, s->video_tb);
     *ret_misses = SIZE_MAX;
     for (size_t i = 0; i < 3 && i < s->n && *ret_misses; i++) {
         for (int64_t d = -1; d <= 1; d++) {
-            int64_t origin = s->pts[i] - av_rescale_q(r->shown[0], ticks, s->video_tb) + d;
+            int64_t origin = s->pictures[i].at - av_rescale_q(r->shown[0], ticks, s->video_tb) + d;
             size_t miss = misses(s, r, origin);
             /* Among equals the one that takes the fewest source frames away. */
             if (miss < *ret_misses || (miss == *ret_misses && !i && !d)) {
@@ -73,12 +75,17 @@ struct cap {
     double slack_s;  /* a frame of the source: a grid may begin anywhere */
 };
 
+/* As frame_rates() measures a rendition; 0: out of memory. */
 static double source_rate(const struct source *s)
 {
-    /* As frame_rates() measures a rendition. */
-    struct rendition r = { .n_frames = s->n, .shown = s->pts };
+    _cleanup_free_ int64_t *shown = calloc(s->n + 1, sizeof(*shown));
+    struct rendition r = { .n_frames = s->n, .shown = shown };
     double common, average;
     int even;
+    if (!shown)
+        return 0;
+    for (size_t i = 0; i < s->n; i++)
+        shown[i] = s->pictures[i].at;
     r.init.timescale = 1;
     frame_rates(&r, &common, &average, &even);
     return (even ? common : average) * s->video_tb.den / s->video_tb.num;
@@ -99,7 +106,7 @@ static struct cap cap_of(const struct package *p, const struct source *s, const 
 
 static double at_s(const struct source *s, size_t i, int64_t origin)
 {
-    return (double)(s->pts[i] - origin) * av_q2d(s->video_tb);
+    return (double)(s->pictures[i].at - origin) * av_q2d(s->video_tb);
 }
 
 /* Source frame `i` isn't in the rendition. A cap may have dropped it, but
@@ -112,38 +119,92 @@ static int may_drop(const struct source *s, size_t i, size_t kept, int64_t origi
 }
 
 struct tally {
-    size_t missing, extra, dropped;
+    size_t missing, extra, held, dropped;
 };
 
-static struct tally compare(struct package *p, const struct source *s, const struct rendition *r,
-                            int64_t origin, const struct cap *cap, size_t *source_of, int report)
+/* A picture that is seen for long, or while sound goes on behind the last one, may be
+ * there more than once, for players whose buffers must have no hole. */
+#define HELD_S 1.0
+
+static int may_hold(const struct source *s, size_t before, double at)
 {
-    struct tally t = { 0 };
-    size_t i = 0, k = 0, kept = SIZE_MAX;
-    while (i < s->n || k < r->n_frames) {
-        int64_t want = i < s->n ? expected(s, i, origin, r->init.timescale) : INT64_MAX;
-        int64_t have = k < r->n_frames ? r->shown[k] : INT64_MAX;
-        if (want == have) {
-            source_of[k++] = kept = i++;
-        } else if (want < have) {
-            if (may_drop(s, i, kept, origin, cap))
-                t.dropped++;
-            else if (t.missing++, report)
-                report_fail(p->report, CHECK_SOURCE_FRAMES,
-                            "%s: the source's frame %zu (pts %lld, due at %.6f s) is missing",
-                            r->folder, i, (long long)s->pts[i], at_s(s, i, origin));
-            i++;
-        } else {
-            source_of[k] = SIZE_MAX;
-            t.extra++;
-            if (report)
-                report_fail(p->report, CHECK_SOURCE_FRAMES,
-                            "%s: frame %zu at %.6f s (tick %lld) isn't in the source", r->folder, k,
-                            seconds(have, r->init.timescale), (long long)have);
-            k++;
-        }
+    double shown = (double)s->pictures[before].at * av_q2d(s->video_tb);
+    if (before + 1 < s->n)
+        return (double)s->pictures[before + 1].at * av_q2d(s->video_tb) - shown >= HELD_S;
+    for (size_t i = 0; i < s->n_sounds; i++)
+        if (s->sounds[i].heard && fmax(at, shown + HELD_S) < sound_end(&s->sounds[i].sound))
+            return 1;
+    return 0;
+}
+
+static int is_hurt(const struct source *s, size_t i)
+{
+    return i < s->n && s->pictures[i].hurt;
+}
+
+struct comparing {
+    struct package *p;
+    const struct source *s;
+    const struct rendition *r;
+    int64_t origin;
+    struct cap cap;
+    size_t *source_of;
+    struct tally t;
+};
+
+static void on_missing(struct comparing *c, size_t i, size_t kept)
+{
+    double at = at_s(c->s, i, c->origin);
+    if (may_drop(c->s, i, kept, c->origin, &c->cap)) {
+        c->t.dropped++;
+    } else if (is_hurt(c->s, i)) {
+        report_warn(c->p->report, CHECK_SOURCE_FRAMES,
+                    "%s: the source's frame %zu (due at %.6f s) is missing; the source is damaged",
+                    c->r->folder, i, at);
+    } else {
+        c->t.missing++;
+        report_fail(c->p->report, CHECK_SOURCE_FRAMES,
+                    "%s: the source's frame %zu (pts %lld, due at %.6f s) is missing", c->r->folder,
+                    i, (long long)c->s->pictures[i].at, at);
     }
-    return t;
+}
+
+/* Rendition's frame `k` isn't one of the source's; the next of those is `i`. */
+static void on_extra(struct comparing *c, size_t k, size_t i)
+{
+    double at = seconds(c->r->shown[k], c->r->init.timescale);
+    c->source_of[k] = SIZE_MAX;
+    if (i && may_hold(c->s, i - 1, at + (double)c->origin * av_q2d(c->s->video_tb))) {
+        c->source_of[k] = i - 1;
+        c->t.held++;
+    } else if (is_hurt(c->s, i) || (i && is_hurt(c->s, i - 1))) {
+        report_warn(c->p->report, CHECK_SOURCE_FRAMES,
+                    "%s: frame %zu at %.6f s stands in for one that doesn't decode", c->r->folder,
+                    k, at);
+    } else {
+        c->t.extra++;
+        report_fail(c->p->report, CHECK_SOURCE_FRAMES,
+                    "%s: frame %zu at %.6f s (tick %lld) isn't in the source", c->r->folder, k, at,
+                    (long long)c->r->shown[k]);
+    }
+}
+
+static void compare(struct comparing *c)
+{
+    const struct source *s = c->s;
+    uint32_t timescale = c->r->init.timescale;
+    int64_t slack = slack_of(s, timescale);
+    size_t i = 0, k = 0, kept = SIZE_MAX;
+    while (i < s->n || k < c->r->n_frames) {
+        int64_t want = i < s->n ? expected(s, i, c->origin, timescale) : INT64_MAX;
+        int64_t have = k < c->r->n_frames ? c->r->shown[k] : INT64_MAX;
+        if (i < s->n && k < c->r->n_frames && llabs(want - have) <= slack)
+            c->source_of[k++] = kept = i++;
+        else if (want < have)
+            on_missing(c, i++, kept);
+        else
+            on_extra(c, k++, i);
+    }
 }
 
 static void check_cap(struct package *p, const struct rendition *r, const struct cap *cap)
@@ -160,30 +221,13 @@ static void check_cap(struct package *p, const struct rendition *r, const struct
 static void check_rendition(struct package *p, const struct source *s, const struct rendition *r,
                             int64_t origin, size_t *source_of)
 {
-    struct cap cap = cap_of(p, s, r);
-    struct tally t = compare(p, s, r, origin, &cap, source_of, 1);
-    if (cap.capped)
-        check_cap(p, r, &cap);
-    if (!t.missing && !t.extra)
+    struct comparing c = { p, s, r, origin, cap_of(p, s, r), source_of, { 0 } };
+    compare(&c);
+    if (c.cap.capped)
+        check_cap(p, r, &c.cap);
+    if (!c.t.missing && !c.t.extra)
         report_pass(p->report, CHECK_SOURCE_FRAMES, "%s: %zu of %zu frames%s", r->folder,
-                    r->n_frames, s->n, cap.capped ? " (capped rate)" : "");
-}
-
-/* Where frames were concealed the source must really be damaged; one that
- * decodes well into fewer frames (pairs of fields, say) had no such frames. */
-static void check_concealed(struct package *p, struct source *s)
-{
-    struct source decoded = *s;
-    if (!p->receipt || p->receipt->frames_concealed <= 0 || s->from_decoder)
-        return;
-    decoded.pts = NULL;
-    if (source_decode_times(&decoded, NULL) == 0 && !decoded.damage && decoded.n < s->n)
-        report_fail(
-            p->report, CHECK_SOURCE_FRAMES,
-            "the source decodes without damage into %zu frames, but the package has %zu: the "
-            "receipt counts %lld, over all tasks, that stand in for others",
-            decoded.n, s->n, (long long)p->receipt->frames_concealed);
-    free(decoded.pts);
+                    r->n_frames, s->n, c.cap.capped ? " (capped rate)" : "");
 }
 
 static const struct rendition *fullest(const struct package *p)
@@ -209,7 +253,7 @@ static double apart(double a, double b)
  * of sound would begin, which a decoder's priming may leave unheard. */
 static void judge_origin(struct package *p, const struct source *s, double at, double tick)
 {
-    double video = s->n ? (double)s->pts[0] * av_q2d(s->video_tb) : INFINITY;
+    double video = s->n ? (double)s->pictures[0].at * av_q2d(s->video_tb) : INFINITY;
     double heard = INFINITY, packet = INFINITY, limit = fmax(tick, 0.001) + 1e-9;
     for (size_t i = 0; i < p->n_renditions; i++) {
         const struct source_sound *x = sound_of(p, s, &p->renditions[i]);
@@ -256,111 +300,15 @@ static void sound_origin(struct package *p, const struct source *s, struct match
     m->origin_s = at;
 }
 
-static int frame_at(const struct rendition *r, int64_t tick, size_t *ret)
-{
-    size_t lo = 0, hi = r->n_frames;
-    while (lo < hi) {
-        size_t mid = lo + (hi - lo) / 2;
-        if (r->shown[mid] < tick)
-            lo = mid + 1;
-        else
-            hi = mid;
-    }
-    *ret = lo;
-    return lo < r->n_frames && r->shown[lo] == tick;
-}
-
-static void add_target(struct target *list, size_t *n, const size_t *source_of, size_t frame)
-{
-    if (source_of[frame] == SIZE_MAX)
-        return;
-    for (size_t i = 0; i < *n; i++)
-        if (list[i].frame == frame)
-            return;
-    list[(*n)++] = (struct target){ .frame = frame, .source = source_of[frame] };
-}
-
-static int by_frame(const void *a, const void *b)
-{
-    size_t x = ((const struct target *)a)->frame, y = ((const struct target *)b)->frame;
-    return (x > y) - (x < y);
-}
-
-/* Spread over all of it, and both sides of segment joints. */
-static size_t pick_targets(const struct rendition *r, const size_t *source_of, struct target *list)
-{
-    size_t n = 0, joints = r->n_segments > JOINT_TARGETS ? JOINT_TARGETS : r->n_segments;
-    for (size_t i = 0; i < SPREAD_TARGETS; i++)
-        add_target(list, &n, source_of, (r->n_frames - 1) * i / (SPREAD_TARGETS - 1));
-    for (size_t i = 0; i < joints; i++) {
-        size_t frame;
-        const struct segment *s = &r->segments[r->n_segments * i / joints];
-        if (!frame_at(r, s->start, &frame))
-            continue;
-        add_target(list, &n, source_of, frame);
-        if (frame)
-            add_target(list, &n, source_of, frame - 1);
-    }
-    qsort(list, n, sizeof(*list), by_frame);
-    return n;
-}
-
-static int watch_targets(struct source *s, const struct match *m)
-{
-    size_t total = 0, n = 0;
-    for (size_t i = 0; i < m->n_renditions; i++)
-        total += m->n_targets[i];
-    size_t *want = calloc(3 * total + 1, sizeof(*want));
-    if (!want)
-        return -1;
-    for (size_t i = 0; i < m->n_renditions; i++) {
-        for (size_t k = 0; k < m->n_targets[i]; k++) {
-            size_t at = m->targets[i][k].source;
-            want[n++] = at;
-            if (at)
-                want[n++] = at - 1;
-            if (at + 1 < s->n)
-                want[n++] = at + 1;
-        }
-    }
-    int r = source_watch(s, want, n);
-    free(want);
-    return r;
-}
-
 static int match_rendition(struct package *p, struct source *s, struct match *m, size_t i,
                            int64_t origin)
 {
     const struct rendition *r = &p->renditions[i];
     m->source_of[i] = calloc(r->n_frames, sizeof(**m->source_of));
-    m->targets[i] = calloc(SPREAD_TARGETS + 2 * JOINT_TARGETS, sizeof(**m->targets));
-    if (!m->source_of[i] || !m->targets[i])
+    if (!m->source_of[i])
         return -1;
     check_rendition(p, s, r, origin, m->source_of[i]);
-    m->n_targets[i] = pick_targets(r, m->source_of[i], m->targets[i]);
     return 0;
-}
-
-/* Packets' times may be fields' or absent: then decoded frames are the truth. */
-static int64_t settle_origin(struct package *p, struct source *s, const struct rendition *best)
-{
-    size_t miss, again;
-    int64_t origin = find_origin(s, best, &miss);
-    int complete = !miss && best->n_frames == s->n;
-    if (complete || s->from_decoder || cap_of(p, s, best).capped)
-        return origin;
-    struct source decoded = *s;
-    decoded.pts = NULL;
-    if (source_decode_times(&decoded, NULL) < 0 || !decoded.n)
-        return origin;
-    int64_t other = find_origin(&decoded, best, &again);
-    if (again || best->n_frames != decoded.n) {
-        free(decoded.pts);
-        return origin;
-    }
-    free(s->pts);
-    *s = decoded;
-    return other;
 }
 
 struct match *match_source(struct package *p, struct source *s)
@@ -371,9 +319,7 @@ struct match *match_source(struct package *p, struct source *s)
         return NULL;
     m->n_renditions = p->n_renditions;
     m->source_of = calloc(p->n_renditions + 1, sizeof(*m->source_of));
-    m->targets = calloc(p->n_renditions + 1, sizeof(*m->targets));
-    m->n_targets = calloc(p->n_renditions + 1, sizeof(*m->n_targets));
-    if (!m->source_of || !m->targets || !m->n_targets)
+    if (!m->source_of)
         goto fail;
     if (s->video >= 0 && s->n && !best)
         report_fail(p->report, CHECK_SOURCE_FRAMES, "the source has video, the package has none");
@@ -381,17 +327,15 @@ struct match *match_source(struct package *p, struct source *s)
         sound_origin(p, s, m);
         return m;
     }
-    int64_t origin = settle_origin(p, s, best);
+    size_t miss;
+    int64_t origin = find_origin(s, best, &miss);
     m->has_origin = 1;
     m->origin_s = (double)origin * av_q2d(s->video_tb);
     check_origin(p, s, origin);
-    check_concealed(p, s);
     for (size_t i = 0; i < p->n_renditions; i++)
         if (p->renditions[i].kind == KIND_VIDEO && p->renditions[i].whole &&
             p->renditions[i].n_frames && match_rendition(p, s, m, i, origin) < 0)
             goto fail;
-    if (watch_targets(s, m) < 0)
-        goto fail;
     return m;
 fail:
     match_free(m);

@@ -7,22 +7,14 @@
 #include "package.h"
 #include "source.h"
 
-struct target {    /* a frame whose picture is compared */
-    size_t frame;  /* in the rendition's order of presentation */
-    size_t source; /* in source.pts */
-};
-
 struct match {
     size_t n_renditions;
     size_t **source_of; /* a rendition's frame -> source frame; SIZE_MAX: none */
-    struct target **targets;
-    size_t *n_targets;
     int has_origin;
     double origin_s; /* source time of the timeline's 0 */
 };
 
-/* source.frames and source.origin; then asks `s` to watch the frames whose
- * pictures check_decode() is to compare. NULL: out of memory. */
+/* source.frames and source.origin. NULL: out of memory. */
 struct match *match_source(struct package *p, struct source *s);
 void match_free(struct match *m);
 

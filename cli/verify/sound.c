@@ -9,15 +9,15 @@
 #include <string.h>
 
 #include "common/base/cleanup.h"
+#include "spill.h"
 
-static int open_resampler(struct sound *s, const AVFrame *f)
+static int sound_open(struct sound *s, const AVFrame *f)
 {
     AVChannelLayout mono = AV_CHANNEL_LAYOUT_MONO, in = { 0 };
     if (av_channel_layout_check(&f->ch_layout) && f->ch_layout.order != AV_CHANNEL_ORDER_UNSPEC)
         av_channel_layout_copy(&in, &f->ch_layout);
     else
         av_channel_layout_default(&in, f->ch_layout.nb_channels);
-    swr_free(&s->swr);
     int r = swr_alloc_set_opts2(&s->swr, &mono, AV_SAMPLE_FMT_FLT, SOUND_RATE, &in, f->format,
                                 f->sample_rate, 0, NULL);
     if (!r)
@@ -26,94 +26,252 @@ static int open_resampler(struct sound *s, const AVFrame *f)
     s->rate = f->sample_rate;
     s->format = f->format;
     s->channels = f->ch_layout.nb_channels;
+    s->added = 0;
     return r;
 }
 
-static void place(struct sound *s, const float *px, int n, double at_s)
+/* Channels that are mixed may add up. */
+#define HEADROOM 2.0F
+
+static int sound_keep(struct sound *s, const float *px, int n)
 {
-    for (size_t w = 0; w < s->n_windows; w++) {
-        struct sound_window *x = &s->windows[w];
-        long long off = llround((at_s - x->start_s) * SOUND_RATE);
-        for (int i = 0; i < n; i++) {
-            long long at = off + i;
-            if (at < 0 || at >= (long long)x->n)
-                continue;
-            x->px[at] = px[i];
-            x->filled++;
-        }
-    }
+    _cleanup_free_ int16_t *out = calloc((size_t)n + 1, sizeof(*out));
+    if (!out)
+        return -ENOMEM;
+    for (int i = 0; i < n; i++)
+        out[i] = (int16_t)lrintf(fminf(fmaxf(px[i], -HEADROOM), HEADROOM) / HEADROOM * INT16_MAX);
+    return spill_add(s->samples, out, (size_t)n * sizeof(*out));
 }
 
-/* Whether anything between these times is wanted: most sound isn't. */
-static int wanted(const struct sound *s, double from, double to)
+/* `f` NULL: what the resampler still holds. */
+static int sound_convert(struct sound *s, const AVFrame *f)
 {
-    for (size_t w = 0; w < s->n_windows; w++) {
-        const struct sound_window *x = &s->windows[w];
-        if (to > x->start_s - 1 && from < x->start_s + (double)x->n / SOUND_RATE + 1)
-            return 1;
-    }
-    return 0;
-}
-
-#define JITTER_S \
-    0.018 /* stamps are off by that: phones, by half a frame; more is a hole or an overlap */
-
-/* A twentieth of the way from where it is due to where it claims to be. Where
- * frames differ in size (Vorbis) a claim may be of their ends: then by that
- * difference it says nothing. */
-static double smooth(struct sound *s, const AVFrame *f, double at_s)
-{
-    double off = at_s - s->next_s, idle = 0;
-    if (s->next_s != 0 && f->sample_rate > 0) {
-        s->least = s->least && s->least < f->nb_samples ? s->least : f->nb_samples;
-        s->most = s->most > f->nb_samples ? s->most : f->nb_samples;
-        /* Matroska rounds stamps to milliseconds. */
-        idle = s->least * 2 < s->most ? (double)(s->most - s->least) / f->sample_rate + 0.001 : 0;
-    }
-    if (s->next_s != 0 && fabs(off) <= idle)
-        at_s = s->next_s;
-    else if (s->next_s != 0 && fabs(off) < JITTER_S)
-        at_s = s->next_s + off / 20;
-    if (f->sample_rate > 0)
-        s->next_s = at_s + (double)f->nb_samples / f->sample_rate;
-    return at_s;
-}
-
-int sound_add(struct sound *s, const AVFrame *f, double at_s)
-{
-    at_s = smooth(s, f, at_s);
-    if (f->sample_rate <= 0 || f->nb_samples <= 0 ||
-        !wanted(s, at_s, at_s + (double)f->nb_samples / f->sample_rate)) {
-        if (s->swr)
-            swr_free(&s->swr); /* the next wanted frame starts afresh */
-        return 0;
-    }
-    if (!s->swr || s->rate != f->sample_rate || s->format != f->format ||
-        s->channels != f->ch_layout.nb_channels) {
-        int r = open_resampler(s, f);
-        if (r < 0)
-            return r;
-    }
-    /* What comes out first was delayed by the filter. */
-    double out_s = at_s - (double)swr_get_delay(s->swr, 1000000) / 1e6;
-    int room = swr_get_out_samples(s->swr, f->nb_samples);
+    int n = f ? f->nb_samples : 0, room = swr_get_out_samples(s->swr, n);
     if (room < 0)
         return room;
     _cleanup_free_ float *px = calloc((size_t)room + 1, sizeof(*px));
     uint8_t *out[1] = { (uint8_t *)px };
     if (!px)
         return -ENOMEM;
-    int n = swr_convert(s->swr, out, room, (const uint8_t **)(void *)f->extended_data,
-                        f->nb_samples);
-    if (n > 0)
-        place(s, px, n, out_s);
-    return n < 0 ? n : 0;
+    const uint8_t **in = f ? (const uint8_t **)(void *)f->extended_data : NULL;
+    n = swr_convert(s->swr, out, room, in, n);
+    return n > 0 ? sound_keep(s, px, n) : n;
+}
+
+/* Another kind of frames follows, or none. */
+static int sound_flush(struct sound *s)
+{
+    int r = s->swr ? sound_convert(s, NULL) : 0;
+    swr_free(&s->swr);
+    s->before = s->samples ? spill_size(s->samples) / sizeof(int16_t) : 0;
+    return r < 0 ? r : 0;
+}
+
+static int sound_grow(struct sound *s)
+{
+    if (s->n < s->room)
+        return 0;
+    size_t room = s->room ? 2 * s->room : 1024;
+    struct sound_frame *grown = realloc(s->frames, room * sizeof(*grown));
+    if (!grown)
+        return -ENOMEM;
+    s->frames = grown;
+    s->room = room;
+    return 0;
+}
+
+int sound_add(struct sound *s, const AVFrame *f, double at_s, int damaged)
+{
+    int r = s->samples ? 0 : spill_new(&s->samples);
+    if (r < 0 || f->sample_rate <= 0 || f->nb_samples <= 0)
+        return r;
+    if (s->swr && (s->rate != f->sample_rate || s->format != f->format ||
+                   s->channels != f->ch_layout.nb_channels))
+        r = sound_flush(s);
+    if (r >= 0 && !s->swr)
+        r = sound_open(s, f);
+    if (r < 0)
+        swr_free(&s->swr); /* channels that nobody can mix */
+    if (r >= 0)
+        r = sound_grow(s);
+    if (r < 0)
+        return r;
+    s->frames[s->n++] = (struct sound_frame){
+        .at_s = at_s,
+        .first = (double)s->before + s->added,
+        .seconds = (float)f->nb_samples / (float)f->sample_rate,
+        .damaged = damaged,
+    };
+    s->added += (double)f->nb_samples * SOUND_RATE / f->sample_rate;
+    return sound_convert(s, f);
 }
 
 void sound_release(struct sound *s)
 {
     swr_free(&s->swr);
+    spill_free(s->samples);
+    free(s->frames);
+    *s = (struct sound){ 0 };
 }
+
+/* ---- when it is heard ---- */
+
+#define IDLE_S 0.004 /* stamps that are off by less say nothing */
+#define JITTER_S \
+    0.018 /* stamps are off by that: phones, by half a frame; more is a hole or an overlap */
+enum { AHEAD = 8 }; /* frames that say whether it lasts */
+
+/* Where frames differ in size (Vorbis) a stamp may be of their ends: then by that
+ * difference it says nothing. Matroska rounds stamps to milliseconds. */
+static double sound_idle(const struct sound *s)
+{
+    float least = 0, most = 0;
+    for (size_t i = 1; i < s->n; i++) {
+        least = least > 0 && least < s->frames[i].seconds ? least : s->frames[i].seconds;
+        most = most > s->frames[i].seconds ? most : s->frames[i].seconds;
+    }
+    return least * 2 < most ? (double)(most - least) + 0.001 : 0;
+}
+
+/* Whether what follows frame `i` stays off by about as much as it is. */
+static int sound_lasts(const struct sound *s, size_t i, double off, double next_s)
+{
+    int stays = 0, returns = 0;
+    for (size_t k = i; k < s->n && k < i + AHEAD; k++) {
+        double other = s->frames[k].at_s - next_s;
+        next_s += s->frames[k].seconds;
+        if (isnan(other))
+            continue;
+        stays += fabs(other - off) < JITTER_S;
+        returns += fabs(other - off) >= JITTER_S;
+    }
+    return stays > returns;
+}
+
+/* By how much frame `i` and those behind it are off where it is due at `next_s`, on
+ * average; NAN: none says. */
+static double sound_off(const struct sound *s, size_t i, double next_s)
+{
+    double sum = 0;
+    int n = 0;
+    for (size_t k = i; k < s->n && k < i + AHEAD; k++) {
+        if (!isnan(s->frames[k].at_s)) {
+            sum += s->frames[k].at_s - next_s;
+            n++;
+        }
+        next_s += s->frames[k].seconds;
+    }
+    return n ? sum / n : NAN;
+}
+
+int sound_settle(struct sound *s)
+{
+    int r = s->samples ? sound_flush(s) : 0;
+    double next_s = NAN, idle = sound_idle(s);
+    for (size_t i = 0; i < s->n; i++) {
+        struct sound_frame *f = &s->frames[i];
+        double off = f->at_s - next_s;
+        double lasting = isnan(next_s) ? 0 : sound_off(s, i, next_s);
+        if (isnan(next_s))
+            next_s = f->at_s;
+        else if (isnan(off) || fabs(off) <= idle)
+            off = 0;
+        else if (fabs(off) < JITTER_S)
+            next_s += (off - fmin(fmax(off, -IDLE_S), IDLE_S)) / 20; /* a clock that drifts */
+        else if (sound_lasts(s, i, off, next_s))
+            next_s = f->at_s;
+        f->at_s = next_s;
+        f->loose = isnan(lasting) || fabs(lasting) > JITTER_S ? 0 : (float)fabs(lasting);
+        next_s += f->seconds;
+    }
+    return r;
+}
+
+double sound_start(const struct sound *s)
+{
+    for (size_t i = 0; i < s->n; i++)
+        if (!isnan(s->frames[i].at_s))
+            return s->frames[i].at_s;
+    return NAN;
+}
+
+double sound_end(const struct sound *s)
+{
+    return s->n ? s->frames[s->n - 1].at_s + s->frames[s->n - 1].seconds : NAN;
+}
+
+/* The first frame that ends behind `at_s`. Overlaps aside, frames ascend. */
+static size_t frame_near(const struct sound *s, double at_s)
+{
+    size_t lo = 0, hi = s->n;
+    while (lo < hi) {
+        size_t mid = lo + (hi - lo) / 2;
+        if (isnan(s->frames[mid].at_s) || s->frames[mid].at_s + s->frames[mid].seconds <= at_s)
+            lo = mid + 1;
+        else
+            hi = mid;
+    }
+    return lo;
+}
+
+static uint64_t end_in_spill(const struct sound *s, size_t i)
+{
+    return i + 1 < s->n ? (uint64_t)ceil(s->frames[i + 1].first)
+                        : spill_size(s->samples) / sizeof(int16_t);
+}
+
+static int read_frame(const struct sound *s, size_t i, double from_s, float *px, size_t n)
+{
+    const struct sound_frame *f = &s->frames[i];
+    enum { ROOM = 2048 };
+    int16_t in[ROOM];
+    uint64_t first = (uint64_t)ceil(f->first), end = end_in_spill(s, i);
+    /* Whole samples of the spill, so that those of frames end to end stay so. */
+    long long at = llround((f->at_s - from_s) * SOUND_RATE + (double)first - f->first);
+    if (at < 0) {
+        first += (uint64_t)-at;
+        at = 0;
+    }
+    while (first < end && at < (long long)n) {
+        uint64_t some = end - first < ROOM ? end - first : ROOM;
+        some = some < n - (size_t)at ? some : n - (size_t)at;
+        int r = spill_read(s->samples, first * sizeof(*in), in, some * sizeof(*in));
+        if (r < 0)
+            return r;
+        for (uint64_t k = 0; k < some; k++)
+            px[at++] = (float)in[k] * HEADROOM / INT16_MAX;
+        first += some;
+    }
+    return 0;
+}
+
+int sound_read(const struct sound *s, double from_s, float *px, size_t n)
+{
+    double to_s = from_s + (double)n / SOUND_RATE;
+    int r = 0;
+    memset(px, 0, n * sizeof(*px));
+    for (size_t i = frame_near(s, from_s); !r && i < s->n && s->frames[i].at_s < to_s; i++)
+        r = read_frame(s, i, from_s, px, n);
+    return r;
+}
+
+int sound_damaged(const struct sound *s, double from_s, double to_s)
+{
+    for (size_t i = frame_near(s, from_s); i < s->n && s->frames[i].at_s < to_s; i++)
+        if (s->frames[i].damaged)
+            return 1;
+    return 0;
+}
+
+double sound_loose(const struct sound *s, double from_s, double to_s)
+{
+    double most = 0;
+    for (size_t i = frame_near(s, from_s); i < s->n && s->frames[i].at_s < to_s; i++)
+        most = fmax(most, s->frames[i].loose);
+    return most;
+}
+
+/* ---- one against another ---- */
 
 double sound_level(const float *px, size_t n)
 {

@@ -1,5 +1,10 @@
-/* source.h - the source of a package, read anew with libavformat: when its
- * frames are shown, when its sound begins, what its pictures look like.
+/* source.h - the source of a package, read anew with libavformat and decoded once,
+ * without a gap, from its first packet to its last: which pictures it shows and
+ * when, what they look like, how its tracks sound.
+ *
+ * Nothing here knows where the package's chunks begin, and no decoder ever starts
+ * anywhere but at the beginning. Pictures and sound go to spills: memory grows by
+ * some 40 bytes a frame.
  */
 #ifndef GOPMILL_VERIFY_SOURCE_H
 #define GOPMILL_VERIFY_SOURCE_H
@@ -9,10 +14,11 @@
 #include <stdint.h>
 
 #include "seams.h"
+#include "sound.h"
 #include "sum.h"
 #include "thumb.h"
 
-struct AVFrame;
+struct AVFormatContext;
 struct err;
 
 enum { SOURCE_SOUNDS_MAX = 64 };
@@ -22,9 +28,17 @@ struct source_sound { /* a sound stream that has a decoder */
     AVRational tb;
     char language[32]; /* as the container says; "": it doesn't */
     int is_default;
-    int heard;      /* something decodes; the times below are set */
-    int64_t start;  /* pts of the first sample heard, in tb */
-    int64_t packet; /* pts of the first packet, in tb */
+    int heard;          /* something decodes; the times below are set */
+    int64_t start;      /* pts of the first sample heard, in tb */
+    int64_t packet;     /* pts of the first packet, in tb */
+    size_t damage;      /* packets that its decoder refused */
+    struct sound sound; /* all of it, in seconds of the source; settled */
+};
+
+struct source_picture {
+    int64_t at;    /* when it is shown, in video_tb */
+    size_t number; /* which one, in the decoder's order */
+    int hurt;      /* it, or what it depends on, didn't decode whole */
 };
 
 struct source {
@@ -33,62 +47,48 @@ struct source {
     AVRational video_tb;
     struct source_sound sounds[SOURCE_SOUNDS_MAX]; /* in the order of streams */
     size_t n_sounds;
-    const struct source_sound *sound; /* the best of them; NULL: none */
+    struct source_sound *sound; /* the best of them; NULL: none */
     int32_t matrix[9];
     int has_matrix;
     struct seams seams;
     int begins_at_key;   /* packets before the first keyframe count for nothing … */
     int64_t first_shown; /* … nor do frames before this; in video_tb */
 
-    int64_t *pts; /* shown frames, ascending, without doubles; in video_tb */
+    struct source_picture *pictures; /* by rising time, no two at one */
     size_t n;
-    size_t doubles, unknown; /* packets dropped for an equal pts; packets without one */
-    int from_decoder;        /* pts came from decoded frames, not from packets */
+    double
+        slack_s;   /* times of pictures are known to that; more than 0 where they were worked out */
+    size_t damage; /* errors of the video's decoder */
 
+    int64_t *packets; /* times of the video's packets, ascending; in video_tb */
+    size_t n_packets;
     int has_sound; /* one of the sounds is heard */
-    size_t damage; /* errors of the last source_decode_times() */
 
-    size_t *watched; /* indices into pts, ascending */
-    struct thumb *thumbs;
-    uint8_t *seen; /* thumbs[i] is set */
-    size_t n_watched;
-
-    size_t looked_damage; /* errors of source_look() */
-    struct sum *sums;     /* one for each of pts, or NULL: nobody asked */
-    uint8_t *summed;      /* sums[i] is set */
+    struct spill *thumbs; /* by number */
+    struct sum *sums;     /* by number; NULL: nobody asked */
 };
 
-/* Opens INPUT and lists its frames. ERR_INPUT. */
-int source_open(const char *path, struct source **ret, struct err *err);
+struct source_wish {
+    int decode; /* 0: times of packets only, and where sound begins */
+    int sums;
+};
+
+/* Opens INPUT and reads all of it. ERR_INPUT; ERR_RESOURCE where a spill is full. */
+int source_open(const char *path, const struct source_wish *w, struct source **ret,
+                struct err *err);
 void source_free(struct source *s);
 
-/* Replace the list of times by what a decoder gives: for containers whose
- * packets have no times, or fields instead of frames. */
-int source_decode_times(struct source *s, struct err *err);
-
-/* Keep thumbs of these frames (any order, doubles allowed); copied. */
-int source_watch(struct source *s, const size_t *frames, size_t n);
-/* Sum up all frames as well. */
-int source_watch_sums(struct source *s);
-/* Decode and make the thumbs, and sums. Frames that don't decode stay unseen. */
-int source_look(struct source *s, struct err *err);
-const struct thumb *source_thumb(const struct source *s, size_t frame); /* NULL: not seen */
-
-const struct sum *source_sum(const struct source *s, size_t frame); /* NULL: not seen */
+/* Of the picture at this index of `pictures`. Any thread. 0, or -ENOENT: it has none. */
+int source_thumb(const struct source *s, size_t i, struct thumb *ret);
+const struct sum *source_sum(const struct source *s, size_t i); /* NULL: it has none */
 
 /* The file opened once more, from its start. 0, or negative with ERR_INPUT. */
-struct AVFormatContext;
 int source_format(const struct source *s, struct AVFormatContext **ret, struct err *err);
 void source_format_close(struct AVFormatContext **f); /* NULL in it is a no-op */
 
-/* As below, and counts what the decoder refused. */
-int source_decode_counting(const struct source *s, int stream,
-                           int (*each)(void *arg, const struct AVFrame *f), void *arg,
-                           size_t *damage, struct err *err);
-
-/* Every decoded frame of the stream, in order. A non-zero return of `each`
- * ends it and is returned. */
-int source_decode(const struct source *s, int stream,
-                  int (*each)(void *arg, const struct AVFrame *f), void *arg, struct err *err);
+/* For source_open() only: all packets, into what is said above (source_read.c). */
+int source_read(struct source *s, const struct source_wish *w, struct err *err);
+/* Sets `err` to what libav says. -EINVAL, -ENOMEM. */
+int source_bad(const struct source *s, const char *what, int r, struct err *err);
 
 #endif

@@ -1,5 +1,6 @@
-/* thumb.h - a picture as 64 x 64 grey pixels, whatever its size and aspect:
- * enough to tell one frame from its neighbours, cheap enough to keep many.
+/* thumb.h - a picture as 64 x 64 pixels of luma and 16 x 16 of chroma, whatever
+ * its size and aspect: enough to tell a frame from its neighbours and to see a
+ * region that is smeared, cheap enough to keep one of each frame.
  */
 #ifndef GOPMILL_VERIFY_THUMB_H
 #define GOPMILL_VERIFY_THUMB_H
@@ -8,24 +9,30 @@
 
 struct AVFrame;
 struct SwsContext;
-struct err;
 
-enum { THUMB_SIDE = 64, THUMB_PIXELS = THUMB_SIDE * THUMB_SIDE };
+enum {
+    THUMB_SIDE = 64,
+    THUMB_PIXELS = THUMB_SIDE * THUMB_SIDE,
+    THUMB_CELLS_SIDE = 16, /* of four pixels' side */
+    THUMB_CELLS = THUMB_CELLS_SIDE * THUMB_CELLS_SIDE,
+};
 
 struct thumb {
     uint8_t px[THUMB_PIXELS];
+    uint8_t u[THUMB_CELLS], v[THUMB_CELLS];
+    uint8_t hdr; /* its transfer is PQ or HLG */
 };
 
-/* *sws is kept for the next frame; free it with thumb_releasep(). `matrix`
- * (may be NULL) is a display matrix as libavutil has it: the thumb is of the
- * picture as shown. -ENOMEM or -EINVAL. */
-int thumb_make(struct SwsContext **sws, const struct AVFrame *f, const int32_t *matrix,
-               struct thumb *ret);
-void thumb_releasep(struct SwsContext **sws);
+/* What doesn't change from frame to frame. {0} is sane. */
+struct thumb_maker {
+    struct SwsContext *sws; /* kept for the next frame */
+    const int32_t *matrix;  /* a display matrix as libavutil has it; NULL: none */
+    int whole_fields;       /* a frame that says "interlaced" is a field of its own */
+};
 
-/* What is left of x where the best a * y + b has been taken away, as a mean
- * square; so brightness and contrast (range, tone mapping) don't count. */
-double thumb_residue(const struct thumb *x, const struct thumb *y);
-double thumb_variance(const struct thumb *x);
+/* The picture as shown: turned, and of an interlaced frame the field that is
+ * shown first. -ENOMEM or -EINVAL. */
+int thumb_make(struct thumb_maker *m, const struct AVFrame *f, struct thumb *ret);
+void thumb_maker_release(struct thumb_maker *m);
 
 #endif
