@@ -505,6 +505,31 @@ static int edited_times(const struct media_index *idx, struct media_info *i, int
     return 0;
 }
 
+/* Of rising media times those between the first and the last that edits name: the others say
+ * nothing of the rate. Returns how many, *ret_first on. */
+static size_t edited_range(const struct media_info *i, const int64_t *t, size_t n,
+                           size_t *ret_first)
+{
+    int64_t from = INT64_MAX, to = INT64_MIN;
+    size_t a = 0, b = n;
+
+    for (size_t k = 0; k < i->n_edits; k++) {
+        const struct edit *e = &i->edits[k];
+        if (e->stream != i->video.stream)
+            continue;
+        int64_t length = edit_ticks(i, e->start + e->length) - edit_ticks(i, e->start);
+        length = av_rescale(length, e->rate, EDIT_RATE_ONE);
+        from = e->media < from ? e->media : from;
+        to = av_sat_add64(e->media, length) > to ? av_sat_add64(e->media, length) : to;
+    }
+    while (a + 2 < n && t[a + 1] <= from)
+        a++;
+    while (b > a + 2 && t[b - 1] >= to)
+        b--;
+    *ret_first = a;
+    return b - a;
+}
+
 int index_describe(const struct media_index *idx, struct media_info *info, uint64_t *ret_doubles,
                    struct err *err)
 {
@@ -517,8 +542,9 @@ int index_describe(const struct media_index *idx, struct media_info *info, uint6
     if (!t)
         return err_set(err, -ENOMEM, ERR_RESOURCE, "out of memory for the index");
     size_t n = shown_times(idx, t, ret_doubles);
+    size_t first = 0, some = edited ? edited_range(info, t, n, &first) : n;
     if (n > 0)
-        set_rate(v, t, n);
+        set_rate(v, t + first, some);
     if (edited && n > 0 && (r = edited_times(idx, info, &t, &n, &end, err)) < 0)
         return r;
     if (n == 0)

@@ -391,10 +391,8 @@ static void expect(struct decoded *d, double at, int number)
 static void pictures_expect(const struct movie *m, const struct track *t, struct decoded *d)
 {
     double at = 0, tick = 1.0 / (double)t->scale;
-    int64_t step = t->pts[1] - t->pts[0];
-
     qsort(t->pts, (size_t)t->n, sizeof(*t->pts), by_value);
-    step = t->pts[1] - t->pts[0];
+    int64_t step = t->pts[1] - t->pts[0];
     for (int i = 0; i < t->n_edits; i++) {
         const struct edit *e = &t->edits[i];
         double length = (double)e->length / (double)m->scale;

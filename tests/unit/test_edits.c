@@ -26,7 +26,7 @@ struct file {
 static void put(struct file *f, uint64_t value, size_t bytes)
 {
     for (size_t i = bytes; i-- > 0;)
-        f->p[f->n++] = (uint8_t)(value >> 8 * i);
+        f->p[f->n++] = i < 8 ? (uint8_t)(value >> 8 * i) : 0;
 }
 
 static void box(struct file *f, const char *type)
