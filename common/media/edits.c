@@ -252,11 +252,14 @@ static int64_t media_end_of(const struct media_index *idx)
     return end;
 }
 
-static int has_picture_at(const struct media_index *idx, int64_t pts)
+/* Or a tick later, by rounding. */
+static int has_picture_at(const struct media_index *idx, int64_t at)
 {
-    for (size_t k = 0; k < idx->n; k++)
-        if (idx->packets[k].pts == pts && !(idx->packets[k].flags & PACKET_HIDDEN))
+    for (size_t k = 0; k < idx->n; k++) {
+        const struct index_packet *p = &idx->packets[k];
+        if (!(p->flags & PACKET_HIDDEN) && (p->pts == at || p->pts == at + 1))
             return 1;
+    }
     return 0;
 }
 

@@ -206,9 +206,9 @@ static int movie_write(const struct movie *m, const char *path, struct edit e[TR
         }
     }
     AV_WB32(out + m->moov, (uint32_t)(n_out - m->moov));
-    int bad = fwrite(out, 1, n_out, f) != n_out;
+    int bad = fwrite(out, 1, n_out, f) != n_out || fclose(f) != 0;
     free(out);
-    return fclose(f) != 0 || bad;
+    return bad;
 }
 
 static int parse(const char *text, struct edit *e)
@@ -399,13 +399,13 @@ static void pictures_expect(const struct movie *m, const struct track *t, struct
         if (e->length == 0 && i == t->n_edits - 1)
             length = 1e9;
         for (int k = 0; e->media >= 0 && k < t->n && e->media < t->pts[t->n - 1] + step; k++) {
-            int last_before = k + 1 == t->n || t->pts[k + 1] > e->media;
+            int last_before = k + 1 == t->n || t->pts[k + 1] > e->media + 1;
             double since = (double)(t->pts[k] - e->media) * tick / (e->rate > 0 ? e->rate : 1);
-            if (since <= 0 && last_before)
+            if (since <= 1.1 * tick && last_before)
                 expect(d, at, k);
-            else if (since > 0 && e->rate > 0 && since < length - tick / 2)
+            else if (since > 1.1 * tick && e->rate > 0 && since < length - 1.5 * tick)
                 expect(d, at + since, k);
-            else if (since > 0 && e->rate == 0 && k == 0)
+            else if (since > tick && e->rate == 0 && k == 0)
                 expect(d, at, k);
         }
         at += length;
