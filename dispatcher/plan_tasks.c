@@ -128,6 +128,8 @@ static int video_task(const struct plan *p, const struct chunk *c, size_t group,
     char id[64];
     int bad = 0;
 
+    /* A chunk has what its edits make; that there are some is enough. */
+    media_keep_edits(&t->info, t->info.video.stream, 1);
     snprintf(id, sizeof(id), "v-%04u-%zu", c->index, group);
     t->id = copy_text(id, &bad);
     t->kind = TASK_VIDEO;
@@ -169,6 +171,7 @@ static int audio_task(const struct plan *p, size_t track, struct task *t)
     t->kind = TASK_AUDIO;
     t->group = (unsigned)track;
     task_track(p, track, t);
+    media_keep_edits(&t->info, t->info.audio.stream, EDITS_MAX);
     t->renditions = calloc(p->n_renditions - p->n_video, sizeof(*t->renditions));
     t->audio_cuts = calloc(p->n_audio_cuts + 1, sizeof(*t->audio_cuts));
     t->memory_bytes = TASK_MEMORY;
@@ -200,6 +203,8 @@ static int extra_task(const struct plan *p, enum task_kind kind, struct task *t)
     double seconds = (double)p->duration / p->timescale;
     int bad = 0, cut = kind == TASK_TEXT;
 
+    if (!cut)
+        media_keep_edits(&t->info, t->info.video.stream, 1);
     t->id = copy_text(cut ? "t-0" : "p-0", &bad);
     t->kind = kind;
     t->renditions = calloc(extras_of(p, kind) + 1, sizeof(*t->renditions));

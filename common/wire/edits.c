@@ -64,6 +64,16 @@ int media_is_edited(const struct media_info *i, int stream)
     return 0;
 }
 
+void media_keep_edits(struct media_info *i, int stream, size_t most)
+{
+    size_t n = 0;
+
+    for (size_t k = 0; k < i->n_edits; k++)
+        if (i->edits[k].stream == stream && n < most)
+            i->edits[n++] = i->edits[k];
+    i->n_edits = n;
+}
+
 /* ---- spans ---- */
 
 void chunk_spans_release(struct chunk *c)

@@ -134,6 +134,8 @@ const struct audio_info *media_audio(const struct media_info *i, size_t track);
 
 /* Whether a stream has entries in `edits`: its packets have media times then. */
 int media_is_edited(const struct media_info *i, int stream);
+/* Forget those of other streams, and of this one all behind the first `most`. */
+void media_keep_edits(struct media_info *i, int stream, size_t most);
 
 /* A new reference, or NULL when out of memory. */
 json_t *media_info_to_json(const struct media_info *i);
