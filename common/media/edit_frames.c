@@ -101,15 +101,15 @@ static int first_add(struct frames *f, int64_t pts, size_t packet)
     return f->n > 0 && f->list[f->n - 1].packet == packet ? 0 : frame_add(f, pts, packet);
 }
 
-static int hold(struct frames *f, size_t picture, int64_t from, int64_t to)
+static int hold(struct frames *f, size_t packet, int64_t from, int64_t to)
 {
     AVRational tb = f->info->video.tb;
     int64_t second = FFMAX(av_rescale(1, tb.den, tb.num), 1);
-    int r = first_add(f, from, f->pics[picture].packet);
+    int r = first_add(f, from, packet);
 
     for (int64_t t = from; r == 0 && to - t > second;) {
         t += second;
-        r = frame_add(f, t, f->pics[picture].packet);
+        r = frame_add(f, t, packet);
     }
     return r;
 }
@@ -134,6 +134,14 @@ static int play(struct frames *f, const struct edit *e, int64_t from, int64_t to
     return r;
 }
 
+/* Where nothing is to be shown for long, what was shown last is held, too. */
+static int gap_hold(struct frames *f, int64_t to)
+{
+    const struct edit_frame *last = f->n > 0 ? &f->list[f->n - 1] : NULL;
+
+    return last && to > f->end ? hold(f, last->packet, f->end, to) : 0;
+}
+
 static int edit_add(struct frames *f, const struct edit *e)
 {
     int64_t from = edit_ticks(f->info, e->start), to = edit_ticks(f->info, e->start + e->length);
@@ -141,9 +149,12 @@ static int edit_add(struct frames *f, const struct edit *e)
 
     if (to <= from || e->media >= f->media_end)
         return 0;
+    int r = gap_hold(f, from);
+    if (r < 0)
+        return r;
     if (e->rate == 0) {
         f->end = to;
-        return hold(f, picture_at(f, e->media), from, to);
+        return hold(f, f->pics[picture_at(f, e->media)].packet, from, to);
     }
     /* Where media ends before, so does what is shown, unless something comes after. */
     int64_t left = av_rescale(av_sat_sub64(f->media_end, e->media), EDIT_RATE_ONE, e->rate);
