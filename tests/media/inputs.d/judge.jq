@@ -90,6 +90,9 @@ def wrong_damaged($e; $g):
     (if $e.video and (($g.video.frames // 0) < $e.video.frames * 0.9) then "\($g.video.frames // 0) of \($e.video.frames) frames that can be decoded" else empty end),
     (if $e.sound and ($g.sound == null) then "the sound is lost" else empty end);
 
+# How a decoder mends a picture depends on those before it.
+def wrong_again_of_damage($g): $g.again[] | select(test("another picture|stood in for") | not);
+
 def wrong_refusal($g):
     (if $g.status != 3 then "status \($g.status)" else empty end),
     (if ([$g.stderr[] | select(startswith("gopmill: "))] | length) != 1 then "not one sentence" else empty end),
@@ -99,8 +102,8 @@ def wrong($e; $g):
     (if $g.status != 0 and $g.status != 3 then "status \($g.status)" else
         if $e.outcome == "refused" or ($e.outcome == "damaged" and $g.status == 3) then wrong_refusal($g)
         elif $g.status == 3 then "refused"
-        elif $e.outcome == "damaged" then wrong_damaged($e; $g), $g.wrong[]
-        else wrong_package($e; $g), $g.wrong[] end
+        elif $e.outcome == "damaged" then wrong_damaged($e; $g), $g.wrong[], wrong_again_of_damage($g)
+        else wrong_package($e; $g), $g.wrong[], $g.again[] end
      end),
     ($e.warning as $w | if $w and ([$g.warnings[] | select(test($w))] | length) == 0 then "no warning of that" else empty end),
     (if $e.quiet and ($g.warnings | length) > 0 then "there is nothing to warn of" else empty end),
