@@ -11,6 +11,7 @@
  */
 #include <libavcodec/avcodec.h>
 #include <libavformat/avformat.h>
+#include <libavutil/pixdesc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -58,14 +59,15 @@ static int make(int frames, int w, int h, const char *rate)
 /* The mean of a block's middle, as 8 bits. */
 static int block_level(const AVFrame *f, int bit)
 {
-    int deep = f->format == AV_PIX_FMT_YUV420P10LE, sum = 0, n = 0;
+    const AVPixFmtDescriptor *d = av_pix_fmt_desc_get(f->format);
+    int deep = d->comp[0].depth > 8, shift = d->comp[0].depth - 8, sum = 0, n = 0;
     int x0 = (bit * 4 + 1) * f->width / (BITS * 4), x1 = (bit * 4 + 3) * f->width / (BITS * 4);
     int y0 = f->height / 24, y1 = f->height / 8;
 
     for (int y = y0; y < y1; y++)
         for (int x = x0; x < x1; x++, n++) {
             const uint8_t *row = f->data[0] + (ptrdiff_t)y * f->linesize[0];
-            sum += deep ? (row[2 * x] | row[2 * x + 1] << 8) >> 2 : row[x];
+            sum += deep ? (row[2 * x] | row[2 * x + 1] << 8) >> shift : row[x];
         }
     return n ? sum / n : 0;
 }
@@ -102,6 +104,9 @@ static int read_clip(const char *path)
     int r = avformat_open_input(&in, strcmp(path, "-") == 0 ? "pipe:0" : path, NULL, NULL);
 
     int v = r < 0 ? r : av_find_best_stream(in, AVMEDIA_TYPE_VIDEO, -1, -1, &codec, 0);
+    /* MPEG-PS and FLV have no header to find it in. */
+    if (v < 0 && r >= 0 && avformat_find_stream_info(in, NULL) >= 0)
+        v = av_find_best_stream(in, AVMEDIA_TYPE_VIDEO, -1, -1, &codec, 0);
     AVCodecContext *c = v < 0 ? NULL : avcodec_alloc_context3(codec);
     if (!c || avcodec_parameters_to_context(c, in->streams[v]->codecpar) < 0)
         return 1;
