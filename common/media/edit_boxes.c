@@ -140,6 +140,20 @@ static int take_number(struct walk *w, const struct box *b, uint32_t *ret)
     return r;
 }
 
+/* mdhd: the timescale, and behind it the duration, of 32 bits or 64. */
+static int take_media(struct walk *w, const struct box *b)
+{
+    uint8_t p[32];
+    size_t got;
+    int r = walk_read(w, b->body, p, sizeof(p), &got);
+
+    if (r < 0 || b->end - b->body < 24 || (p[0] == 1 && b->end - b->body < sizeof(p)))
+        return r;
+    track_of(w)->scale = AV_RB32(p + (p[0] == 1 ? 20 : 12));
+    track_of(w)->duration = p[0] == 1 ? AV_RB64(p + 24) : AV_RB32(p + 16);
+    return r;
+}
+
 static int take_offset(struct walk *w, const struct box *b)
 {
     uint8_t p[16];
@@ -161,6 +175,8 @@ static int in_track(struct walk *w, const struct box *b)
         return walk_boxes(w, b->body, b->end, in_track);
     case BOX('t', 'k', 'h', 'd'):
         return take_number(w, b, &track_of(w)->id);
+    case BOX('m', 'd', 'h', 'd'):
+        return take_media(w, b);
     case BOX('e', 'l', 's', 't'):
         return take_list(w, b);
     case BOX('c', 't', 't', 's'):

@@ -25,6 +25,8 @@ struct edit_track {
     struct raw_edit *edits;
     size_t n_edits;       /* of those that are there, at most EDITS_MAX */
     int64_t first_offset; /* composition offset of its first sample, ticks of the track */
+    uint32_t scale;       /* ticks of the track in a second; 0: unknown */
+    uint64_t duration;    /* of its media, as its header says; ticks of the track */
 };
 
 enum { EDIT_TRACKS_MAX = 128 }; /* as many as are opened (open.c) */

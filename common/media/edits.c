@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <libavutil/common.h>
+#include <math.h>
 #include <string.h>
 
 enum { HOURS_MAX = 1000 }; /* of a presentation, as everywhere */
@@ -28,12 +29,24 @@ static int32_t rate_of(const struct raw_edit *e)
 struct list_facts {
     size_t shown; /* entries that aren't empty */
     size_t last;  /* of these the last */
-    int moves;    /* any of these has a rate but 0 */
-    int odd;      /* … but 1 */
+    int odd;      /* any of these has a rate but 1 */
     int endless;  /* … a length of 0 */
+    int slip;     /* the only one has a rate of 0, by mistake */
 };
 
-static struct list_facts facts_of(const struct edit_track *t)
+/* A rate of 0 for as long as the media lasts is a program's mistake: nobody keeps a whole track to
+ * show one picture of it. */
+static int is_slip(const struct edit_tracks *all, const struct edit_track *t,
+                   const struct raw_edit *e)
+{
+    if (rate_of(e) != 0 || t->scale == 0 || all->scale == 0)
+        return 0;
+    double lasts = (double)e->length / all->scale;
+    double left = ((double)t->duration - (double)e->media) / t->scale;
+    return all->fragmented || fabs(lasts - left) < 0.1 + 0.1 * left;
+}
+
+static struct list_facts facts_of(const struct edit_tracks *all, const struct edit_track *t)
 {
     struct list_facts f = { 0 };
 
@@ -43,16 +56,16 @@ static struct list_facts facts_of(const struct edit_track *t)
             continue;
         f.shown++;
         f.last = k;
-        f.moves |= rate_of(e) != 0;
         f.odd |= rate_of(e) != EDIT_RATE_ONE;
         f.endless |= e->length == 0;
     }
+    f.slip = f.shown == 1 && is_slip(all, t, &t->edits[f.last]);
+    f.odd &= !f.slip;
     return f;
 }
 
 /* Whether libavformat may be left to it. Of one edit of picture the first picture's place is still
- * to be looked at (edits_settle_video()). A rate of 0 from end to end is a program's mistake, for
- * nobody keeps a whole track to show one picture of it. */
+ * to be looked at (edits_settle_video()). */
 static int is_plain(const struct edit_tracks *all, const struct edit_track *t,
                     const struct list_facts *f, int is_video)
 {
@@ -61,7 +74,7 @@ static int is_plain(const struct edit_tracks *all, const struct edit_track *t,
     if (f->shown == 0)
         return 1;
     /* Behind an empty edit at the end libavformat goes on where the last one ended. */
-    if (f->shown > 1 || (f->odd && f->moves) || f->last + 1 < t->n_edits)
+    if (f->shown > 1 || f->odd || f->last + 1 < t->n_edits)
         return 0;
     if (all->fragmented)
         return 1;
@@ -119,7 +132,7 @@ static int list_take(const struct edit_track *t, const struct list_facts *f, int
                 .start = at,
                 .length = (int64_t)e->length,
                 .media = FFMIN(e->media, INT64_C(1) << 60),
-                .rate = f->moves ? rate_of(e) : EDIT_RATE_ONE,
+                .rate = f->slip ? EDIT_RATE_ONE : rate_of(e),
             };
         at += (int64_t)e->length;
     }
@@ -151,7 +164,12 @@ static int stream_find(const struct edit_tracks *all, const struct media_source 
 
     if (!t || t->n_edits == 0)
         return 0;
-    struct list_facts f = facts_of(t);
+    struct list_facts f = facts_of(all, t);
+    if (f.slip && probe_warn(i,
+                             "the edit list of stream %d has a rate of 0 from end to end, which is "
+                             "taken for 1",
+                             stream) < 0)
+        return no_memory(err);
     if (is_plain(all, t, &f, is_video))
         return 0;
     int r = list_check(all, t, stream, err);

@@ -256,18 +256,17 @@ static int random_list(uint64_t *s, const struct movie *m, const struct track *t
 {
     static const double rates[] = { 1, 1, 1, 1, 1, 1, 1, 0, 0.5, 2, 1.25 };
     int n = 1 + (int)draw(s, 6);
-    int moves = 0;
+    int shown = 0;
 
     for (int i = 0; i < n; i++) {
         e[i].length = 1 + draw(s, (uint32_t)(draw(s, 4) ? m->scale * 3 / 2 : m->scale / 10));
         e[i].media = draw(s, 7) ? media_of(s, t, i ? &e[i - 1] : NULL, m->scale) : -1;
         e[i].rate = e[i].media < 0 ? 1 : rates[draw(s, sizeof(rates) / sizeof(*rates))];
-        moves |= e[i].media >= 0 && e[i].rate > 0;
+        shown |= e[i].media >= 0;
     }
-    if (draw(s, 10) == 0 && e[n - 1].media >= t->pts[t->n - 1] * 3 / 4)
+    if (draw(s, 10) == 0 && e[n - 1].media >= t->pts[t->n - 1] * 3 / 4 && e[n - 1].rate > 0)
         e[n - 1].length = 0;
-    /* A list of dwells and nothing else is taken for a mistake. */
-    if (!moves)
+    if (!shown)
         e[0] = (struct edit){ m->scale, t->pts[t->n / 4] + 1, 1 };
     return n;
 }
