@@ -33,7 +33,8 @@ static int64_t expected(const struct source *s, size_t i, int64_t origin, uint32
 /* Ticks by which a picture's time may differ: none, where the source says when it is. */
 static int64_t slack_of(const struct source *s, uint32_t timescale)
 {
-    return llround(s->slack_s * timescale);
+    int64_t slack = llround(s->slack_s * timescale);
+    return s->edited && !slack ? 1 : slack;
 }
 
 static size_t misses(const struct source *s, const struct rendition *r, int64_t origin)
@@ -131,6 +132,8 @@ static int may_hold(const struct source *s, size_t before, double at)
     double shown = (double)s->pictures[before].at * av_q2d(s->video_tb);
     if (before + 1 < s->n)
         return (double)s->pictures[before + 1].at * av_q2d(s->video_tb) - shown >= HELD_S;
+    if (at < s->until_s - 1e-6 && s->until_s - shown >= HELD_S)
+        return 1;
     for (size_t i = 0; i < s->n_sounds; i++)
         if (s->sounds[i].heard && fmax(at, shown + HELD_S) < sound_end(&s->sounds[i].sound))
             return 1;

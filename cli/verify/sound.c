@@ -99,7 +99,8 @@ int sound_add(struct sound *s, const AVFrame *f, double at_s, int damaged)
     s->frames[s->n++] = (struct sound_frame){
         .at_s = at_s,
         .first = (double)s->before + s->added,
-        .seconds = (float)f->nb_samples / (float)f->sample_rate,
+        .seconds = (double)f->nb_samples / f->sample_rate,
+        .rate = 1,
         .damaged = damaged,
     };
     s->added += (double)f->nb_samples * SOUND_RATE / f->sample_rate;
@@ -125,12 +126,12 @@ enum { AHEAD = 8 }; /* frames that say whether it lasts */
  * difference it says nothing. Matroska rounds stamps to milliseconds. */
 static double sound_idle(const struct sound *s)
 {
-    float least = 0, most = 0;
+    double least = 0, most = 0;
     for (size_t i = 1; i < s->n; i++) {
         least = least > 0 && least < s->frames[i].seconds ? least : s->frames[i].seconds;
         most = most > s->frames[i].seconds ? most : s->frames[i].seconds;
     }
-    return least * 2 < most ? (double)(most - least) + 0.001 : 0;
+    return least * 2 < most ? most - least + 0.001 : 0;
 }
 
 /* Whether what follows frame `i` stays off by about as much as it is. */
@@ -214,18 +215,41 @@ static size_t frame_near(const struct sound *s, double at_s)
     return lo;
 }
 
-static uint64_t end_in_spill(const struct sound *s, size_t i)
+static uint64_t end_in_spill(const struct sound *s, const struct sound_frame *f)
 {
-    return i + 1 < s->n ? (uint64_t)ceil(s->frames[i + 1].first)
-                        : spill_size(s->samples) / sizeof(int16_t);
+    uint64_t all = spill_size(s->samples) / sizeof(int16_t);
+    double end = ceil(f->first + f->seconds * f->rate * SOUND_RATE - 1e-6);
+    return end < (double)all ? (uint64_t)end : all;
+}
+
+/* At another rate: the nearest samples. */
+static int read_bent(const struct sound *s, const struct sound_frame *f, double from_s, float *px,
+                     size_t n)
+{
+    long long at = llround(ceil((f->at_s - from_s) * SOUND_RATE));
+    uint64_t all = spill_size(s->samples) / sizeof(int16_t);
+    for (at = at > 0 ? at : 0; at < (long long)n; at++) {
+        double into = from_s + (double)at / SOUND_RATE - f->at_s;
+        uint64_t k = (uint64_t)fmax(f->first + into * f->rate * SOUND_RATE, 0);
+        int16_t in;
+        if (into >= f->seconds || k >= all)
+            break;
+        int r = spill_read(s->samples, k * sizeof(in), &in, sizeof(in));
+        if (r < 0)
+            return r;
+        px[at] = (float)in * HEADROOM / INT16_MAX;
+    }
+    return 0;
 }
 
 static int read_frame(const struct sound *s, size_t i, double from_s, float *px, size_t n)
 {
     const struct sound_frame *f = &s->frames[i];
     enum { ROOM = 2048 };
+    if (f->rate != 1)
+        return read_bent(s, f, from_s, px, n);
     int16_t in[ROOM];
-    uint64_t first = (uint64_t)ceil(f->first), end = end_in_spill(s, i);
+    uint64_t first = (uint64_t)ceil(f->first - 1e-6), end = end_in_spill(s, f);
     /* Whole samples of the spill, so that those of frames end to end stay so. */
     long long at = llround((f->at_s - from_s) * SOUND_RATE + (double)first - f->first);
     if (at < 0) {

@@ -21,7 +21,8 @@ enum { SOUND_RATE = 8000 };
 struct sound_frame {
     double at_s;  /* what its stamp says, then when it is heard; NAN: it has no stamp */
     double first; /* its first sample in the spill, in samples of SOUND_RATE: between two of them */
-    float seconds;
+    double seconds; /* that it is heard for */
+    double rate;    /* that it is played at; 1 but for edits */
     int damaged;
     float loose; /* by how much it and what follows are off their stamps; seconds */
 };

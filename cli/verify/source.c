@@ -30,6 +30,7 @@ void source_free(struct source *s)
     free(s->pictures);
     free(s->packets);
     seams_release(&s->seams);
+    edit_lists_release(&s->edits);
     spill_free(s->thumbs);
     free(s->sums);
     free(s);
@@ -46,7 +47,7 @@ int source_bad(const struct source *s, const char *what, int r, struct err *err)
 
 /* Only this one file is read: playlists and scripts that a demuxer would
  * follow find no protocol to open anything with. */
-static int open_alone(const struct source *s, AVFormatContext **ret)
+static int open_alone(const struct source *s, int edited, AVFormatContext **ret)
 {
     _cleanup_free_ char *url = NULL;
     AVFormatContext *f = avformat_alloc_context();
@@ -61,7 +62,11 @@ static int open_alone(const struct source *s, AVFormatContext **ret)
     }
     f->pb = io;
     f->protocol_whitelist = av_strdup("none");
-    r = avformat_open_input(&f, s->path, NULL, NULL); /* frees f where it fails, not io */
+    AVDictionary *options = NULL;
+    if (!edited)
+        (void)av_dict_set(&options, "ignore_editlist", "1", 0);
+    r = avformat_open_input(&f, s->path, NULL, &options); /* frees f where it fails, not io */
+    av_dict_free(&options);
     if (r < 0)
         avio_closep(&io);
     else
@@ -69,10 +74,10 @@ static int open_alone(const struct source *s, AVFormatContext **ret)
     return r;
 }
 
-static int open_format(const struct source *s, AVFormatContext **ret, struct err *err)
+static int open_format(const struct source *s, int edited, AVFormatContext **ret, struct err *err)
 {
     _cleanup_(format_freep) AVFormatContext *f = NULL;
-    int r = open_alone(s, &f);
+    int r = open_alone(s, edited, &f);
     if (r < 0)
         return source_bad(s, "can't be opened", r, err);
     r = avformat_find_stream_info(f, NULL);
@@ -84,7 +89,12 @@ static int open_format(const struct source *s, AVFormatContext **ret, struct err
 
 int source_format(const struct source *s, AVFormatContext **ret, struct err *err)
 {
-    return open_format(s, ret, err);
+    return open_format(s, 1, ret, err);
+}
+
+int source_unedited(const struct source *s, AVFormatContext **ret, struct err *err)
+{
+    return open_format(s, s->edits.n == 0, ret, err);
 }
 
 void source_format_close(AVFormatContext **f)
@@ -183,7 +193,7 @@ static void find_streams(struct source *s, AVFormatContext *f)
 static int find_seams(struct source *s, struct err *err)
 {
     _cleanup_(format_freep) AVFormatContext *f = NULL;
-    int r = open_format(s, &f, err);
+    int r = open_format(s, 1, &f, err);
     return r < 0 ? r : seams_find(f, s->video, s->sound ? s->sound->stream : -1, &s->seams);
 }
 
@@ -194,9 +204,11 @@ int source_open(const char *path, const struct source_wish *w, struct source **r
     if (!s || !(s->path = strdup(path)))
         return err_set(err, -ENOMEM, ERR_RESOURCE, "out of memory");
     s->video = -1;
-    int r = open_format(s, &f, err);
+    int r = open_format(s, 1, &f, err);
     if (r < 0)
         return r;
+    if (strstr(f->iformat->name, "mov") && edit_lists_read(path, &s->edits) < 0)
+        return err_set(err, -ENOMEM, ERR_RESOURCE, "out of memory");
     find_streams(s, f);
     if (s->video < 0 && !s->sound)
         return err_set(err, -EINVAL, ERR_INPUT, "%s: neither video nor audio", path);

@@ -13,6 +13,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "edit_list.h"
 #include "seams.h"
 #include "sound.h"
 #include "sum.h"
@@ -51,14 +52,16 @@ struct source {
     int32_t matrix[9];
     int has_matrix;
     struct seams seams;
+    struct edit_lists edits;
     int begins_at_key;   /* packets before the first keyframe count for nothing … */
     int64_t first_shown; /* … nor do frames before this; in video_tb */
 
     struct source_picture *pictures; /* by rising time, no two at one */
     size_t n;
-    double
-        slack_s;   /* times of pictures are known to that; more than 0 where they were worked out */
-    size_t damage; /* errors of the video's decoder */
+    double slack_s; /* times of pictures that were worked out are known to that; else 0 */
+    double until_s; /* edit lists show pictures until then, in seconds; 0: there is none */
+    int edited;     /* times are by an edit list */
+    size_t damage;  /* errors of the video's decoder */
 
     int64_t *packets; /* times of the video's packets, ascending; in video_tb */
     size_t n_packets;
@@ -84,6 +87,8 @@ const struct sum *source_sum(const struct source *s, size_t i); /* NULL: it has 
 
 /* The file opened once more, from its start. 0, or negative with ERR_INPUT. */
 int source_format(const struct source *s, struct AVFormatContext **ret, struct err *err);
+/* The same without what libavformat makes of edit lists, where there are any. */
+int source_unedited(const struct source *s, struct AVFormatContext **ret, struct err *err);
 void source_format_close(struct AVFormatContext **f); /* NULL in it is a no-op */
 
 /* For source_open() only: all packets, into what is said above (source_read.c). */

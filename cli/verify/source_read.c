@@ -79,6 +79,9 @@ static int codec_open(const struct source *s, AVFormatContext *f, int stream, AV
         return -ENOMEM;
     }
     c->pkt_timebase = f->streams[stream]->time_base;
+    /* What an edit list hides is hidden by edit_list.h. */
+    if (edit_lists_of(&s->edits, f->streams[stream]->id))
+        c->flags2 |= AV_CODEC_FLAG2_SKIP_MANUAL;
     /* libavcodec's own decoders lose sight of damage between threads, of frames and of slices. */
     c->thread_count = strcmp(codec->name, "libdav1d") == 0 ? 0 : 1;
     int r = avcodec_open2(c, codec, NULL);
@@ -261,7 +264,7 @@ static int reading_open(struct reading *r, struct err *err)
     r->frame = av_frame_alloc();
     if (!r->frame)
         return -ENOMEM;
-    int rc = source_format(s, &r->format, err);
+    int rc = source_unedited(s, &r->format, err);
     if (rc < 0)
         return rc;
     for (unsigned i = 0; i < r->format->nb_streams; i++)
@@ -321,6 +324,40 @@ static int packets_for_pictures(struct source *s)
     return 0;
 }
 
+static const struct edit_track *edits_of(const struct reading *r, int stream)
+{
+    return edit_lists_of(&r->s->edits, r->format->streams[stream]->id);
+}
+
+/* In the track's own times before, on the timeline behind. */
+static int64_t edited(const struct edit_track *t, int64_t at, AVRational tb, int clip)
+{
+    for (size_t i = 0; i < t->n && at != AV_NOPTS_VALUE; i++) {
+        const struct edit *e = &t->edits[i];
+        double into = (double)at * av_q2d(tb) - e->media_s;
+        if (!e->empty && e->rate > 0)
+            return llrint((e->from_s + (clip ? fmax(into, 0) : into) / e->rate) / av_q2d(tb));
+    }
+    return at;
+}
+
+static int edits_apply(struct reading *r)
+{
+    struct source *s = r->s;
+    const struct edit_track *t = s->video >= 0 ? edits_of(r, s->video) : NULL;
+    int rc = t ? edits_show(t, s) : 0;
+    for (size_t i = 0; !rc && i < s->n_sounds; i++) {
+        struct source_sound *x = &s->sounds[i];
+        t = edits_of(r, x->stream);
+        if (!t)
+            continue;
+        x->start = edited(t, x->start, x->tb, 1);
+        x->packet = edited(t, x->packet, x->tb, 0);
+        rc = edits_play(t, &x->sound);
+    }
+    return rc;
+}
+
 static int reading_end(struct reading *r)
 {
     struct source *s = r->s;
@@ -344,7 +381,7 @@ static int reading_end(struct reading *r)
         rc = picture_times_settle(&r->times, s);
     else if (!rc)
         rc = packets_for_pictures(s);
-    return rc;
+    return rc < 0 ? rc : edits_apply(r);
 }
 
 /* The stream whose next sample, by its index, lies behind the end of the file; -1: none. */
