@@ -89,6 +89,9 @@ struct scales {
     int fragmented;
 };
 
+/* Coarser scales than that are no excuse. */
+#define TICK_MOST_S 0.002
+
 static int elst_read(const struct box *b, const struct scales *sc, struct edit_track *t)
 {
     struct cursor c = cursor_of(b->body, b->len);
@@ -100,6 +103,7 @@ static int elst_read(const struct box *b, const struct scales *sc, struct edit_t
     t->edits = calloc((size_t)n + 1, sizeof(*t->edits));
     if (!t->edits)
         return -ENOMEM;
+    t->tick_s = fmin(fmax(1.0 / sc->movie, 1.0 / sc->media), TICK_MOST_S);
     int64_t at = 0;
     for (uint32_t i = 0; i < n; i++) {
         int64_t lasts = (int64_t)cursor_get(&c, wide ? 8 : 4);
@@ -203,8 +207,15 @@ struct showing {
     struct source *s;
     struct source_picture *list;
     size_t n, room;
-    double media_end;
+    double media_end, tick_s;
 };
+
+/* A picture that is seen for a tick, of the scale that is coarser, may be rounding. */
+static void mark_brief(struct showing *w, int64_t until)
+{
+    struct source_picture *last = &w->list[w->n - 1];
+    last->brief = (double)(until - last->at) * av_q2d(fine) < 1.01 * w->tick_s;
+}
 
 static int showing_add(struct showing *w, const struct source_picture *p, double at)
 {
@@ -221,6 +232,8 @@ static int showing_add(struct showing *w, const struct source_picture *p, double
         w->list = grown;
         w->room = room;
     }
+    if (w->n)
+        mark_brief(w, ticks);
     w->list[w->n] = *p;
     w->list[w->n++].at = ticks;
     return 0;
@@ -258,12 +271,14 @@ static int show_edit(struct showing *w, const struct edit *e)
         lasts = e->rate > 0 ? (w->media_end - e->media_s) / e->rate : 0;
     if (lasts > 0)
         w->s->until_s = e->from_s + lasts;
+    if (lasts > 0 && w->n)
+        mark_brief(w, llrint((e->from_s + lasts) / av_q2d(fine)));
     return r;
 }
 
 int edits_show(const struct edit_track *t, struct source *s)
 {
-    struct showing w = { .s = s };
+    struct showing w = { .s = s, .tick_s = t->tick_s };
     int r = 0;
     if (!s->n)
         return 0;
@@ -281,7 +296,7 @@ int edits_show(const struct edit_track *t, struct source *s)
     s->pictures = w.list;
     s->n = w.n;
     s->video_tb = fine;
-    s->edited = 1;
+    s->slack_s = fmax(s->slack_s, t->tick_s);
     return 0;
 }
 

@@ -29,6 +29,7 @@ struct edit_track {
     uint32_t id;
     struct edit *edits;
     size_t n;
+    double tick_s; /* the coarser one of its two scales */
 };
 
 struct edit_lists {

@@ -33,8 +33,7 @@ static int64_t expected(const struct source *s, size_t i, int64_t origin, uint32
 /* Ticks by which a picture's time may differ: none, where the source says when it is. */
 static int64_t slack_of(const struct source *s, uint32_t timescale)
 {
-    int64_t slack = llround(s->slack_s * timescale);
-    return s->edited && !slack ? 1 : slack;
+    return (int64_t)ceil(s->slack_s * timescale);
 }
 
 static size_t misses(const struct source *s, const struct rendition *r, int64_t origin)
@@ -158,7 +157,7 @@ struct comparing {
 static void on_missing(struct comparing *c, size_t i, size_t kept)
 {
     double at = at_s(c->s, i, c->origin);
-    if (may_drop(c->s, i, kept, c->origin, &c->cap)) {
+    if (c->s->pictures[i].brief || may_drop(c->s, i, kept, c->origin, &c->cap)) {
         c->t.dropped++;
     } else if (is_hurt(c->s, i)) {
         report_warn(c->p->report, CHECK_SOURCE_FRAMES,

@@ -40,6 +40,7 @@ struct source_picture {
     int64_t at;    /* when it is shown, in video_tb */
     size_t number; /* which one, in the decoder's order */
     int hurt;      /* it, or what it depends on, didn't decode whole */
+    int brief;     /* seen for no more than a tick of an edit list: rounding may hide it */
 };
 
 struct source {
@@ -60,7 +61,6 @@ struct source {
     size_t n;
     double slack_s; /* times of pictures that were worked out are known to that; else 0 */
     double until_s; /* edit lists show pictures until then, in seconds; 0: there is none */
-    int edited;     /* times are by an edit list */
     size_t damage;  /* errors of the video's decoder */
 
     int64_t *packets; /* times of the video's packets, ascending; in video_tb */
