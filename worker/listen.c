@@ -8,32 +8,50 @@
 #include <libavutil/common.h>
 #include <libavutil/mathematics.h>
 
-/* (pts * tb of the sound) - (origin * tb of the timeline), as num/den
- * seconds. A stamp years off, which a damaged file may have, saturates. */
-static int64_t on_timeline(const struct listener *l, int64_t pts, int64_t *ret_den)
+enum { NS = 1000000000 };
+
+/* A time in ns of the stream, on the timeline. One that is years off, which a damaged file may
+ * have, saturates. */
+static int64_t on_timeline(const struct listener *l, int64_t ns)
 {
     const struct media_info *i = &l->t->info;
-    AVRational tb = l->src.fmt->streams[i->audio.stream]->time_base;
     AVRational otb = i->video.stream >= 0 ? i->video.tb : i->audio.tb;
-    int64_t den = INT64_C(1000000000);
 
-    *ret_den = den;
-    return av_sat_sub64(av_rescale_q(pts, tb, (AVRational){ 1, (int)den }),
-                        av_rescale_q(l->t->origin, otb, (AVRational){ 1, (int)den }));
+    return av_sat_sub64(ns, av_rescale_q(l->t->origin, otb, (AVRational){ 1, NS }));
+}
+
+int64_t listener_place(struct listener *l, int scale)
+{
+    const AVFrame *f = l->frame;
+    AVRational tb = l->src.fmt->streams[l->t->info.audio.stream]->time_base;
+    int64_t pts = f->pts != AV_NOPTS_VALUE ? f->pts : f->best_effort_timestamp;
+
+    if (pts != AV_NOPTS_VALUE) {
+        l->stamp = pts;
+        l->since = 0;
+    }
+    if (l->stamp == AV_NOPTS_VALUE || f->sample_rate <= 0)
+        return INT64_MIN;
+    if (l->since > 0 && l->rate != f->sample_rate)
+        l->since = av_rescale(l->since, f->sample_rate, l->rate);
+    l->rate = f->sample_rate;
+    int64_t at = av_sat_add64(av_rescale_q(l->stamp, tb, (AVRational){ 1, scale }),
+                              av_rescale(l->since, scale, l->rate));
+    l->since += f->nb_samples;
+    return FFMAX(at, INT64_MIN + 1);
 }
 
 static int take_frame(struct listener *l, struct sound *const *sounds, size_t n, struct err *err)
 {
     AVFrame *f = l->frame;
-    int64_t pts = f->pts != AV_NOPTS_VALUE ? f->pts : f->best_effort_timestamp;
-    int64_t den, num;
+    int64_t at = f->nb_samples > 0 ? listener_place(l, NS) : INT64_MIN;
     int r = 0;
 
-    if (pts == AV_NOPTS_VALUE || f->nb_samples <= 0)
+    if (at == INT64_MIN)
         return 0;
-    num = on_timeline(l, pts, &den);
+    at = on_timeline(l, at);
     for (size_t i = 0; r == 0 && i < n; i++)
-        r = sound_push(sounds[i], f, num, den, err);
+        r = sound_push(sounds[i], f, at, NS, err);
     return r;
 }
 
@@ -80,7 +98,7 @@ int listener_open(struct listener *l, struct inside *in, const struct task *t, s
 {
     int stream = t->info.audio.stream;
 
-    *l = (struct listener){ .t = t, .near = AV_NOPTS_VALUE };
+    *l = (struct listener){ .t = t, .near = AV_NOPTS_VALUE, .stamp = AV_NOPTS_VALUE };
     int r = media_open(in, media_flags_for(&t->info, stream), &l->src, err);
     if (r < 0)
         return r;

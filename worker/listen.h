@@ -19,7 +19,14 @@ struct listener {
     AVFrame *frame;
     int64_t near; /* of the last packet, for timestamps that wrap */
     uint64_t damaged;
+    int64_t stamp, since; /* the last frame with a time: it, and the samples from there on */
+    int rate;             /* of `since` */
 };
+
+/* Where the frame just decoded begins, in the stream's time, in 1/`scale` s. A packet may hold
+ * several frames (ADPCM, AMR in 3GP, E-AC-3 of fewer blocks), of which the first has a time: the
+ * others follow. INT64_MIN: nothing had a time yet. */
+int64_t listener_place(struct listener *l, int scale);
 
 /* On failure, too, to be closed. */
 int listener_open(struct listener *l, struct inside *in, const struct task *t, struct err *err);

@@ -80,11 +80,8 @@ static void frame_trim(AVFrame *f, int skip, int n)
 }
 
 /* Where a frame's first sample stands in the media, whose stamps may jitter. */
-static int64_t media_at(const struct cutter *c, int64_t pts, int rate)
+static int64_t media_at(const struct cutter *c, int64_t at, int rate)
 {
-    AVRational tb = c->l->src.fmt->streams[c->l->t->info.audio.stream]->time_base;
-    int64_t at = av_rescale_q(pts, tb, (AVRational){ 1, rate });
-
     if (c->next != INT64_MIN && FFABS(av_sat_sub64(at, c->next)) < (int64_t)rate * JITTER_MS / 1000)
         return c->next;
     return at;
@@ -94,12 +91,12 @@ static int64_t media_at(const struct cutter *c, int64_t pts, int rate)
 static int frame_take(struct cutter *c, AVFrame *f, struct err *err)
 {
     AVRational tb = c->l->src.fmt->streams[c->l->t->info.audio.stream]->time_base;
-    int64_t pts = f->pts != AV_NOPTS_VALUE ? f->pts : f->best_effort_timestamp;
     int rate = f->sample_rate, r = 0;
+    int64_t at = f->nb_samples > 0 && rate > 0 ? listener_place(c->l, rate) : INT64_MIN;
 
-    if (pts == AV_NOPTS_VALUE || f->nb_samples <= 0 || rate <= 0)
+    if (at == INT64_MIN)
         return 0;
-    int64_t from = media_at(c, pts, rate), want = c->next;
+    int64_t from = media_at(c, at, rate), want = c->next;
     if (want == INT64_MIN)
         want = av_rescale_q(c->edit->media, tb, (AVRational){ 1, rate });
     int64_t skip = av_sat_sub64(want, from);
@@ -153,6 +150,7 @@ static int edit_play(struct cutter *c, const struct edit *e, struct err *err)
     c->edit = e;
     c->next = INT64_MIN;
     avcodec_flush_buffers(l->dec);
+    l->stamp = AV_NOPTS_VALUE;
     if (av_seek_frame(l->src.fmt, stream, FFMAX(av_sat_sub64(e->media, preroll), 0),
                       AVSEEK_FLAG_BACKWARD) < 0) {
         l->damaged++;

@@ -1,6 +1,7 @@
 #include "sound.h"
 
 #include "../common/base/err.h"
+#include "held.h"
 #include "limiter.h"
 
 #include <errno.h>
@@ -20,6 +21,7 @@ enum {
     BEND = 400,         /* a correction by bending takes so many times its length: 4 cents */
     CHUNK = 4096,       /* samples at a time */
     HOLE_MAX_S = 86400, /* a longer one is a broken timestamp, not a hole */
+    SHORT_PART = 20,    /* sound shorter than this part of a second is lengthened to be resampled */
     DISCRETE_MAX = 8,   /* more channels of unknown places are not a layout */
 };
 
@@ -51,6 +53,9 @@ struct sound {
     int size, least, most; /* of a frame: the last one's; of those that came twice in a row */
     int odd_frames;        /* how many in a row were off by more than jitter, all to one side */
     int64_t odd;           /* the least of them, input samples */
+    struct held held;      /* where the line stands is before these */
+    int jitters;           /* stamps have been off by whole frames, and came back */
+    int64_t stop;          /* no more samples than these come out; 0: all */
     struct sound_mended mended;
     uint8_t **out;
     int out_room;
@@ -91,6 +96,7 @@ void sound_free(struct sound *s)
 {
     if (!s)
         return;
+    held_clear(&s->held);
     swr_free(&s->swr);
     free_planes(&s->out);
     limiter_free(s->limiter);
@@ -141,6 +147,8 @@ static int convert(struct sound *s, const uint8_t **in, int n, struct err *err)
     r = swr_convert(s->swr, s->out, s->out_room, in, n);
     if (r < 0)
         return failed(err, "the resampler failed", r);
+    if (s->stop > 0)
+        r = (int)FFMIN(r, s->stop - s->made);
     s->made += r;
     amplify(s, r);
     if (s->limiter)
@@ -394,10 +402,9 @@ static struct correction {
     return (struct correction){ 0, s->odd };
 }
 
-/* How far the line has to be moved for a frame that should stand `off` samples further on. */
-static int correct(struct sound *s, int64_t off, int n_samples, int64_t *ret_move, struct err *err)
+/* What the line is told of a correction, before the frame that it was found for. */
+static int correct(struct sound *s, struct correction c, struct err *err)
 {
-    struct correction c = correction(s, off, n_samples);
     int r = 0;
 
     if (c.bend != 0)
@@ -406,7 +413,6 @@ static int correct(struct sound *s, int64_t off, int n_samples, int64_t *ret_mov
         r = stop_bend(s, err);
     if (c.move > 0 && s->many)
         s->mended.silence_s += (double)c.move / s->from.rate;
-    *ret_move = c.move;
     return r;
 }
 
@@ -420,18 +426,12 @@ static int64_t offset(const struct sound *s, int64_t num, int64_t den)
     return FFMAX(off, -INT64_MAX); /* the lowest has no opposite */
 }
 
-int sound_push(struct sound *s, const AVFrame *f, int64_t num, int64_t den, struct err *err)
+/* A frame whose place is known: `off` samples further on. */
+static int place(struct sound *s, const AVFrame *f, int64_t off, struct err *err)
 {
-    int skip = 0, r = adapt(s, f, err);
+    int skip = 0, r = 0;
 
-    if (r < 0)
-        return r;
-    int64_t off = offset(s, num, den);
-    if (s->pos > 0 && !s->exact) {
-        r = correct(s, off, f->nb_samples, &off, err);
-        s->many = 1;
-    }
-    if (r == 0 && off > 0)
+    if (off > 0)
         r = add_silence(s, off, err);
     if (off < 0) {
         skip = -off < f->nb_samples ? (int)-off : f->nb_samples;
@@ -441,6 +441,71 @@ int sound_push(struct sound *s, const AVFrame *f, int64_t num, int64_t den, stru
     if (r < 0 || skip == f->nb_samples)
         return r;
     return add_frame(s, f, skip, err);
+}
+
+/* Those that wait go on, all of them `off` samples further. */
+static int let_go(struct sound *s, int64_t off, struct err *err)
+{
+    int r = off != 0 ? stop_bend(s, err) : 0;
+
+    if (off > 0 && s->many)
+        s->mended.silence_s += (double)off / s->from.rate;
+    for (size_t i = 0; r == 0 && i < s->held.n; i++) {
+        const AVFrame *f = s->held.f[i];
+        r = place(s, f, off, err);
+        /* What overlaps may be longer than a frame. */
+        off = off < 0 ? FFMIN(off + f->nb_samples, 0) : 0;
+        s->many = 1;
+    }
+    held_clear(&s->held);
+    return r;
+}
+
+static int hold(struct sound *s, const AVFrame *f, int64_t off, struct err *err)
+{
+    return held_add(&s->held, f, off) < 0 ? failed(err, "no room for sound", AVERROR(ENOMEM)) : 0;
+}
+
+/* Another one, while some wait. Returns 1 where that is all to be done with it. */
+static int push_behind(struct sound *s, const AVFrame *f, int64_t num, int64_t den, struct err *err)
+{
+    int64_t off = av_sat_sub64(offset(s, num, den), s->held.samples);
+    int64_t jitter = (int64_t)s->from.rate * JITTER_MS / 1000 + s->most - s->least;
+    int r = 0;
+
+    if (FFABS(off) <= jitter || !held_agrees(&s->held, off)) {
+        s->jitters = 1;
+        return let_go(s, 0, err);
+    }
+    if (s->held.n == HELD_MAX || !held_may(off, f->nb_samples, s->from.rate))
+        return let_go(s, held_off(&s->held), err);
+    r = hold(s, f, off, err);
+    return r < 0 ? r : 1;
+}
+
+int sound_push(struct sound *s, const AVFrame *f, int64_t num, int64_t den, struct err *err)
+{
+    int r = 0;
+
+    if (s->held.n > 0 && !same_format(&s->from, f))
+        r = let_go(s, held_off(&s->held), err);
+    if (r == 0)
+        r = adapt(s, f, err);
+    if (r == 0 && s->held.n > 0)
+        r = push_behind(s, f, num, den, err);
+    if (r != 0)
+        return FFMIN(r, 0);
+    int64_t off = offset(s, num, den);
+    if (s->pos == 0 || s->exact)
+        return place(s, f, off, err);
+    struct correction c = correction(s, off, f->nb_samples);
+    if (held_may(c.move, f->nb_samples, s->from.rate))
+        return hold(s, f, c.move, err);
+    r = correct(s, c, err);
+    if (r == 0)
+        r = place(s, f, c.move, err);
+    s->many = 1;
+    return r;
 }
 
 int sound_is_empty(const struct sound *s)
@@ -464,13 +529,30 @@ int sound_be_silent(struct sound *s, struct err *err)
     return r;
 }
 
+/* Of less than a resampler's filter is long nothing comes out at the end: silence goes in behind,
+ * and comes out no longer than the sound is. */
+static int lengthen(struct sound *s, struct err *err)
+{
+    int64_t enough = s->from.rate / SHORT_PART + 1;
+
+    if (s->pos >= enough || s->held.n > 0 || s->pos == 0)
+        return 0;
+    s->stop = av_rescale_rnd(s->pos, s->to.rate, s->from.rate, AV_ROUND_UP);
+    return add_silence(s, enough - s->pos, err);
+}
+
 int sound_finish(struct sound *s, int64_t num, int64_t den, struct err *err)
 {
     if (!s->swr)
         return err_set(err, -EINVAL, ERR_INPUT, "no sound of the audio stream can be decoded");
+    /* None comes after that would tell; but those before have. */
+    int r = let_go(s, s->jitters ? 0 : held_off(&s->held), err);
     int64_t end = av_rescale(num, s->from.rate, den);
-    int r = end > s->pos ? add_silence(s, end - s->pos, err) : 0;
 
+    if (r == 0 && end > s->pos)
+        r = add_silence(s, end - s->pos, err);
+    if (r == 0)
+        r = lengthen(s, err);
     if (r == 0)
         r = convert(s, NULL, 0, err);
     if (r < 0 || !s->limiter)

@@ -1,0 +1,17 @@
+# Rows about sound whose packets, stamps or length are unusual.
+# shellcheck shell=bash disable=SC2016,SC2034,SC2046,SC2086,SC2154
+
+# Several frames in a packet, of which one has a time.
+row "ADPCM (IMA), several frames in a packet" '{"video":null,"sound":{"end":4.09},"quiet":true}' a.wav heard a.wav -ar 11025 -ac 1 -c:a adpcm_ima_wav
+row "ADPCM (Yamaha)" '{"video":null,"quiet":true}' a.wav heard a.wav -c:a adpcm_yamaha
+long "ADPCM (Microsoft) and a picture, AVI" '{"video":{"frames":100,"every":0.04}}' a.avi clip a.avi -c:v mjpeg -c:a adpcm_ms
+long "ADPCM (QuickTime) and a picture" '{"video":{"frames":100,"every":0.04}}' a.mov clip a.mov $H264 -c:a adpcm_ima_qt
+long "GSM (Microsoft)" '{"video":null,"quiet":true}' a.wav heard a.wav -ar 8000 -ac 1 -c:a libgsm_ms
+# Stamps of whole frames to and fro: each pair has the first one's.
+in_pairs='round(floor(N/2)*2*1024/44.1)-23'
+row "stamps of sound in pairs" '{"video":null,"quiet":true}' a.mkv \
+    heard a.mkv -ar 44100 -c:a aac -bsf:a "setts=pts=$in_pairs:dts=$in_pairs"
+row "twenty samples of sound" '{"video":null,"quiet":true}' a.wav \
+    quiet_ffmpeg -f lavfi -i sine=400:r=8000 -af atrim=end_sample=20 -c:a pcm_s16le a.wav
+long "3 kHz" '{"video":null,"quiet":true}' a.wav heard a.wav -ar 3000 -c:a pcm_s16le
+long "192 kHz" '{"video":null,"quiet":true}' a.wav heard a.wav -ar 192000 -c:a pcm_s24le
