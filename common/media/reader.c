@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <libavutil/common.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum { PS_BACK_BYTES = 64 << 10 };
@@ -38,6 +39,8 @@ int reader_open(struct inside *in, const struct media_info *info, struct reader 
 void reader_close(struct reader *r)
 {
     av_packet_free(&r->pkt);
+    free(r->told);
+    r->told = NULL;
     media_close(&r->src);
 }
 
@@ -101,12 +104,50 @@ static int seek(struct reader *r, const struct packet_name *to, int first)
                : av_seek_frame(r->src.fmt, r->info->video.stream, ts, AVSEEK_FLAG_BACKWARD);
 }
 
+/* A demuxer tells once that another sample description begins. A packet that is
+ * skipped may be the one that tells it. */
+static int told_keep(struct reader *r, struct err *err)
+{
+    size_t n = 0;
+    const uint8_t *p = av_packet_get_side_data(r->pkt, AV_PKT_DATA_NEW_EXTRADATA, &n);
+
+    if (!p || n == 0)
+        return 0;
+    uint8_t *copy = malloc(n);
+    if (!copy)
+        return err_set(err, -ENOMEM, ERR_RESOURCE, "out of memory for a sample description");
+    memcpy(copy, p, n);
+    free(r->told);
+    r->told = copy;
+    r->n_told = n;
+    return 0;
+}
+
+static int told_give(struct reader *r, struct err *err)
+{
+    uint8_t *p;
+
+    if (!r->told || av_packet_get_side_data(r->pkt, AV_PKT_DATA_NEW_EXTRADATA, NULL))
+        return 0;
+    p = av_packet_new_side_data(r->pkt, AV_PKT_DATA_NEW_EXTRADATA, r->n_told);
+    if (!p)
+        return err_set(err, -ENOMEM, ERR_RESOURCE, "out of memory for a sample description");
+    memcpy(p, r->told, r->n_told);
+    return 0;
+}
+
 static int read_up_to(struct reader *r, const struct packet_name *to, struct err *err)
 {
+    free(r->told);
+    r->told = NULL;
     for (;;) {
         r->near = to->dts != INT64_MIN ? to->dts : to->pts;
         int n = reader_next(r, err);
-        if (n < 0 || is_named(to, r->pkt))
+        if (n == 0 && is_named(to, r->pkt))
+            return told_give(r, err);
+        if (n == 0)
+            n = told_keep(r, err);
+        if (n < 0)
             return n;
     }
 }

@@ -25,6 +25,8 @@ struct reader {
     AVPacket *pkt; /* the one that was read last; whoever has used it may unref it */
     int64_t near;  /* a time close to the next packet's, for those that wrap */
     int fresh;     /* nothing was read yet: what comes is the beginning */
+    uint8_t *told; /* parameters that a skipped packet brought (AV_PKT_DATA_NEW_EXTRADATA) */
+    size_t n_told;
 };
 
 /* Opens the source for the stream info->video.stream. To be closed in either case. */
@@ -32,8 +34,9 @@ int reader_open(struct inside *in, const struct media_info *info, struct reader 
                 struct err *err);
 void reader_close(struct reader *r); /* one that is zeroed is a no-op */
 
-/* Reads up to that packet, which is in `pkt` then. Where a seek misses it, the
- * source is read from its beginning, where every packet comes by. `first`: it is
+/* Reads up to that packet, which is in `pkt` then, with the parameters of its own
+ * sample description (ISO/IEC 14496-12, 8.5.2), whichever packet brought these. Where
+ * a seek misses it, the source is read from its beginning, where every packet comes by. `first`: it is
  * the stream's first, so that nothing needs to be sought.
  * AVERROR_EOF (err untouched): it isn't there. */
 int reader_go_to(struct reader *r, const struct packet_name *to, int first, struct err *err);
