@@ -3,9 +3,11 @@
 #include "../common/base/cleanup.h"
 #include "../common/base/err.h"
 #include "../common/media/probe.h"
+#include "../common/media/proof.h"
 #include "../ladders/ladder.h"
 #include "plan.h"
 #include "plan_copy.h"
+#include "plan_starts.h"
 
 #include <errno.h>
 #include <string.h>
@@ -72,81 +74,6 @@ static int parse_request(const char *text, struct request *ret, struct err *err)
     return 0;
 }
 
-/* The packets that chunks begin at; both lists are in decode order. */
-static size_t seek_packets(const struct plan *p, const struct media_index *idx, size_t *ret)
-{
-    size_t n = 0, at = 0;
-
-    for (size_t c = 0; c < p->n_chunks; c++)
-        for (size_t i = at; i < idx->n; i++)
-            if (idx->packets[i].pts == p->chunks[c].seek_pts &&
-                idx->packets[i].dts == p->chunks[c].seek_dts &&
-                idx->packets[i].pos == p->chunks[c].seek_pos) {
-                ret[n++] = at = i;
-                break;
-            }
-    return n;
-}
-
-static int index_order(const void *key, const void *packet)
-{
-    const struct chunk_span *s = key;
-    const struct index_packet *p = packet;
-
-    return s->seek_dts < p->dts ? -1 : s->seek_dts > p->dts;
-}
-
-/* Those of an edited source, whose spans go back and forth. Only MP4 has edits: decode times rise.
- */
-static size_t span_packets(const struct plan *p, const struct media_index *idx, size_t *ret)
-{
-    _cleanup_free_ char *seen = calloc(idx->n + 1, 1);
-    size_t n = 0;
-
-    for (size_t c = 0; seen && c < p->n_chunks; c++)
-        for (size_t k = 0; k < p->chunks[c].n_spans; k++) {
-            const struct index_packet *at = bsearch(&p->chunks[c].spans[k], idx->packets, idx->n,
-                                                    sizeof(*at), index_order);
-            if (at)
-                seen[at - idx->packets] = 1;
-        }
-    for (size_t i = 0; seen && i < idx->n; i++)
-        if (seen[i])
-            ret[n++] = i;
-    return n;
-}
-
-static size_t starts_find(const struct plan *p, const struct media_info *info,
-                          const struct media_index *idx, size_t *ret)
-{
-    return media_is_edited(info, info->video.stream) ? span_packets(p, idx, ret)
-                                                     : seek_packets(p, idx, ret);
-}
-
-/* Plan, look at the keyframes that it decodes from, and plan again where one
- * of them is no safe start. The second plan is final: it goes one keyframe
- * further back, where whatever was missing is shown no more. */
-static int plan_safely(struct inside *in, const struct media_info *info, struct media_index *idx,
-                       const struct rendition *list, size_t n, const struct plan_options *opts,
-                       struct plan *ret, struct err *err)
-{
-    struct plan first;
-    int r = plan_make(info, idx, list, n, opts, &first, err);
-
-    if (r < 0)
-        return r;
-    _cleanup_free_ size_t *which = malloc((first.n_chunks + idx->n + 1) * sizeof(*which));
-    r = which ? 0 : err_set(err, -ENOMEM, ERR_RESOURCE, "out of memory for a plan");
-    if (r == 0)
-        r = media_index_check(in, info, idx, which, starts_find(&first, info, idx, which), err);
-    if (r == 0) {
-        *ret = first;
-        return 0;
-    }
-    plan_release(&first);
-    return r < 0 ? r : plan_make(info, idx, list, n, opts, ret, err);
-}
-
 /* The extras that the ladder wants. */
 static int add_extras(const struct ladder *l, const struct media_info *info,
                       const struct media_index *idx, const struct rendition *list, size_t n,
@@ -182,8 +109,9 @@ static int warn_of_tracks(const struct ladder *l, const struct rendition *list, 
 
 struct planning {
     struct inside *in;
-    const struct media_info *info;
+    struct media_info *info;
     struct media_index *idx;
+    struct proof *proof;
     struct rendition *list;
     size_t n;
     const struct plan_options *opts;
@@ -232,7 +160,9 @@ static int restore(const struct planning *p, size_t which, struct before *b, con
 
 static int plan_with(const struct planning *p, struct plan *ret, struct err *err)
 {
-    return plan_safely(p->in, p->info, p->idx, p->list, p->n, p->opts, ret, err);
+    const struct plan_source source = { p->in, p->info, p->idx, p->proof };
+
+    return plan_safely(&source, p->list, p->n, p->opts, ret, err);
 }
 
 /* 1: the source's GOPs, as all renditions can follow them, are short enough;
@@ -287,6 +217,20 @@ static int plan_all(const struct planning *p, struct plan *ret, struct err *err)
     return plan_with(p, ret, err);
 }
 
+static int plan_proven(struct planning *p, struct plan *ret, struct err *err)
+{
+    int r = 0;
+
+    if (p->info->video.stream >= 0 && p->idx->n > 0 &&
+        !(p->proof = proof_new(p->in, p->info, p->idx)))
+        return err_set(err, -ENOMEM, ERR_RESOURCE, "out of memory for a plan");
+    if (p->proof)
+        r = proof_find_keys(p->proof, err);
+    r = r < 0 ? r : plan_all(p, ret, err);
+    proof_free(p->proof);
+    return r;
+}
+
 int plan_job(struct inside *in, const char *request, char **ret_result, struct err *err)
 {
     struct request rq = { 0 };
@@ -304,7 +248,7 @@ int plan_job(struct inside *in, const char *request, char **ret_result, struct e
     if (r == 0)
         r = warn_of_tracks(rq.ladder, list, n, &info, err);
     if (r == 0)
-        r = plan_all(&(struct planning){ in, &info, &idx, list, n, &rq.opts }, &plan, err);
+        r = plan_proven(&(struct planning){ in, &info, &idx, NULL, list, n, &rq.opts }, &plan, err);
     if (r == 0)
         r = add_extras(rq.ladder, &info, &idx, list, n, &plan, err);
     if (r == 0)

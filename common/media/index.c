@@ -5,6 +5,7 @@
 #include "edit_frames.h"
 #include "index_build.h"
 #include "open.h"
+#include "shown.h"
 #include "streams.h"
 
 #include <errno.h>
@@ -158,8 +159,11 @@ static int add_video(struct scan *c, const AVPacket *pkt)
     if (second)
         p->flags |= PACKET_SECOND | PACKET_HIDDEN;
     /* The bytes are at hand: no second look is needed. */
-    if (!media_is_mov(c->s) && pkt->size > 0)
+    if (!media_is_mov(c->s) && pkt->size > 0) {
         index_look(p, st->codecpar, pkt->data, (size_t)pkt->size);
+        if (packet_shows_nothing(st->codecpar, pkt->data, (size_t)pkt->size))
+            p->flags = (p->flags | PACKET_HIDDEN) & ~(uint32_t)PACKET_KEY;
+    }
     return 0;
 }
 

@@ -13,8 +13,9 @@
 struct err;
 
 enum packet_flags {
-    PACKET_KEY = 1,    /* flagged as a keyframe by the demuxer */
-    PACKET_HIDDEN = 2, /* decoded but not shown: before an edit list's start */
+    PACKET_KEY = 1, /* flagged as a keyframe by the demuxer */
+    PACKET_HIDDEN =
+        2, /* decoded but not shown: before an edit list's start, or without a picture */
     PACKET_UNSAFE = 4, /* keyframe after which decoding is only right if begun a keyframe
                         * earlier (a non-IDR H.264 picture, say) */
     PACKET_SECOND = 8, /* the second field of the packet before; hidden, too: it has no time of

@@ -26,7 +26,7 @@ static int look_at(struct media_source *s, const struct media_info *info, struct
     const AVStream *st = s->fmt->streams[info->video.stream];
     int64_t ts = want->dts != INT64_MIN ? want->dts : want->pts;
 
-    if (av_seek_frame(s->fmt, st->index, ts, AVSEEK_FLAG_BACKWARD) < 0)
+    if (media_seek(s, st->index, ts, AVSEEK_FLAG_BACKWARD) < 0)
         return 0;
     for (int tries = 0; tries < 2000; tries++) {
         int r = media_read(s, pkt, err);

@@ -7,65 +7,13 @@
  * a recovery point.
  */
 #include "index_build.h"
+#include "nals.h"
 
 #include <string.h>
 
 /* ---- NAL units ---- */
 
 enum { SEI_RECOVERY_POINT = 6 };
-
-struct nals {
-    const uint8_t *p;
-    size_t n;
-    unsigned length_size; /* 0: start codes */
-};
-
-/* With a configuration record (avcC, hvcC) units have their length before them. */
-static struct nals nals_of(const AVCodecParameters *par, const uint8_t *p, size_t n)
-{
-    int hevc = par->codec_id == AV_CODEC_ID_HEVC, at = hevc ? 21 : 4;
-    const uint8_t *x = par->extradata;
-    struct nals s = { p, n, 0 };
-
-    if (par->extradata_size > at + 1 && (x[0] == 1 || (hevc && (x[0] || x[1] || x[2] > 1))))
-        s.length_size = (x[at] & 3u) + 1;
-    return s;
-}
-
-static const uint8_t *start_code(const uint8_t *p, size_t n)
-{
-    for (size_t i = 0; i + 3 < n; i++)
-        if (!p[i] && !p[i + 1] && p[i + 2] == 1)
-            return p + i;
-    return NULL;
-}
-
-/* The next unit, as far as its bytes are there; 0: no more. */
-static int next_nal(struct nals *s, const uint8_t **ret, size_t *ret_n)
-{
-    size_t skip, len = 0;
-
-    if (s->length_size == 0) {
-        const uint8_t *at = start_code(s->p, s->n);
-        if (!at)
-            return 0;
-        skip = (size_t)(at - s->p) + 3;
-        const uint8_t *end = start_code(s->p + skip, s->n - skip);
-        len = end ? (size_t)(end - s->p) - skip : s->n - skip;
-    } else {
-        skip = s->length_size;
-        if (s->n <= skip)
-            return 0;
-        for (size_t i = 0; i < skip; i++)
-            len = len << 8 | s->p[i];
-        len = len < s->n - skip ? len : s->n - skip;
-    }
-    *ret = s->p + skip;
-    *ret_n = len;
-    s->p += skip + len;
-    s->n -= skip + len;
-    return 1;
-}
 
 /* Payload types and sizes are sums of bytes, of which all but the last are 255. */
 static int has_recovery_point(const uint8_t *p, size_t n)
@@ -135,7 +83,7 @@ static enum keyframe_kind h264_kind(struct nals s)
     size_t n;
     int recovers = 0;
 
-    while (next_nal(&s, &p, &n)) {
+    while (nals_next(&s, &p, &n)) {
         int type = n > 1 ? p[0] & 0x1f : 0;
         if (type == H264_IDR)
             return KEYFRAME_SAFE;
@@ -157,7 +105,7 @@ static enum keyframe_kind hevc_kind(struct nals s)
     size_t n;
     int recovers = 0;
 
-    while (next_nal(&s, &p, &n)) {
+    while (nals_next(&s, &p, &n)) {
         int type = n > 2 ? p[0] >> 1 & 0x3f : HEVC_VCL_LAST + 1;
         if (type == HEVC_SEI)
             recovers |= has_recovery_point(p + 2, n - 2);

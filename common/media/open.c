@@ -4,6 +4,7 @@
 #include "../child/inside.h"
 #include "../wire/media_info.h"
 #include "io.h"
+#include "unpack.h"
 
 #include <errno.h>
 #include <libavutil/opt.h>
@@ -206,6 +207,11 @@ int media_open(struct inside *in, int flags, struct media_source *ret, struct er
     if (inside_source_size(in) == 0)
         return err_set(err, -EINVAL, ERR_INPUT, "the source is empty (0 bytes)");
     int r = open_stream(in, flags, &s, err);
+    for (unsigned i = 0; r >= 0 && i < s.fmt->nb_streams && !s.unpack; i++) {
+        s.unpacked = (int)i;
+        if (unpack_open(s.fmt, s.fmt->streams[i], &s.unpack) < 0)
+            r = err_set(err, -ENOMEM, ERR_RESOURCE, "out of memory while opening the source");
+    }
     if (r < 0) {
         media_close(&s);
         return r;
@@ -221,9 +227,17 @@ int media_flags_for(const struct media_info *info, int stream)
 
 void media_close(struct media_source *s)
 {
+    av_bsf_free(&s->unpack);
     avformat_close_input(&s->fmt);
     media_io_free(s->io);
     *s = (struct media_source){ 0 };
+}
+
+int media_seek(struct media_source *s, int stream, int64_t to, int flags)
+{
+    if (s->unpack)
+        av_bsf_flush(s->unpack);
+    return av_seek_frame(s->fmt, stream, to, flags);
 }
 
 int media_is_mov(const struct media_source *s)
@@ -292,14 +306,32 @@ int media_refuse_encrypted(struct err *err)
                    "without encryption");
 }
 
-int media_read(struct media_source *s, AVPacket *pkt, struct err *err)
+/* Damaged MPEG-TS makes a demuxer give up for now, and go on when asked again. */
+static int demux_packet(struct media_source *s, AVPacket *pkt)
 {
     int r, tries = 0;
 
-    /* Damaged MPEG-TS makes a demuxer give up for now, and go on when asked again. */
     do
         r = av_read_frame(s->fmt, pkt);
     while (r == AVERROR(EAGAIN) && ++tries < AGAIN_MAX);
+    return r;
+}
+
+static int demux_picture(struct media_source *s, AVPacket *pkt)
+{
+    for (;;) {
+        int r = demux_packet(s, pkt);
+        if (r < 0 || !s->unpack || pkt->stream_index != s->unpacked)
+            return r;
+        r = unpack_packet(s->unpack, pkt);
+        if (r != 0)
+            return r;
+    }
+}
+
+int media_read(struct media_source *s, AVPacket *pkt, struct err *err)
+{
+    int r = demux_picture(s, pkt);
     const struct err *e = media_io_error(s->io);
 
     if (r < 0 && e->cls != ERR_NONE)
@@ -309,10 +341,12 @@ int media_read(struct media_source *s, AVPacket *pkt, struct err *err)
         av_packet_unref(pkt);
         return media_refuse_encrypted(err);
     }
+    if (r == AVERROR(ENOMEM))
+        return err_set(err, -ENOMEM, ERR_RESOURCE, "out of memory for a packet");
     if (r >= 0 && s->n_splices > 0)
         shift_times(s, pkt);
     /* A damaged end is an end: what was read so far counts. */
-    return r < 0 ? AVERROR_EOF : r;
+    return r < 0 ? AVERROR_EOF : 0;
 }
 
 int64_t media_unwrap(int64_t ts, int64_t near, int bits)

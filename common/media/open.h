@@ -22,7 +22,9 @@ struct media_source {
     AVFormatContext *fmt;
     const struct splice *splices; /* applied by media_read(); borrowed */
     size_t n_splices;
-    int64_t last_pos; /* of the last packet that has one */
+    int64_t last_pos;            /* of the last packet that has one */
+    struct AVBSFContext *unpack; /* of the stream `unpacked` (unpack.h); NULL: none needs it */
+    int unpacked;
 };
 
 enum { MEDIA_PIXELS_MAX = 8192 * 8192 }; /* of a picture; larger ones aren't decoded */
@@ -51,6 +53,9 @@ int media_is_mov(const struct media_source *s);
 /* Whether all streams share one clock, which may start over in the middle,
  * and bytes may be sought (MPEG-TS, PS). */
 int media_has_one_clock(const struct media_source *s);
+
+/* av_seek_frame(), and what was read before it is forgotten. */
+int media_seek(struct media_source *s, int stream, int64_t to, int flags);
 
 /* Let the demuxer drop what belongs to other streams. */
 void media_select(struct media_source *s, int stream);

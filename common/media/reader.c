@@ -86,7 +86,7 @@ static int seek_by_byte(struct reader *r, int64_t pos)
 
     if (pos < 0)
         return -1;
-    return av_seek_frame(f, r->info->video.stream, FFMAX(pos - back, 0), AVSEEK_FLAG_BYTE);
+    return media_seek(&r->src, r->info->video.stream, FFMAX(pos - back, 0), AVSEEK_FLAG_BYTE);
 }
 
 /* To the packet or before it. By byte where the container has no index but
@@ -99,9 +99,8 @@ static int seek(struct reader *r, const struct packet_name *to, int first)
         return 0;
     if (media_has_one_clock(&r->src))
         return seek_by_byte(r, to->pos);
-    return ts == INT64_MIN
-               ? -1
-               : av_seek_frame(r->src.fmt, r->info->video.stream, ts, AVSEEK_FLAG_BACKWARD);
+    return ts == INT64_MIN ? -1
+                           : media_seek(&r->src, r->info->video.stream, ts, AVSEEK_FLAG_BACKWARD);
 }
 
 /* A demuxer tells once that another sample description begins. A packet that is

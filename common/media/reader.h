@@ -36,9 +36,9 @@ void reader_close(struct reader *r); /* one that is zeroed is a no-op */
 
 /* Reads up to that packet, which is in `pkt` then, with the parameters of its own
  * sample description (ISO/IEC 14496-12, 8.5.2), whichever packet brought these. Where
- * a seek misses it, the source is read from its beginning, where every packet comes by. `first`: it is
- * the stream's first, so that nothing needs to be sought.
- * AVERROR_EOF (err untouched): it isn't there. */
+ * a seek misses it, the source is read from its beginning, where every packet comes by. `first`: it
+ * is the stream's first, so that nothing needs to be sought. AVERROR_EOF (err untouched): it isn't
+ * there. */
 int reader_go_to(struct reader *r, const struct packet_name *to, int first, struct err *err);
 
 /* The stream's next packet, in `pkt`. AVERROR_EOF (err untouched) at the end. */

@@ -1,0 +1,80 @@
+#include "shown.h"
+
+#include "nals.h"
+
+enum {
+    VP8_SHOW_FRAME = 0x10,
+    VP9_FRAMES_MAX = 8,
+    H264_SLICE_LAST = 5,
+    HEVC_SLICE_LAST = 31,
+};
+
+static int vp9_frame_shows(const uint8_t *p, size_t n)
+{
+    if (n == 0 || p[0] >> 6 != 2)
+        return 1;
+    unsigned more = (p[0] >> 4 & 3) == 3; /* profile 3 has a bit more */
+    if (p[0] >> (3 - more) & 1)           /* show_existing_frame */
+        return 1;
+    if (more && n < 2)
+        return 1;
+    return p[0] >> (1 - more) & 1;
+}
+
+/* Annex B: the last byte is a marker where there are several frames, and stands before their
+ * sizes, too. */
+static int vp9_shows(const uint8_t *p, size_t n)
+{
+    unsigned marker = p[n - 1], frames = (marker & 7) + 1, bytes = (marker >> 3 & 3) + 1;
+    size_t index = 2 + (size_t)frames * bytes, at = 0;
+
+    if ((marker & 0xe0) != 0xc0 || n < index || p[n - index] != marker)
+        return vp9_frame_shows(p, n);
+    const uint8_t *sizes = p + n - index + 1;
+    for (unsigned i = 0; i < frames; i++) {
+        size_t size = 0;
+        for (unsigned b = 0; b < bytes; b++)
+            size |= (size_t)sizes[i * bytes + b] << (8 * b);
+        if (size > n - index - at)
+            return 1;
+        if (size > 0 && vp9_frame_shows(p + at, size))
+            return 1;
+        at += size;
+    }
+    return 0;
+}
+
+static int has_slice(const AVCodecParameters *par, const uint8_t *p, size_t n)
+{
+    struct nals s = nals_of(par, p, n);
+    int hevc = par->codec_id == AV_CODEC_ID_HEVC, units = 0;
+    const uint8_t *unit;
+    size_t size;
+
+    while (nals_next(&s, &unit, &size)) {
+        if (size == 0)
+            continue;
+        int type = hevc ? unit[0] >> 1 & 0x3f : unit[0] & 0x1f;
+        if (hevc ? type <= HEVC_SLICE_LAST : type >= 1 && type <= H264_SLICE_LAST)
+            return 1;
+        units++;
+    }
+    return units == 0; /* no units at all: who knows what this is */
+}
+
+int packet_shows_nothing(const AVCodecParameters *par, const uint8_t *p, size_t n)
+{
+    if (n == 0)
+        return 0;
+    switch (par->codec_id) {
+    case AV_CODEC_ID_VP8:
+        return !(p[0] & VP8_SHOW_FRAME);
+    case AV_CODEC_ID_VP9:
+        return !vp9_shows(p, n);
+    case AV_CODEC_ID_H264:
+    case AV_CODEC_ID_HEVC:
+        return !has_slice(par, p, n);
+    default:
+        return 0;
+    }
+}

@@ -1,0 +1,201 @@
+#include "plan_starts.h"
+
+#include "../common/base/cleanup.h"
+#include "../common/base/err.h"
+#include "../common/media/probe.h"
+#include "../common/media/proof.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+enum {
+    SAMPLES = 8,     /* cuts that are tried of a source whose bytes tell */
+    SPENT_MAX = 600, /* packets decoded for these; fewer of a short one */
+    SPENT_LEAST = 64,
+    ROUNDS = 4, /* plans that are tried before a source is cut nowhere */
+};
+
+/* The packets that chunks begin at; both lists are in decode order. */
+static size_t seek_packets(const struct plan *p, const struct media_index *idx, size_t *ret)
+{
+    size_t n = 0, at = 0;
+
+    for (size_t c = 0; c < p->n_chunks; c++)
+        for (size_t i = at; i < idx->n; i++)
+            if (idx->packets[i].pts == p->chunks[c].seek_pts &&
+                idx->packets[i].dts == p->chunks[c].seek_dts &&
+                idx->packets[i].pos == p->chunks[c].seek_pos) {
+                ret[n++] = at = i;
+                break;
+            }
+    return n;
+}
+
+static int index_order(const void *key, const void *packet)
+{
+    const struct chunk_span *s = key;
+    const struct index_packet *p = packet;
+
+    return s->seek_dts < p->dts ? -1 : s->seek_dts > p->dts;
+}
+
+/* Those of an edited source, whose spans go back and forth. Only MP4 has edits: decode times rise.
+ */
+static size_t span_packets(const struct plan *p, const struct media_index *idx, size_t *ret)
+{
+    _cleanup_free_ char *seen = calloc(idx->n + 1, 1);
+    size_t n = 0;
+
+    for (size_t c = 0; seen && c < p->n_chunks; c++)
+        for (size_t k = 0; k < p->chunks[c].n_spans; k++) {
+            const struct index_packet *at = bsearch(&p->chunks[c].spans[k], idx->packets, idx->n,
+                                                    sizeof(*at), index_order);
+            if (at)
+                seen[at - idx->packets] = 1;
+        }
+    for (size_t i = 0; seen && i < idx->n; i++)
+        if (seen[i])
+            ret[n++] = i;
+    return n;
+}
+
+static size_t starts_find(const struct plan *p, const struct media_info *info,
+                          const struct media_index *idx, size_t *ret)
+{
+    return media_is_edited(info, info->video.stream) ? span_packets(p, idx, ret)
+                                                     : seek_packets(p, idx, ret);
+}
+
+/* ---- trying ---- */
+
+struct trying {
+    const struct plan_source *s;
+    const struct plan *plan;
+    const size_t *which; /* the packet that each chunk begins at */
+    size_t n, failed;
+};
+
+/* Deinterlacing looks at the frame before, too. */
+static int64_t first_wanted(const struct media_info *info, const struct chunk *c)
+{
+    return info->video.interlaced && c->prev_pts != INT64_MIN ? c->prev_pts : c->start;
+}
+
+static int try_cut(struct trying *t, size_t chunk, uint64_t *spent, struct err *err)
+{
+    const struct proof_cut cut = { t->which[chunk],
+                                   first_wanted(t->s->info, &t->plan->chunks[chunk]) };
+    int r = proof_try(t->s->proof, &cut, spent, err);
+
+    if (r != 0)
+        return r < 0 ? r : 0;
+    t->s->idx->packets[cut.packet].flags &= ~(uint32_t)PACKET_KEY;
+    t->failed++;
+    return 0;
+}
+
+static int try_all(struct trying *t, struct err *err)
+{
+    uint64_t spent = 0;
+    int r = 0;
+
+    for (size_t i = 1; r == 0 && i < t->n; i++)
+        r = try_cut(t, i, &spent, err);
+    return r;
+}
+
+/* Some, spread over the source, as far as that takes little beside an encode. */
+static int try_some(struct trying *t, struct err *err)
+{
+    uint64_t spent = 0, most = t->s->idx->n / 4;
+    size_t step = t->n > SAMPLES ? t->n / SAMPLES : 1;
+    int r = 0;
+
+    most = most < SPENT_LEAST ? SPENT_LEAST : most > SPENT_MAX ? SPENT_MAX : most;
+    for (size_t i = 1; r == 0 && i < t->n && spent < most; i += step)
+        r = try_cut(t, i, &spent, err);
+    return r;
+}
+
+/* Where some of a sample fail, every keyframe is one after which decoding is only right
+ * if it began earlier. */
+static void distrust_all(struct media_index *idx)
+{
+    for (size_t i = 1; i < idx->n; i++)
+        if (idx->packets[i].flags & PACKET_KEY)
+            idx->packets[i].flags |= PACKET_UNSAFE;
+}
+
+static void keep_first_key(struct media_index *idx)
+{
+    for (size_t i = 1; i < idx->n; i++)
+        idx->packets[i].flags &= ~(uint32_t)PACKET_KEY;
+}
+
+/* How many places failed, or negative. */
+static int try_plan(const struct plan_source *s, const struct plan *p, const size_t *which,
+                    size_t n, struct err *err)
+{
+    struct trying t = { s, p, which, n, 0 };
+    enum proof_need need = s->proof ? proof_need(s->proof) : PROOF_NONE;
+    int r = 0;
+
+    /* Spans of an edited source go back and forth; their keyframes were looked at. */
+    if (n != p->n_chunks || media_is_edited(s->info, s->info->video.stream))
+        return 0;
+    if (need == PROOF_ALL)
+        r = try_all(&t, err);
+    else if (need == PROOF_SAMPLE)
+        r = try_some(&t, err);
+    if (r == 0 && need == PROOF_SAMPLE && t.failed > 0)
+        distrust_all(s->idx);
+    return r < 0 ? r : (int)t.failed;
+}
+
+/* ---- plans ---- */
+
+/* One plan, and how many flags a look at it changed; then *ret is released. Bytes are looked at
+ * once: a plan after that goes one keyframe further back, where what was missing is shown no
+ * more. */
+static int plan_once(const struct plan_source *s, const struct rendition *list, size_t n,
+                     const struct plan_options *opts, int look, struct plan *ret, struct err *err)
+{
+    int r = plan_make(s->info, s->idx, list, n, opts, ret, err);
+
+    if (r < 0)
+        return r;
+    _cleanup_free_ size_t *which = malloc((ret->n_chunks + s->idx->n + 1) * sizeof(*which));
+    r = which ? 0 : err_set(err, -ENOMEM, ERR_RESOURCE, "out of memory for a plan");
+    size_t starts = r == 0 ? starts_find(ret, s->info, s->idx, which) : 0;
+    if (r == 0 && look)
+        r = media_index_check(s->in, s->info, s->idx, which, starts, err);
+    if (r == 0)
+        r = try_plan(s, ret, which, starts, err);
+    if (r != 0)
+        plan_release(ret);
+    return r;
+}
+
+static int warn_of_starts(const struct plan_source *s, struct err *err)
+{
+    int r = probe_warn(s->info,
+                       "pictures decoded from keyframes on differ from those decoded from the "
+                       "beginning: every chunk is decoded from the beginning");
+
+    return r < 0 ? err_set(err, r, ERR_RESOURCE, "out of memory for a plan") : 0;
+}
+
+/* A plan is kept if a look at where it begins finds nothing. */
+int plan_safely(const struct plan_source *s, const struct rendition *list, size_t n,
+                const struct plan_options *opts, struct plan *ret, struct err *err)
+{
+    int r = 1;
+
+    for (int round = 0; r > 0 && round < ROUNDS; round++)
+        r = plan_once(s, list, n, opts, round == 0, ret, err);
+    if (r <= 0)
+        return r;
+    keep_first_key(s->idx);
+    r = warn_of_starts(s, err);
+    return r < 0 ? r : plan_make(s->info, s->idx, list, n, opts, ret, err);
+}

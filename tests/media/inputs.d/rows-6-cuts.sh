@@ -1,0 +1,20 @@
+# Rows about where decoding begins, and what a decoder must be told there: each
+# is cut again in chunks of a second.
+# shellcheck shell=bash disable=SC2016,SC2034,SC2046,SC2086,SC2154
+
+whole='"video":{"frames":100,"every":0.04},"numbers":"0-99","quiet":true'
+
+# Reference frames that aren't shown, each in a packet of its own.
+row "VP9, hidden frames in packets of their own" "{$whole}" hidden.mkv \
+    eval 'silent a.webm -c:v libvpx-vp9 -deadline realtime -cpu-used 8 -b:v 2M -g 25 -auto-alt-ref 1 -lag-in-frames 16 &&
+        copy a.webm hidden.mkv -bsf:v vp9_superframe_split'
+for kind in avi mkv mov; do
+    row "H.263 in $kind" "{$whole}" h263.$kind silent h263.$kind -s 352x288 -c:v h263 -q:v 3 -g 20
+done
+for codec in msmpeg4v2 wmv2 flv; do
+    row "$codec in AVI" "{$whole}" old.avi silent old.avi -c:v $codec -q:v 3 -g 20
+done
+row "RealVideo 2" "{$whole}" real.rm silent real.rm -s 352x288 -c:v rv20 -q:v 3 -g 20
+row "SVQ1" "{$whole}" svq.mov silent svq.mov -c:v svq1 -q:v 3 -g 20 -pix_fmt yuv410p
+row "intra refresh with recovery points" "{$whole}" refresh.ts silent refresh.ts $H264 -x264-params intra-refresh=1:bframes=0
+row "4:4:4 by an x264 whose build is told once" "{$whole}" told.mkv silent told.mkv -c:v libx264 -preset ultrafast -crf 16 -g 25 -pix_fmt yuv444p
