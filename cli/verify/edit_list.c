@@ -84,8 +84,18 @@ static uint32_t field_of(const struct box *b)
     return cursor_u32(&c);
 }
 
+/* The field behind that: a duration, as long as the times before. */
+static uint64_t duration_of(const struct box *b)
+{
+    struct cursor c = cursor_of(b->body, b->len);
+    int wide = cursor_u8(&c) == 1;
+    cursor_skip(&c, wide ? 3 + 16 + 4 : 3 + 8 + 4);
+    return cursor_get(&c, wide ? 8 : 4);
+}
+
 struct scales {
     uint32_t movie, media;
+    double media_s; /* that the track's header says it lasts */
     int fragmented;
 };
 
@@ -125,6 +135,24 @@ static int elst_read(const struct box *b, const struct scales *sc, struct edit_t
     return 0;
 }
 
+/* Nobody keeps a whole track to show one picture of it: as long as its media, a rate of 0
+ * is a program's mistake. */
+static void mend_slip(struct edit_track *t, const struct scales *sc)
+{
+    struct edit *only = NULL;
+    size_t shown = 0;
+    for (size_t i = 0; i < t->n; i++)
+        if (!t->edits[i].empty) {
+            only = &t->edits[i];
+            shown++;
+        }
+    if (shown != 1 || only->rate != 0)
+        return;
+    double left = sc->media_s - only->media_s;
+    if (sc->fragmented || fabs(only->lasts_s - left) < 0.1 + 0.1 * left)
+        only->rate = 1;
+}
+
 static int trak_read(const uint8_t *base, const struct box *trak, struct scales sc,
                      struct edit_lists *l)
 {
@@ -138,6 +166,7 @@ static int trak_read(const uint8_t *base, const struct box *trak, struct scales 
         return 0;
     t.id = field_of(&tkhd);
     sc.media = field_of(&mdhd);
+    sc.media_s = (double)duration_of(&mdhd) / fmax(sc.media, 1);
     if (!sc.media || !sc.movie || l->n == TRACKS_MAX)
         return 0;
     int r = elst_read(&elst, &sc, &t);
@@ -145,6 +174,7 @@ static int trak_read(const uint8_t *base, const struct box *trak, struct scales 
         free(t.edits);
         return r;
     }
+    mend_slip(&t, &sc);
     l->tracks[l->n++] = t;
     return 0;
 }

@@ -297,4 +297,85 @@ fact "sound that is 30 ms off" breaks source.audio true
 ffmpeg -nostdin -v error -y -i clip.mp4 -af "atempo=1.004" -c:v copy -c:a aac other.mp4
 fact "sound that drifts" breaks source.audio true
 
+# ---- packages that are whole, of a source that isn't quite the one they are held against ----
+# The referee has no excuse for what the source doesn't have, whatever the receipt says.
+ff() { ffmpeg -nostdin -v error -y "$@"; }
+X264="-c:v libx264 -preset ultrafast -crf 18 -pix_fmt yuv420p -g 50"
+cat >small.yaml <<'Y'
+name: small
+gop_seconds: 1
+segment_seconds: 2
+video:
+  - { name: good, codec: h264, size: 180, maxrate: 2M, preset: ultrafast, crf: 20 }
+  - { name: poor, codec: h264, size: 180, maxrate: 100k, preset: ultrafast, crf: 34 }
+audio:
+  - { name: aac, codec: aac, bitrate: 96k }
+Y
+# shellcheck disable=SC2086 # options are words
+ff -f lavfi -i testsrc2=size=320x180:rate=25 -f lavfi \
+    -i 'aevalsrc=0.4*sin(2*PI*(150+40*t)*t)*(0.6+0.4*sin(7*t))*(1-between(t\,3.5\,4.3)):s=48000' \
+    -t 6 $X264 -c:a aac whole.mp4
+
+# made_of NAME FILTERS...: NAME.mp4 is whole.mp4 through these; its package is NAME. What the
+# receipt says of it "explains" all.
+made_of() {
+    local name=$1
+    shift
+    # shellcheck disable=SC2086
+    ff -i "${from:-whole.mp4}" "$@" $X264 -c:a aac "$name.mp4" &&
+        "$GOPMILL" run "$name.mp4" --ladder ./small.yaml --output "$name" --slots 1 >made 2>&1 ||
+        { cat made && return 1; }
+    rm -rf "$name/.gopmill"
+    jq '.frames_concealed = 3 | .warnings = ["chunk 0: 3 of 50 frames can'"'"'t be decoded; the frame before each stands in",
+        "a hole in the sound is silent"]' "$name/job.json" >explained && mv explained "$name/job.json"
+}
+# alone ID NAME: of what compares with the source only this check fails; and without it all is right.
+alone() {
+    local status=0
+    "$verify" "$2" --source "${against:-whole.mp4}" --json >out.json || status=$?
+    jq -r '.checks[] | select(.ok | not) | "\(.id): \(.detail)"' out.json
+    [ "$status" -eq 1 ] && jq -e --arg id "$1" '[.checks[] | select(.ok | not) | .id] == [$id]' out.json >/dev/null &&
+        "$verify" "$2" >/dev/null
+}
+wrong() { # ID NAME FILTERS...
+    local id=$1
+    shift
+    made_of "$@" && alone "$id" "$1"
+}
+
+fact "the small source's package passes, also where it has few bits" eval \
+    '"$GOPMILL" run whole.mp4 --ladder ./small.yaml --output small --slots 1 >made 2>&1 && passes small --source whole.mp4'
+fact "a picture that is frozen for one frame" wrong source.picture frozen -filter_complex \
+    "split[a][b];[a][b]freezeframes=first=60:last=60:replace=59"
+fact "pictures that come a frame early, for a while" wrong source.picture early -vf "select='not(eq(n,60))',setpts='if(between(N,60,69),N,N+gte(N,70))/25/TB',fps=25"
+fact "a picture that is there twice, and one not" wrong source.picture twice -filter_complex \
+    "split[a][b];[a][b]freezeframes=first=70:last=70:replace=71"
+fact "half of a picture from a second ago" wrong source.picture half -filter_complex \
+    "split[a][b];[b]setpts=PTS+1/TB,crop=iw/2:ih:0:0[b];[a][b]overlay=enable='between(n,80,81)':eof_action=pass"
+fact "a twentieth of a picture that stands still" wrong source.picture corner -filter_complex \
+    "split[a][b];[b]setpts=PTS+1/TB,crop=64:44:128:68[b];[a][b]overlay=128:68:enable='between(n,80,90)':eof_action=pass"
+fact "a grey picture" wrong source.picture grey -vf "drawbox=t=fill:c=gray:enable='eq(n,75)'"
+fact "pictures without their colours" wrong source.picture pale -vf "hue=s=0:enable='between(n,75,80)'"
+# A decoder that starts behind the keyframe.
+smeared() {
+    # shellcheck disable=SC2086
+    ff -i whole.mp4 -c:v mpeg4 -q:v 3 -g 50 -bf 0 -an keyed.mkv &&
+        ff -i keyed.mkv -c copy -bsf:v "noise=drop=eq(n\,100)" cut.mkv &&
+        ff -i cut.mkv -i whole.mp4 -map 0:v -map 1:a -vf fps=25,trim=end_frame=150 $X264 -c:a copy behind.mp4 &&
+        from=behind.mp4 made_of smear && alone source.picture smear
+}
+fact "a chunk decoded from behind its keyframe" smeared
+extra() {
+    # shellcheck disable=SC2086
+    ff -i whole.mp4 -vf "select=not(eq(n\,60))" -fps_mode vfr $X264 -c:a copy less.mp4 && against=less.mp4 alone source.frames small
+}
+fact "a frame that the source doesn't have" extra
+fact "a second of sound that is silent, as the receipt says" wrong source.audio silent -af "volume=0:enable='between(t,1.2,2.2)'"
+fact "a tenth of a second of it" wrong source.audio hole -af "volume=0:enable='between(t,1.2,1.32)'"
+fact "sound where the source is silent" wrong source.audio loud -af "aeval=val(0)+0.2*sin(2*PI*500*t)*between(t\,3.7\,4.2):c=same"
+fact "a second of sound from elsewhere" wrong source.audio other -filter_complex \
+    "[0:a]asplit=3[a][b][c];[a]atrim=0:2[a];[b]atrim=4.6:5.6[b];[c]atrim=3[c];[a][b][c]concat=n=3:v=0:a=1[o]" -map 0:v -map '[o]'
+fact "a second of sound that is 30 ms late" wrong source.audio late -filter_complex \
+    "[0:a]asplit=3[a][b][c];[a]atrim=0:1[a];[b]atrim=0.97:2.97[b];[c]atrim=3[c];[a][b][c]concat=n=3:v=0:a=1[o]" -map 0:v -map '[o]'
+
 finish

@@ -7,6 +7,8 @@
 #include <stdlib.h>
 
 #include <cmocka.h>
+#include <libavutil/channel_layout.h>
+#include <libavutil/frame.h>
 
 #include "cli/verify/sound.h"
 
@@ -134,9 +136,69 @@ static void silence_is_nowhere(void **state)
     assert_true(match < 0.01);
 }
 
+/* ---- when frames are heard ---- */
+
+enum { FRAME = 800, FRAMES = 40 }; /* of a tenth of a second each */
+
+static void add_frames(struct sound *s, const double *late_s)
+{
+    AVFrame *f = av_frame_alloc();
+    assert_non_null(f);
+    f->nb_samples = FRAME;
+    f->sample_rate = SOUND_RATE;
+    f->format = AV_SAMPLE_FMT_FLT;
+    av_channel_layout_default(&f->ch_layout, 1);
+    assert_int_equal(av_frame_get_buffer(f, 0), 0);
+    for (int i = 0; i < FRAMES; i++) {
+        for (int k = 0; k < FRAME; k++)
+            ((float *)f->data[0])[k] = (float)(i + 1) / 64;
+        assert_int_equal(sound_add(s, f, i * 0.1 + late_s[i], 0), 0);
+    }
+    av_frame_free(&f);
+    assert_int_equal(sound_settle(s), 0);
+}
+
+/* What is heard in the middle of where frame `i` would be without any lateness. */
+static float heard(const struct sound *s, double at_s)
+{
+    float px[8];
+    assert_int_equal(sound_read(s, at_s, px, 8), 0);
+    return px[4] * 64;
+}
+
+static void stamps_that_come_back_are_jitter(void **state)
+{
+    struct sound s = { 0 };
+    double late[FRAMES] = { 0 };
+    (void)state;
+    for (int i = 5; i < FRAMES; i += 6) /* pairs of frames, a whole one late */
+        late[i] = 0.1;
+    add_frames(&s, late);
+    for (int i = 0; i < FRAMES; i++)
+        assert_true(fabsf(heard(&s, i * 0.1 + 0.05) - (float)(i + 1)) < 0.1F);
+    sound_release(&s);
+}
+
+static void a_hole_is_a_hole(void **state)
+{
+    struct sound s = { 0 };
+    double late[FRAMES] = { 0 };
+    (void)state;
+    for (int i = 20; i < FRAMES; i++)
+        late[i] = 0.5;
+    add_frames(&s, late);
+    assert_true(fabsf(heard(&s, 1.95) - 20) < 0.1F);
+    assert_true(fabsf(heard(&s, 2.25)) < 0.1F);
+    assert_true(fabsf(heard(&s, 2.55) - 21) < 0.1F);
+    assert_true(fabs(sound_end(&s) - 4.5) < 1e-6);
+    sound_release(&s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(stamps_that_come_back_are_jitter),
+        cmocka_unit_test(a_hole_is_a_hole),
         cmocka_unit_test(tone_is_where_it_is),
         cmocka_unit_test(low_tone_is_late),
         cmocka_unit_test(noise_is_shifted),
