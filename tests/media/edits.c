@@ -248,7 +248,7 @@ static int64_t media_of(uint64_t *s, const struct track *t, const struct edit *b
     case 2:
         return t->pts[draw(s, (uint32_t)t->n)];
     default:
-        return draw(s, (uint32_t)(end - end / 20));
+        return t->pts[0] + draw(s, (uint32_t)(end - end / 20));
     }
 }
 
