@@ -79,15 +79,14 @@ static int frame_add(struct frames *f, int64_t pts, size_t packet)
     return f->n > EDIT_FRAMES_MAX ? -E2BIG : 0;
 }
 
-/* The picture that is shown at that media time; the first one before it begins. What is over a tick
- * later is there by the rounding of whoever wrote the list. */
+/* The picture that is shown at that media time; the first one before it begins. */
 static size_t picture_at(const struct frames *f, int64_t media)
 {
     size_t a = 0, b = f->n_pics;
 
     while (a < b) {
         size_t mid = a + (b - a) / 2;
-        if (f->pics[mid].pts - 1 <= media)
+        if (f->pics[mid].pts <= media)
             a = mid + 1;
         else
             b = mid;
@@ -121,13 +120,13 @@ static int play(struct frames *f, const struct edit *e, int64_t from, int64_t to
 
     for (size_t i = first; r == 0 && i < f->n_pics; i++) {
         int64_t since = av_sat_sub64(f->pics[i].pts, e->media);
-        if (since <= 1) {
+        if (since <= 0) {
             r = first_add(f, from, f->pics[i].packet);
             continue;
         }
         if (e->rate != EDIT_RATE_ONE)
             since = av_rescale(since, EDIT_RATE_ONE, e->rate);
-        if (since >= FFMAX(to - from - 1, 1))
+        if (since >= to - from)
             break;
         r = frame_add(f, from + since, f->pics[i].packet);
     }

@@ -270,7 +270,7 @@ static int64_t media_end_of(const struct media_index *idx)
     return end;
 }
 
-/* Or a tick later, by rounding. */
+/* Or a tick later, by the rounding of who wrote the list. */
 static int has_picture_at(const struct media_index *idx, int64_t at)
 {
     for (size_t k = 0; k < idx->n; k++) {
@@ -309,9 +309,9 @@ void edits_settle_audio(struct media_info *i, struct audio_info *a, int64_t medi
     set_endless(i, a->stream, media_end, a->tb);
     for (size_t k = 0; k < i->n_edits; k++) {
         const struct edit *e = &i->edits[k];
-        if (e->stream != a->stream)
+        if (e->stream != a->stream || (e->rate == 0 && last)) /* held, it isn't heard */
             continue;
-        first = first ? first : e;
+        first = first && first->rate > 0 ? first : e;
         last = e;
     }
     if (!last)

@@ -478,6 +478,21 @@ static void set_rate(struct video_info *v, const int64_t *t, size_t n)
     v->rate = clamp_rate(v->rate);
 }
 
+/* Whether an edit list makes an even rate uneven. That a few pictures are shorter, where cuts are,
+ * doesn't: no picture is to be left out for it. */
+static int is_uneven(const int64_t *t, size_t n, double step)
+{
+    size_t off = 0;
+
+    for (size_t i = 1; i < n; i++) {
+        double d = (double)(t[i] - t[i - 1]);
+        if (d > 2.5 * step)
+            return 1;
+        off += d < step - 1.01 || d > step + 1.01;
+    }
+    return off * 50 > n;
+}
+
 /* When pictures are shown of which an edit list says so, instead of when they are in the media. The
  * rate is that of the media, however short the pieces are, or that of the fastest one. */
 static int edited_times(const struct media_index *idx, struct media_info *i, int64_t **t, size_t *n,
@@ -504,8 +519,7 @@ static int edited_times(const struct media_index *idx, struct media_info *i, int
     if (fastest > EDIT_RATE_ONE)
         i->video.rate = clamp_rate(
             av_mul_q(i->video.rate, av_d2q((double)fastest / EDIT_RATE_ONE, 1000)));
-    i->video.vfr |= *n > 1 &&
-                    !is_constant(grown, *n, (double)(grown[*n - 1] - grown[0]) / (double)(*n - 1));
+    i->video.vfr |= is_uneven(grown, *n, 1 / (av_q2d(i->video.rate) * av_q2d(i->video.tb)));
     return 0;
 }
 

@@ -160,7 +160,8 @@ clip sixty.mp4 120:1 "${x264[@]}" -g 60
 ffmpeg -nostdin -v error -i other.mp4 -c copy -bsf:v h264_mp4toannexb other.ts
 ffmpeg -nostdin -v error -i "concat:closed.ts|other.ts" -c copy changing.ts
 ffmpeg -nostdin -v error -i closed.mp4 -c copy -metadata:s:v rotate=90 turned.mp4
-ffmpeg -nostdin -v error -ss 1.5 -i closed.mp4 -c copy between.mp4
+ffmpeg -nostdin -v error -ss 1.52 -i closed.mp4 -c copy between.mp4
+ffmpeg -nostdin -v error -ss 1.5 -i closed.mp4 -c copy within.mp4
 ffmpeg -nostdin -v error -i closed.mp4 -c copy -movflags +faststart first.mp4
 head -c $(($(stat -c %s first.mp4) * 2 / 3)) first.mp4 >cut.mp4
 
@@ -177,6 +178,7 @@ fact "too high a level is told" is_encoded level.mp4 h264 "the source's level 5.
 fact "too many frames a second are told" is_encoded sixty.mp4 h264 "the source has 120 frames a second, 60 are allowed"
 fact "rotation is told" is_encoded turned.mp4 h264 "the source is turned by"
 fact "an edit list into the middle of a GOP is told" is_encoded between.mp4 h264 "the source's edit list begins in the middle"
+fact "an edit list into the middle of a picture is told" is_encoded within.mp4 h264 "the source's edit list cuts it up"
 fact "an end that is missing is told" is_encoded cut.mp4 h264 "the source is damaged"
 fact "a header that isn't the pictures' is told" is_encoded svt.mp4 av1 "the source's sequence header isn't that of its container"
 fact "another codec is told" is_encoded closed.mp4 hevc "the source is h264, not hevc"

@@ -398,13 +398,13 @@ static void pictures_expect(const struct movie *m, const struct track *t, struct
         if (e->length == 0 && i == t->n_edits - 1)
             length = 1e9;
         for (int k = 0; e->media >= 0 && k < t->n && e->media < t->pts[t->n - 1] + step; k++) {
-            int last_before = k + 1 == t->n || t->pts[k + 1] > e->media + 1;
+            int last_before = k + 1 == t->n || t->pts[k + 1] > e->media;
             double since = (double)(t->pts[k] - e->media) * tick / (e->rate > 0 ? e->rate : 1);
-            if (since <= 1.1 * tick && last_before)
+            if (since <= 0 && last_before)
                 expect(d, at, k);
-            else if (since > 1.1 * tick && e->rate > 0 && since < length - 1.5 * tick)
+            else if (since > 0 && e->rate > 0 && since < length - tick / 2)
                 expect(d, at + since, k);
-            else if (since > tick && e->rate == 0 && k == 0)
+            else if (since > 0 && e->rate == 0 && k == 0)
                 expect(d, at, k);
         }
         at += length;
@@ -519,7 +519,6 @@ static int sound_check(const struct track *t, const struct decoded *want, const 
     static float diff[SAMPLES];
     const int64_t soft = RATE / 40; /* what encoders smear */
     int bad = 0;
-
     for (int64_t i = 0; i < SAMPLES; i++)
         diff[i] = want->sound[i] - got->sound[i];
     for (int i = 0; i < t->n_edits; i++) {
@@ -543,12 +542,13 @@ static int sound_check(const struct track *t, const struct decoded *want, const 
 
 /* ---- the whole ---- */
 
+/* When something is seen, or heard, for the first time. */
 static double first_of(const struct movie *m, const struct track *t)
 {
     int64_t at = 0;
 
     for (int i = 0; i < t->n_edits; at += t->edits[i++].length)
-        if (t->edits[i].media >= 0)
+        if (t->edits[i].media >= 0 && t->edits[i].rate > 0)
             break;
     return (double)at / (double)m->scale;
 }

@@ -196,7 +196,6 @@ static const struct row {
     { "adjacent edits go on",
      { { 0, 0, 15, 0, ONE }, { 0, 15, 15, 15, ONE } },
      "0:0 10:1 20:2 |30"                                                                                                    },
-    { "a tick of a picture is rounding",          { { 0, 0, 21, 19, ONE } },                        "0:2 11:3 |21"          },
     { "edits go back",                            { { 0, 0, 20, 50, ONE }, { 0, 20, 20, 0, ONE } }, "0:5 10:6 20:0 30:1 |40"},
     { "edits are repeated",
      { { 0, 0, 10, 5, ONE }, { 0, 10, 10, 5, ONE } },

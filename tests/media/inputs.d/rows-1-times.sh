@@ -20,7 +20,7 @@ row "frames that stand still for 20 s" '{"video":{"frames":100}}' still.mkv \
 trimmed() {
     clip whole.mp4 $H264 $AAC && quiet_ffmpeg -ss 1.3 -i whole.mp4 -map 0 -c copy "$1"
 }
-row "an edit list that trims the start" '{"video":{"frames":67,"every":0.04},"numbers":"33-99"}' trimmed.mp4 trimmed trimmed.mp4
+row "an edit list that trims the start" '{"video":{"frames":68,"times":[0,'$(LC_ALL=C seq -s, 0.02 0.04 2.67)']},"numbers":"32-99"}' trimmed.mp4 trimmed trimmed.mp4
 row "the same in fragments" '{"numbers":"25-99"}' trimmed.mp4 eval 'trimmed t.mp4 && copy t.mp4 trimmed.mp4 -movflags frag_keyframe+empty_moov'
 row "a start at 10 s" '{"video":{"frames":100,"every":0.04,"first":0}}' ten.mp4 clip ten.mp4 $H264 $AAC -output_ts_offset 10
 long "a start at 10 s in Matroska" '{"video":{"frames":100,"every":0.04,"first":0}}' ten.mkv clip ten.mkv $H264 $AAC -output_ts_offset 10
