@@ -3,13 +3,14 @@
 #include "../base/err.h"
 #include "../child/inside.h"
 #include "../wire/media_info.h"
+#include "shown.h"
 
 #include <errno.h>
 #include <libavutil/common.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { PS_BACK_BYTES = 64 << 10 };
+enum { PS_BACK_BYTES = 64 << 10, BACK_MAX_BYTES = 32 << 20 };
 
 static int open_source(struct reader *r, struct err *err)
 {
@@ -77,13 +78,10 @@ static int is_named(const struct packet_name *k, const AVPacket *p)
     return pts == INT64_MIN ? dts == k->dts : pts == k->pts;
 }
 
-/* Pictures begin anywhere in the packets of a PS. What remains of the one
- * before would be taken for the one that is wanted: that is left behind. */
-static int seek_by_byte(struct reader *r, int64_t pos)
+/* Pictures may begin anywhere in the PES packets of MPEG-TS and PS. Of the one before what
+ * remains would be taken for the one that is wanted: that is left behind by going `back`. */
+static int seek_by_byte(struct reader *r, int64_t pos, int64_t back)
 {
-    AVFormatContext *f = r->src.fmt;
-    int64_t back = strcmp(f->iformat->name, "mpeg") == 0 ? PS_BACK_BYTES : 0;
-
     if (pos < 0)
         return -1;
     return media_seek(&r->src, r->info->video.stream, FFMAX(pos - back, 0), AVSEEK_FLAG_BYTE);
@@ -91,14 +89,14 @@ static int seek_by_byte(struct reader *r, int64_t pos)
 
 /* To the packet or before it. By byte where the container has no index but
  * lets one in anywhere (MPEG-TS, PS). */
-static int seek(struct reader *r, const struct packet_name *to, int first)
+static int seek(struct reader *r, const struct packet_name *to, int first, int64_t back)
 {
     int64_t ts = media_is_mov(&r->src) && to->dts != INT64_MIN ? to->dts : to->pts;
 
     if (r->fresh && (first || to->pos == 0))
         return 0;
     if (media_has_one_clock(&r->src))
-        return seek_by_byte(r, to->pos);
+        return seek_by_byte(r, to->pos, back);
     return ts == INT64_MIN ? -1
                            : media_seek(&r->src, r->info->video.stream, ts, AVSEEK_FLAG_BACKWARD);
 }
@@ -135,15 +133,25 @@ static int told_give(struct reader *r, struct err *err)
     return 0;
 }
 
-static int read_up_to(struct reader *r, const struct packet_name *to, struct err *err)
+/* Places in MPEG-TS and PS rise: behind its own the packet won't come. */
+static int is_past(const struct reader *r, const struct packet_name *to)
+{
+    return media_has_one_clock(&r->src) && to->pos >= 0 && r->pkt->pos > to->pos;
+}
+
+/* AVERROR_EOF: it doesn't come. *ret_first: it is the first that came. */
+static int read_up_to(struct reader *r, const struct packet_name *to, int *ret_first,
+                      struct err *err)
 {
     free(r->told);
     r->told = NULL;
-    for (;;) {
+    for (*ret_first = 1;; *ret_first = 0) {
         r->near = to->dts != INT64_MIN ? to->dts : to->pts;
         int n = reader_next(r, err);
         if (n == 0 && is_named(to, r->pkt))
             return told_give(r, err);
+        if (n == 0 && is_past(r, to))
+            n = AVERROR_EOF;
         if (n == 0)
             n = told_keep(r, err);
         if (n < 0)
@@ -151,10 +159,51 @@ static int read_up_to(struct reader *r, const struct packet_name *to, struct err
     }
 }
 
+/* Of the first packet behind a seek by byte: whether it is a picture from its first byte on,
+ * not what remained of one with the name of the next. */
+static int is_trusted(const struct reader *r, int first)
+{
+    const AVStream *st = r->src.fmt->streams[r->info->video.stream];
+
+    return !first || picture_is_whole(st->codecpar, r->pkt->data, (size_t)r->pkt->size);
+}
+
+/* A PES packet is a picture, mostly; of PS they are shorter. */
+static int64_t first_step(const struct reader *r)
+{
+    return strcmp(r->src.fmt->iformat->name, "mpeg") == 0 ? PS_BACK_BYTES : 0;
+}
+
+/* By byte, from further and further back. */
+static int go_by_byte(struct reader *r, const struct packet_name *to, struct err *err)
+{
+    int64_t back = first_step(r);
+
+    for (;;) {
+        int first, n = seek(r, to, 0, back) < 0 ? AVERROR_EOF : read_up_to(r, to, &first, err);
+        if (n != 0 && n != AVERROR_EOF)
+            return n;
+        if (n == 0 && (is_trusted(r, first) || back >= to->pos))
+            return 0;
+        if (back >= to->pos || back >= BACK_MAX_BYTES)
+            return AVERROR_EOF;
+        back = back ? 4 * back : PS_BACK_BYTES;
+    }
+}
+
+static int go_by_seek(struct reader *r, const struct packet_name *to, int first, struct err *err)
+{
+    int begins;
+
+    if (media_has_one_clock(&r->src) && to->pos > 0 && !(r->fresh && first))
+        return go_by_byte(r, to, err);
+    return seek(r, to, first, 0) < 0 ? AVERROR_EOF : read_up_to(r, to, &begins, err);
+}
+
 /* A seek may land behind its goal where an index lies. */
 int reader_go_to(struct reader *r, const struct packet_name *to, int first, struct err *err)
 {
-    int n = seek(r, to, first) < 0 ? AVERROR_EOF : read_up_to(r, to, err);
+    int begins, n = go_by_seek(r, to, first, err);
 
     if (n != AVERROR_EOF)
         return n;
@@ -162,5 +211,5 @@ int reader_go_to(struct reader *r, const struct packet_name *to, int first, stru
                (long long)to->pos);
     media_close(&r->src);
     n = open_source(r, err);
-    return n < 0 ? n : read_up_to(r, to, err);
+    return n < 0 ? n : read_up_to(r, to, &begins, err);
 }

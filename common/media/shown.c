@@ -78,3 +78,56 @@ int packet_shows_nothing(const AVCodecParameters *par, const uint8_t *p, size_t 
         return 0;
     }
 }
+
+static int begins_with_code(const uint8_t *p, size_t n)
+{
+    size_t zeroes = 0;
+
+    while (zeroes < n && !p[zeroes])
+        zeroes++;
+    return zeroes >= 2 && zeroes < n && p[zeroes] == 1;
+}
+
+/* first_mb_in_slice, first_slice_segment_in_pic_flag: the first bit is 1 where the
+ * slice is the picture's first (H.264 7.3.3: ue(v) of 0; HEVC 7.3.6.1). */
+static int first_slice_begins(const AVCodecParameters *par, struct nals s)
+{
+    int hevc = par->codec_id == AV_CODEC_ID_HEVC;
+    size_t head = hevc ? 2 : 1, size;
+    const uint8_t *unit;
+
+    while (nals_next(&s, &unit, &size)) {
+        if (size <= head)
+            continue;
+        int type = hevc ? unit[0] >> 1 & 0x3f : unit[0] & 0x1f;
+        if (hevc ? type <= HEVC_SLICE_LAST : type >= 1 && type <= H264_SLICE_LAST)
+            return unit[head] >> 7;
+    }
+    return 0;
+}
+
+/* A slice's start code is 01 to af (ISO/IEC 13818-2, table 6-1). */
+static int begins_with_slice(const uint8_t *p, size_t n)
+{
+    size_t at = 0;
+
+    while (at < n && p[at] != 1)
+        at++;
+    return at + 1 < n && p[at + 1] >= 0x01 && p[at + 1] <= 0xaf;
+}
+
+int picture_is_whole(const AVCodecParameters *par, const uint8_t *p, size_t n)
+{
+    switch (par->codec_id) {
+    case AV_CODEC_ID_H264:
+    case AV_CODEC_ID_HEVC: {
+        struct nals s = nals_of(par, p, n);
+        return s.length_size > 0 || (begins_with_code(p, n) && first_slice_begins(par, s));
+    }
+    case AV_CODEC_ID_MPEG1VIDEO:
+    case AV_CODEC_ID_MPEG2VIDEO:
+        return begins_with_code(p, n) && !begins_with_slice(p, n);
+    default:
+        return 1;
+    }
+}

@@ -1,4 +1,4 @@
-/* shown.h - packets that show no picture, told by their bytes. Internal to
+/* shown.h - packets that show no picture, or not all of it, told by their bytes. Internal to
  * common/media.
  */
 #ifndef GOPMILL_MEDIA_SHOWN_H
@@ -12,5 +12,10 @@
  * 6.2 and annex B) or H.264 and HEVC shows nothing: a hidden reference frame in a packet of
  * its own, or units without a slice. Others always show something. */
 int packet_shows_nothing(const AVCodecParameters *par, const uint8_t *p, size_t n);
+
+/* Whether a packet with start codes (annex B, MPEG-1 and 2) begins with its picture: not with
+ * what remained of another one, nor with a later slice. Of other codecs, and where lengths stand
+ * before units, always. */
+int picture_is_whole(const AVCodecParameters *par, const uint8_t *p, size_t n);
 
 #endif
