@@ -128,7 +128,7 @@ static int look_at_times(const struct media_info *info, const struct media_index
     for (size_t i = first; i < last; i++) {
         const struct index_packet *p = &idx->packets[i];
         hidden += !is_shown(p);
-        if (p->pts == INT64_MIN)
+        if (p->pts == INT64_MIN || p->flags & PACKET_MADE)
             return refused(copy_refuse(r, "not all of the source's pictures have a time"));
         if (p->pos > 0 && (uint64_t)p->pos + p->size > info->size_bytes)
             return refused(copy_refuse(r, "the source is cut off"));

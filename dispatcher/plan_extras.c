@@ -103,6 +103,9 @@ static const struct key *key_within(const struct timeline *t, int64_t from, int6
 
 static void fill_shot(const struct timeline *t, size_t frame, struct shot *s)
 {
+    /* A worker finds a picture by the time that the source tells. */
+    while (frame > 0 && t->idx->packets[t->frames[frame].packet].flags & PACKET_MADE)
+        frame--;
     int64_t media = frame_media(t, frame);
     size_t seek = seek_packet(t, media, t->frames[frame].packet);
     const struct index_packet *p = &t->idx->packets[seek];

@@ -166,9 +166,36 @@ int completes_picture(const struct index_packet *p)
            (p->pts == PLAN_NO_TIME && p->dts == PLAN_NO_TIME && !(p->flags & PACKET_KEY));
 }
 
+static int times_are_made(const struct index_packet *p, size_t from, size_t last)
+{
+    for (size_t i = from; i <= last; i++)
+        if (p[i].flags & PACKET_MADE)
+            return 1;
+    return 0;
+}
+
+/* The times of packets from `lowest` on, the first whose picture is needed. */
+static int stamps_fill(const struct timeline *t, size_t seek, size_t lowest, struct chunk *c)
+{
+    const struct index_packet *p = t->idx->packets;
+    size_t last = seek + c->packets - 1, n = last - lowest + 1;
+
+    if (!times_are_made(p, lowest, last))
+        return 0;
+    if (n > CHUNK_STAMPS_MAX)
+        return -E2BIG;
+    c->stamps = calloc(n, sizeof(*c->stamps));
+    if (!c->stamps)
+        return -ENOMEM;
+    c->stamps_from = lowest - seek;
+    for (size_t i = lowest; i <= last; i++)
+        c->stamps[c->n_stamps++] = p[i].flags & PACKET_HIDDEN ? PLAN_NO_TIME : p[i].pts;
+    return 0;
+}
+
 /* `first`, `end`: frames whose pictures are needed. */
-static void decode_fill(const struct timeline *t, size_t first, size_t end,
-                        const struct chunk *prev, struct chunk *c)
+static int decode_fill(const struct timeline *t, size_t first, size_t end, const struct chunk *prev,
+                       struct chunk *c)
 {
     const struct index_packet *p = t->idx->packets;
     size_t lowest = SIZE_MAX, last = 0, seek;
@@ -186,6 +213,17 @@ static void decode_fill(const struct timeline *t, size_t first, size_t end,
     c->seek_pos = p[seek].pos < 0 ? -1 : p[seek].pos;
     c->packets = last - seek + 1;
     bytes_fill(t, seek, last, prev, c);
+    return stamps_fill(t, seek, lowest, c);
+}
+
+static int too_many(const struct timeline *t, struct err *err)
+{
+    if (t->edited)
+        return err_set(err, -EINVAL, ERR_INPUT, "the edit list has more than %d places in a chunk",
+                       CHUNK_SPANS_MAX);
+    return err_set(err, -EINVAL, ERR_INPUT,
+                   "more than %d packets without a time of their own belong to a chunk",
+                   CHUNK_STAMPS_MAX);
 }
 
 int chunk_fill(const struct timeline *t, const struct targets *want, size_t lo, size_t hi,
@@ -208,13 +246,10 @@ int chunk_fill(const struct timeline *t, const struct targets *want, size_t lo, 
     if (t->edited)
         r = edited_spans(t, first, end, &c);
     else
-        decode_fill(t, first, end, prev, &c);
+        r = decode_fill(t, first, end, prev, &c);
     if (r < 0) {
         chunk_release(&c);
-        return r == -E2BIG
-                   ? err_set(err, -EINVAL, ERR_INPUT,
-                             "the edit list has more than %d places in a chunk", CHUNK_SPANS_MAX)
-                   : r;
+        return r == -E2BIG ? too_many(t, err) : r;
     }
     *ret = c;
     return 0;

@@ -120,6 +120,8 @@ static int64_t time_of(struct chunk_run *c, const AVFrame *f)
 {
     int64_t pts = f->pts != AV_NOPTS_VALUE ? f->pts : f->best_effort_timestamp;
 
+    if (c->t->chunk.n_stamps > 0) /* what has none shows nothing here */
+        return f->pts;
     if (pts == AV_NOPTS_VALUE && c->step > 0)
         pts = c->shown + c->step;
     if (pts == AV_NOPTS_VALUE)
@@ -241,9 +243,25 @@ static int copy(struct chunk_run *c, struct err *err)
     return 0;
 }
 
+/* Where the source doesn't tell all times, the plan's are those that count. */
+static void stamp(const struct chunk_run *c)
+{
+    const struct chunk *k = &c->t->chunk;
+    uint64_t i = c->fed - 1;
+
+    if (k->n_stamps == 0)
+        return;
+    c->read.pkt->dts = AV_NOPTS_VALUE;
+    c->read.pkt->pts = i >= k->stamps_from && i - k->stamps_from < k->n_stamps
+                           ? k->stamps[i - k->stamps_from]
+                           : AV_NOPTS_VALUE;
+}
+
 static int take(struct chunk_run *c, struct err *err)
 {
     int r = copy(c, err);
+
+    stamp(c);
 
     return r == 0 && c->dec ? feed(c, c->read.pkt, err) : r;
 }

@@ -5,6 +5,7 @@
 #include "edit_frames.h"
 #include "index_build.h"
 #include "open.h"
+#include "picture_scan.h"
 #include "shown.h"
 #include "streams.h"
 
@@ -34,52 +35,6 @@ static int add_packet(struct media_index *idx, size_t *room, const AVPacket *pkt
         .flags = (pkt->flags & AV_PKT_FLAG_KEY ? PACKET_KEY : 0u) |
                  (pkt->flags & AV_PKT_FLAG_DISCARD ? PACKET_HIDDEN : 0u),
     };
-    return 0;
-}
-
-/* H.264 may code the two fields of a frame as two packets (PAFF): the frame
- * has the first one's time, and the second is decoded but shows nothing new. */
-struct fields {
-    AVCodecParserContext *parser;
-    AVCodecContext *codec;
-    int open; /* structure of a first field whose second is yet to come */
-};
-
-static void fields_open(struct fields *f, const AVStream *st)
-{
-    if (st->codecpar->codec_id != AV_CODEC_ID_H264)
-        return;
-    f->parser = av_parser_init(AV_CODEC_ID_H264);
-    f->codec = avcodec_alloc_context3(NULL);
-    if (f->parser && f->codec && avcodec_parameters_to_context(f->codec, st->codecpar) >= 0)
-        f->parser->flags |= PARSER_FLAG_COMPLETE_FRAMES;
-    else
-        av_parser_close(take_ptr(f->parser));
-}
-
-static void fields_close(struct fields *f)
-{
-    av_parser_close(f->parser);
-    avcodec_free_context(&f->codec);
-}
-
-/* Whether this packet is the second field of the one before. */
-static int is_second_field(struct fields *f, const AVPacket *pkt)
-{
-    uint8_t *out;
-    int n, first = f->open;
-
-    f->open = 0;
-    if (!f->parser)
-        return 0;
-    (void)av_parser_parse2(f->parser, f->codec, &out, &n, pkt->data, pkt->size, pkt->pts, pkt->dts,
-                           pkt->pos);
-    int now = f->parser->picture_structure;
-    if (now != AV_PICTURE_STRUCTURE_TOP_FIELD && now != AV_PICTURE_STRUCTURE_BOTTOM_FIELD)
-        return 0;
-    if (first && first != now)
-        return 1;
-    f->open = now;
     return 0;
 }
 
@@ -142,7 +97,7 @@ struct scan {
     struct index_track *tracks;
     struct scan_sound *sounds; /* of each track */
     size_t n_tracks;
-    struct fields fields;
+    struct picture_scan pictures;
     uint64_t torn, late;
     unsigned known; /* streams when the source was opened */
 };
@@ -150,8 +105,11 @@ struct scan {
 static int add_video(struct scan *c, const AVPacket *pkt)
 {
     const AVStream *st = c->s->fmt->streams[c->video];
-    int second = is_second_field(&c->fields, pkt);
+    int second = picture_scan_packet(&c->pictures, pkt);
     int r = c->idx->n < PACKETS_MAX ? add_packet(c->idx, &c->room, pkt) : -E2BIG;
+
+    if (second < 0)
+        return second;
 
     if (r < 0)
         return r;
@@ -272,7 +230,7 @@ static int scan_begin(struct scan *c)
         c->s->fmt->streams[c->tracks[t].stream]->discard = AVDISCARD_DEFAULT;
     /* The samples of MP4 are whole frames, and are not read here. */
     if (c->video >= 0 && !media_is_mov(c->s))
-        fields_open(&c->fields, c->s->fmt->streams[c->video]);
+        picture_scan_open(&c->pictures, c->s->fmt->streams[c->video], media_has_one_clock(c->s));
     return 0;
 }
 
@@ -286,7 +244,7 @@ static void scan_end(struct scan *c)
         media_index_release(&c->sounds[t].idx);
     }
     free(c->sounds);
-    fields_close(&c->fields);
+    picture_scan_close(&c->pictures);
 }
 
 int index_scan(struct media_source *s, int video, struct index_track *tracks, size_t n_tracks,
@@ -307,6 +265,8 @@ int index_scan(struct media_source *s, int video, struct index_track *tracks, si
         r = put_on_line(&c, &line);
     if (r == 0 && video >= 0)
         fill_times(idx, s->fmt->streams[video]);
+    if (r == 0 && video >= 0)
+        r = picture_scan_times(&c.pictures, idx, s->fmt->streams[video], &line.made);
     scan_end(&c);
     if (r == 0) {
         line.torn = c.torn;

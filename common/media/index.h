@@ -21,6 +21,7 @@ enum packet_flags {
     PACKET_SECOND = 8, /* the second field of the packet before; hidden, too: it has no time of
                         * its own, but the picture isn't whole without it */
     PACKET_SEEN = 16,  /* keyframe that was looked at: safe unless it is marked as unsafe */
+    PACKET_MADE = 32,  /* the source doesn't tell its time: pts is made of those around it */
     PACKET_IDR = 64,   /* keyframe that media_copy_look() found to be an IDR picture */
 };
 

@@ -74,6 +74,9 @@ static int is_named(const struct packet_name *k, const AVPacket *p)
 
     if (k->pos >= 0 && p->pos >= 0 && p->pos != k->pos)
         return 0;
+    /* Neither a place nor a time of its own: one of many. */
+    if (k->pos >= 0 && p->pos < 0 && pts == INT64_MIN && dts == INT64_MIN)
+        return 0;
     /* A planner may have given a time to a packet that has none. */
     return pts == INT64_MIN ? dts == k->dts : pts == k->pts;
 }

@@ -38,7 +38,7 @@ struct chunk_span {
     uint64_t packets;                     /* to feed from there at most; then flush the decoder */
     struct pts_list media, shown;
 };
-enum { CHUNK_SPANS_MAX = 2 * EDITS_MAX };
+enum { CHUNK_SPANS_MAX = 2 * EDITS_MAX, CHUNK_STAMPS_MAX = 1 << 20 };
 
 struct chunk {
     unsigned index;
@@ -59,6 +59,13 @@ struct chunk {
      * there are some, packets are theirs, and seek_* those of the first. Owned. */
     struct chunk_span *spans;
     size_t n_spans;
+
+    /* Where the source doesn't tell the times of all packets: those of the packets from number
+     * stamps_from on, counted from where decoding begins, in decode order; INT64_MIN: shows
+     * nothing. The source's own times don't count then. None: they do. Owned. */
+    uint64_t stamps_from;
+    int64_t *stamps;
+    size_t n_stamps;
 
     unsigned first_gop, first_segment; /* numbers in the job, from 0 */
     int64_t *gops;                     /* start of each GOP; gops[0] == start */
@@ -101,6 +108,7 @@ void chunk_spans_release(struct chunk *c);
 /* Those of `from`, on top of what `ret` has there. 0, or negative when out of memory: `ret` is to
  * be released then, too. */
 int chunk_spans_copy(const struct chunk *from, struct chunk *ret);
+int chunk_stamps_copy(const struct chunk *from, struct chunk *ret); /* as chunk_spans_copy() */
 void plan_release(struct plan *p);
 
 json_t *plan_to_json(const struct plan *p);

@@ -1,0 +1,112 @@
+#include "picture_scan.h"
+
+#include "../base/cleanup.h"
+#include "nals.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+/* nal_unit_type: H.264 table 7-1, HEVC table 7-1. */
+enum { H264_IDR = 5, HEVC_BLA_FIRST = 16, HEVC_IDR_LAST = 20 };
+
+void picture_scan_open(struct picture_scan *s, const AVStream *st, int made)
+{
+    enum AVCodecID id = st->codecpar->codec_id;
+
+    if (id != AV_CODEC_ID_H264 && !(made && id == AV_CODEC_ID_HEVC))
+        return;
+    s->parser = av_parser_init((int)id);
+    s->codec = avcodec_alloc_context3(NULL);
+    if (s->parser && s->codec && avcodec_parameters_to_context(s->codec, st->codecpar) >= 0)
+        s->parser->flags |= PARSER_FLAG_COMPLETE_FRAMES;
+    else
+        av_parser_close(take_ptr(s->parser));
+    if (made && s->parser)
+        s->order = calloc(1, sizeof(*s->order));
+    s->room = s->order ? 1 : 0;
+}
+
+void picture_scan_close(struct picture_scan *s)
+{
+    av_parser_close(s->parser);
+    avcodec_free_context(&s->codec);
+    free(s->order);
+    *s = (struct picture_scan){ 0 };
+}
+
+/* Pictures are counted anew from here on. */
+static int counts_anew(const AVCodecContext *c, const AVPacket *pkt)
+{
+    AVCodecParameters par = { .codec_id = c->codec_id };
+    struct nals s = nals_of(&par, pkt->data, (size_t)pkt->size);
+    const uint8_t *unit;
+    size_t n;
+
+    while (nals_next(&s, &unit, &n)) {
+        int hevc = c->codec_id == AV_CODEC_ID_HEVC;
+        int type = n == 0 ? 0 : hevc ? unit[0] >> 1 & 0x3f : unit[0] & 0x1f;
+        if (hevc && type >= HEVC_BLA_FIRST && type <= HEVC_IDR_LAST)
+            return 1;
+        if (!hevc && type == H264_IDR)
+            return 1;
+        if (hevc ? type < HEVC_BLA_FIRST : type >= 1 && type < H264_IDR)
+            return 0;
+    }
+    return 0;
+}
+
+static int note_order(struct picture_scan *s, const AVPacket *pkt)
+{
+    if (s->n == s->room) {
+        struct picture_order *grown = reallocarray(s->order, 2 * s->room, sizeof(*grown));
+        if (!grown)
+            return -ENOMEM;
+        s->order = grown;
+        s->room *= 2;
+    }
+    s->order[s->n++] = (struct picture_order){ s->parser->output_picture_number,
+                                               counts_anew(s->codec, pkt) };
+    return 0;
+}
+
+static int is_second_field(struct picture_scan *s, int first)
+{
+    int now = s->parser->picture_structure;
+
+    if (s->codec->codec_id != AV_CODEC_ID_H264 ||
+        (now != AV_PICTURE_STRUCTURE_TOP_FIELD && now != AV_PICTURE_STRUCTURE_BOTTOM_FIELD))
+        return 0;
+    if (first && first != now)
+        return 1;
+    s->open = now;
+    return 0;
+}
+
+int picture_scan_packet(struct picture_scan *s, const AVPacket *pkt)
+{
+    uint8_t *out;
+    int n, first = s->open;
+
+    s->open = 0;
+    if (!s->parser)
+        return 0;
+    (void)av_parser_parse2(s->parser, s->codec, &out, &n, pkt->data, pkt->size, pkt->pts, pkt->dts,
+                           pkt->pos);
+    if (s->order && note_order(s, pkt) < 0)
+        return -ENOMEM;
+    return is_second_field(s, first);
+}
+
+int picture_scan_times(const struct picture_scan *s, struct media_index *idx, const AVStream *st,
+                       uint64_t *ret)
+{
+    AVRational rate = st->avg_frame_rate.num > 0 ? st->avg_frame_rate : st->r_frame_rate;
+    int64_t step = rate.num > 0 && rate.den > 0
+                       ? av_rescale_q(1, av_inv_q(rate), st->time_base)
+                       : av_rescale_q(1, (AVRational){ 1, 25 }, st->time_base);
+
+    *ret = 0;
+    if (!s->order || s->n != idx->n)
+        return 0;
+    return picture_times_make(idx, s->order, step > 0 ? step : 1, ret);
+}

@@ -1,0 +1,18 @@
+# Rows about MPEG-TS whose pictures lack times: one PES packet in N has them.
+# shellcheck shell=bash disable=SC2016,SC2034,SC2046,SC2086,SC2154
+
+# timeless FILE N OPTION...
+timeless() {
+    local file=$1 n=$2
+    shift 2
+    silent whole.ts "$@" && "$PES" strip "$n" <whole.ts >"$file"
+}
+told='"video":{"frames":100,"every":0.04},"numbers":"0-99","warning":"no time of their own"'
+
+row "a time each 12 pictures, B pyramid" "{$told}" sparse.ts timeless sparse.ts 12 $H264 -bf 3 -g 30
+row "a time each 7 pictures, open GOPs" "{$told}" sparse.ts timeless sparse.ts 7 $H264 -bf 2 -x264-params open-gop=1:keyint=20
+row "a time each 5 pictures, HEVC" "{$told}" sparse.ts timeless sparse.ts 5 $HEVC -x265-params bframes=4:open-gop=0:keyint=25:log-level=error
+row "a time each 12 pictures, as fields" "{$told}" sparse.ts timeless sparse.ts 12 $H264 -flags +ildct+ilme -x264opts tff=1
+row "a time each 9 pictures, MPEG-2" '{"video":{"frames":100,"every":0.04},"numbers":"0-99"}' sparse.ts timeless sparse.ts 9 -c:v mpeg2video -q:v 3 -g 12 -bf 2
+row "a time each 9 pictures, MPEG-2 in PS" '{"video":{"frames":100,"every":0.04},"numbers":"0-99"}' sparse.vob \
+    eval 'timeless sparse.ts 9 -c:v mpeg2video -q:v 3 -g 12 -bf 2 && copy sparse.ts sparse.vob -f vob'
