@@ -165,6 +165,8 @@ static void compare(struct ear *e)
     e->quiet = quiet_of(e);
     double from = sound_start(&e->out), to = sound_end(&e->out);
     double first = sound_start(e->src) - e->origin_s, last = sound_end(e->src) - e->origin_s;
+    if (first < -e->origin_s)
+        first = -e->origin_s; /* what lies before the container's time 0 needn't be heard */
     from = isnan(first) ? from : fmax(fmin(from, first), from - 1);
     to = isnan(last) ? to : fmax(to, last);
     /* On the grid of samples, so that both sides round alike. */

@@ -264,7 +264,8 @@ static void judge_origin(struct package *p, const struct source *s, double at, d
         heard = fmin(heard, (double)x->start * av_q2d(x->tb));
         packet = fmin(packet, (double)x->packet * av_q2d(x->tb));
     }
-    if (apart(at, fmin(video, heard)) <= limit)
+    /* Sound that a container puts before its time 0 needn't be heard. */
+    if (apart(at, fmin(video, heard)) <= limit || (heard < 0 && apart(at, fmin(video, 0)) <= limit))
         report_pass(p->report, CHECK_SOURCE_ORIGIN, "time 0 is at %.6f s of the source", at);
     else if (apart(at, fmin(video, packet)) <= limit)
         report_warn(p->report, CHECK_SOURCE_ORIGIN,

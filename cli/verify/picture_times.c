@@ -80,12 +80,22 @@ static int64_t between(const struct picture_times *t, size_t before, size_t i, s
     return (int64_t)(pace * (double)i + 0.5);
 }
 
-/* Returns how many there were. */
-static size_t fill_in(struct picture_times *t)
+/* A container that gives times gives none to what lies before its time 0, which isn't
+ * shown then. How many pictures those are. */
+static size_t unsaid(const struct picture_times *t)
+{
+    size_t n = 0;
+    while (!t->stamps_only && n < t->n && t->list[n].at == AV_NOPTS_VALUE)
+        n++;
+    return n < t->n ? n : 0;
+}
+
+/* Of those from `from` on. Returns how many there were. */
+static size_t fill_in(struct picture_times *t, size_t from)
 {
     double pace = pace_of(t);
     size_t before = SIZE_MAX, filled = 0;
-    for (size_t i = 0; i < t->n;) {
+    for (size_t i = from; i < t->n;) {
         if (t->list[i].at != AV_NOPTS_VALUE) {
             before = i++;
             continue;
@@ -149,10 +159,10 @@ int picture_times_settle(struct picture_times *t, struct source *s)
     s->pictures = calloc(t->n + 1, sizeof(*s->pictures));
     if (!s->pictures)
         return -ENOMEM;
-    if (fill_in(t))
+    size_t n = 0, from = unsaid(t);
+    if (fill_in(t, from))
         s->slack_s = 0.001;
-    size_t n = 0;
-    for (size_t i = 0; i < t->n; i++)
+    for (size_t i = from; i < t->n; i++)
         if (!s->begins_at_key || t->list[i].at >= s->first_shown)
             s->pictures[n++] = (struct source_picture){ .at = t->list[i].at, .number = i };
     qsort(s->pictures, n, sizeof(*s->pictures), by_time);
