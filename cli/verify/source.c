@@ -102,9 +102,46 @@ void source_format_close(AVFormatContext **f)
     format_freep(f);
 }
 
+/* Of formats whose header doesn't name all streams: some may begin minutes later. Reads
+ * all of the file, and notes which have packets, be it behind what libavformat probes. */
+static int find_late(struct source *s, AVFormatContext *f)
+{
+    AVPacket *pkt = av_packet_alloc();
+    if (!pkt)
+        return -ENOMEM;
+    while (av_read_frame(f, pkt) >= 0) {
+        if (pkt->stream_index < SOURCE_STREAMS_MAX)
+            s->has_packets[pkt->stream_index] = 1;
+        av_packet_unref(pkt);
+    }
+    av_packet_free(&pkt);
+    return 0;
+}
+
+static int may_begin_late(const AVFormatContext *f)
+{
+    static const char *const formats[] = { "mpegts", "mpeg", "flv" };
+    int all = strcmp(f->iformat->name, "mpegts") == 0;
+    for (unsigned i = 0; i < f->nb_streams; i++) {
+        const AVCodecParameters *c = f->streams[i]->codecpar;
+        all &= c->codec_type == AVMEDIA_TYPE_VIDEO   ? c->width > 0
+               : c->codec_type == AVMEDIA_TYPE_AUDIO ? c->sample_rate > 0
+                                                     : 1;
+    }
+    for (size_t i = 0; i < sizeof(formats) / sizeof(*formats) && !all; i++)
+        if (!strcmp(f->iformat->name, formats[i]))
+            return 1;
+    return 0;
+}
+
+static int begins_late(const struct source *s, unsigned stream)
+{
+    return stream < SOURCE_STREAMS_MAX && s->has_packets[stream];
+}
+
 /* docs/inputs.md: the default one, else the largest. Cover art is a video
  * stream to libavformat; films aren't. */
-static int best_video(const AVFormatContext *f)
+static int best_video(const struct source *s, const AVFormatContext *f)
 {
     int best = -1;
     int64_t most = 0;
@@ -112,6 +149,8 @@ static int best_video(const AVFormatContext *f)
         const AVStream *st = f->streams[i];
         const AVCodecParameters *c = st->codecpar;
         int64_t score = (int64_t)c->width * c->height;
+        if (score <= 0 && begins_late(s, i))
+            score = 1; /* nobody knows how large it is */
         if (c->codec_type != AVMEDIA_TYPE_VIDEO || score <= 0 ||
             st->disposition & (AV_DISPOSITION_ATTACHED_PIC | AV_DISPOSITION_TIMED_THUMBNAILS) ||
             !avcodec_find_decoder(c->codec_id))
@@ -160,8 +199,9 @@ static void find_sounds(struct source *s, AVFormatContext *f)
         const AVStream *st = f->streams[i];
         const AVDictionaryEntry *lang = av_dict_get(st->metadata, "language", NULL, 0);
         struct source_sound *x = &s->sounds[s->n_sounds];
-        if (st->codecpar->codec_type != AVMEDIA_TYPE_AUDIO || st->codecpar->sample_rate <= 0 ||
-            st->codecpar->ch_layout.nb_channels <= 0 ||
+        if (st->codecpar->codec_type != AVMEDIA_TYPE_AUDIO ||
+            (!begins_late(s, i) &&
+             (st->codecpar->sample_rate <= 0 || st->codecpar->ch_layout.nb_channels <= 0)) ||
             !avcodec_find_decoder(st->codecpar->codec_id))
             continue;
         *x = (struct source_sound){ .stream = (int)i,
@@ -176,7 +216,7 @@ static void find_sounds(struct source *s, AVFormatContext *f)
 
 static void find_streams(struct source *s, AVFormatContext *f)
 {
-    s->video = best_video(f);
+    s->video = best_video(s, f);
     find_sounds(s, f);
     if (s->video >= 0) {
         const AVStream *st = f->streams[s->video];
@@ -207,6 +247,8 @@ int source_open(const char *path, const struct source_wish *w, struct source **r
     int r = open_format(s, 1, &f, err);
     if (r < 0)
         return r;
+    if (may_begin_late(f) && find_late(s, f) < 0)
+        return err_set(err, -ENOMEM, ERR_RESOURCE, "out of memory");
     if (strstr(f->iformat->name, "mov") && edit_lists_read(path, &s->edits) < 0)
         return err_set(err, -ENOMEM, ERR_RESOURCE, "out of memory");
     find_streams(s, f);

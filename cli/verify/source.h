@@ -22,7 +22,7 @@
 struct AVFormatContext;
 struct err;
 
-enum { SOURCE_SOUNDS_MAX = 64 };
+enum { SOURCE_SOUNDS_MAX = 64, SOURCE_STREAMS_MAX = 256 };
 
 struct source_sound { /* a sound stream that has a decoder */
     int stream;
@@ -53,6 +53,7 @@ struct source {
     int32_t matrix[9];
     int has_matrix;
     struct seams seams;
+    uint8_t has_packets[SOURCE_STREAMS_MAX]; /* where streams may begin late: which have some */
     struct edit_lists edits;
     int begins_at_key;   /* packets before the first keyframe count for nothing … */
     int64_t first_shown; /* … nor do frames before this; in video_tb */

@@ -29,12 +29,11 @@ static inline void frame_freep(AVFrame **f)
 
 struct hearing { /* one of the sounds */
     struct source_sound *x;
-    AVCodecContext *codec; /* NULL: it isn't wanted, or no more */
-    int64_t pos;           /* as seams_apply() wants it */
-    int refused;           /* since the last frame */
+    AVCodecContext *codec; /* NULL: it isn't wanted yet, or no more */
+    int opened;
+    int64_t pos; /* as seams_apply() wants it */
+    int refused; /* since the last frame */
 };
-
-enum { STREAMS_MAX = 256 };
 
 struct reading {
     struct source *s;
@@ -46,11 +45,12 @@ struct reading {
     struct picture_times times;
     struct hearing heard[SOURCE_SOUNDS_MAX];
     int64_t pos;
+    int opened;
     int begun;   /* the first keyframe was met */
     int refused; /* packets since the last picture */
     int pairs;   /* of fields: the first of one was the last picture; -1: there are none */
     size_t packets_room;
-    size_t packets[STREAMS_MAX]; /* read so far */
+    size_t packets[SOURCE_STREAMS_MAX]; /* read so far */
 };
 
 static void reading_release(struct reading *r)
@@ -258,6 +258,27 @@ static int sound_packet(struct reading *r, struct hearing *h, AVPacket *pkt)
 
 /* ---- all of it ---- */
 
+static int video_open(struct reading *r, struct err *err)
+{
+    struct source *s = r->s;
+    AVStream *st = r->format->streams[s->video];
+    r->opened = 1;
+    st->discard = AVDISCARD_DEFAULT;
+    r->times.rate = st->avg_frame_rate.num ? st->avg_frame_rate : st->r_frame_rate;
+    r->times.tb = st->time_base;
+    r->thumbs.matrix = s->has_matrix ? s->matrix : NULL;
+    int rc = s->thumbs ? 0 : spill_new(&s->thumbs);
+    return rc < 0 || !r->w->decode ? rc : codec_open(s, r->format, s->video, &r->video, err);
+}
+
+/* Sound that doesn't decode starts nothing. */
+static int sound_start_decoding(struct reading *r, struct hearing *h)
+{
+    h->opened = 1;
+    r->format->streams[h->x->stream]->discard = AVDISCARD_DEFAULT;
+    return codec_open(r->s, r->format, h->x->stream, &h->codec, NULL) == -ENOMEM ? -ENOMEM : 0;
+}
+
 static int reading_open(struct reading *r, struct err *err)
 {
     struct source *s = r->s;
@@ -274,35 +295,34 @@ static int reading_open(struct reading *r, struct err *err)
         r->format->flags |= AVFMT_FLAG_NOFILLIN;
         r->times.stamps_only = 1;
     }
-    if (s->video >= 0) {
-        AVStream *st = r->format->streams[s->video];
-        st->discard = AVDISCARD_DEFAULT;
-        r->times.rate = st->avg_frame_rate.num ? st->avg_frame_rate : st->r_frame_rate;
-        r->times.tb = st->time_base;
-        r->thumbs.matrix = s->has_matrix ? s->matrix : NULL;
-        rc = r->w->decode ? codec_open(s, r->format, s->video, &r->video, err) : 0;
-        if (!rc)
-            rc = spill_new(&s->thumbs);
-    }
+    /* Streams that begin late aren't there yet. */
+    int known = (int)r->format->nb_streams;
+    if (s->video >= 0 && s->video < known)
+        rc = video_open(r, err);
     for (size_t i = 0; !rc && i < s->n_sounds; i++) {
         struct hearing *h = &r->heard[i];
         h->x = &s->sounds[i];
         h->x->packet = AV_NOPTS_VALUE;
-        r->format->streams[h->x->stream]->discard = AVDISCARD_DEFAULT;
-        /* Sound that doesn't decode starts nothing. */
-        if (codec_open(s, r->format, h->x->stream, &h->codec, NULL) == -ENOMEM)
-            rc = -ENOMEM;
+        if (h->x->stream < known)
+            rc = sound_start_decoding(r, h);
     }
     return rc;
 }
 
 static int reading_packet(struct reading *r, AVPacket *pkt)
 {
-    if (pkt->stream_index == r->s->video)
-        return video_packet(r, pkt);
-    for (size_t i = 0; i < r->s->n_sounds; i++)
-        if (r->heard[i].x->stream == pkt->stream_index)
-            return sound_packet(r, &r->heard[i], pkt);
+    int rc = 0;
+    if (pkt->stream_index == r->s->video) {
+        rc = r->opened ? 0 : video_open(r, NULL);
+        return rc < 0 ? rc : video_packet(r, pkt);
+    }
+    for (size_t i = 0; i < r->s->n_sounds; i++) {
+        struct hearing *h = &r->heard[i];
+        if (h->x->stream != pkt->stream_index)
+            continue;
+        rc = h->opened ? 0 : sound_start_decoding(r, h);
+        return rc < 0 ? rc : sound_packet(r, h, pkt);
+    }
     return 0;
 }
 
@@ -326,6 +346,8 @@ static int packets_for_pictures(struct source *s)
 
 static const struct edit_track *edits_of(const struct reading *r, int stream)
 {
+    if (stream < 0 || stream >= (int)r->format->nb_streams)
+        return NULL;
     return edit_lists_of(&r->s->edits, r->format->streams[stream]->id);
 }
 
@@ -388,7 +410,7 @@ static int reading_end(struct reading *r)
 static int stream_cut(const struct reading *r)
 {
     int64_t size = avio_size(r->format->pb);
-    for (unsigned i = 0; i < r->format->nb_streams && i < STREAMS_MAX; i++) {
+    for (unsigned i = 0; i < r->format->nb_streams && i < SOURCE_STREAMS_MAX; i++) {
         AVStream *st = r->format->streams[i];
         const AVIndexEntry *e = avformat_index_get_entry(st, (int)r->packets[i]);
         if (st->discard != AVDISCARD_ALL && e && (e->pos < 0 || e->pos > size - e->size))
@@ -403,7 +425,7 @@ static int packet_next(struct reading *r, AVPacket *pkt)
     for (;;) {
         int rc = av_read_frame(r->format, pkt);
         int cut = rc < 0 && strstr(r->format->iformat->name, "mov") ? stream_cut(r) : -1;
-        if (rc >= 0 && pkt->stream_index < STREAMS_MAX)
+        if (rc >= 0 && pkt->stream_index < SOURCE_STREAMS_MAX)
             r->packets[pkt->stream_index]++;
         if (cut < 0)
             return rc;
