@@ -124,6 +124,8 @@ static int picture_add(struct reading *r, const AVFrame *f)
     r->refused = 0;
     if (is_second_field(r, f))
         return 0;
+    r->thumbs.sar = av_guess_sample_aspect_ratio(r->format, r->format->streams[s->video],
+                                                 (AVFrame *)f);
     int rc = thumb_make(&r->thumbs, f, &t);
     if (rc == -ENOMEM)
         return rc;

@@ -3,7 +3,10 @@
 #include <errno.h>
 #include <libavutil/frame.h>
 #include <libswscale/swscale.h>
+#include <math.h>
 #include <string.h>
+
+enum { BLACK = 16, NO_COLOUR = 128 };
 
 static int sign(int32_t v)
 {
@@ -58,16 +61,41 @@ static void cells_of(const uint8_t *px, uint8_t *cells)
     }
 }
 
+/* A picture of another shape than the first one stands in the middle of that one's. */
+struct inset {
+    int x, y, width, height; /* of the thumb's side */
+};
+
+static struct inset inset_of(struct thumb_maker *m, const AVFrame *f)
+{
+    double sar = m->sar.num > 0 && m->sar.den > 0 ? av_q2d(m->sar) : 1;
+    double shape = sar * f->width / f->height, by = m->shape > 0 ? shape / m->shape : 1;
+    struct inset in = { .width = THUMB_SIDE, .height = THUMB_SIDE };
+    if (m->shape <= 0)
+        m->shape = shape;
+    if (by > 1.02)
+        in.height = (int)fmax(rint(THUMB_SIDE / by), 1);
+    else if (by < 0.98)
+        in.width = (int)fmax(rint(THUMB_SIDE * by), 1);
+    in.x = (THUMB_SIDE - in.width) / 2;
+    in.y = (THUMB_SIDE - in.height) / 2;
+    return in;
+}
+
 int thumb_make(struct thumb_maker *m, const AVFrame *f, struct thumb *ret)
 {
     uint8_t chroma[2][THUMB_PIXELS];
-    uint8_t *planes[4] = { ret->px, chroma[0], chroma[1] };
     int strides[4] = { THUMB_SIDE, THUMB_SIDE, THUMB_SIDE };
     if (f->width <= 0 || f->height <= 0)
         return -EINVAL;
+    struct inset in = inset_of(m, f);
+    ptrdiff_t off = (ptrdiff_t)in.y * THUMB_SIDE + in.x;
+    uint8_t *planes[4] = { ret->px + off, chroma[0] + off, chroma[1] + off };
+    memset(ret->px, BLACK, sizeof(ret->px));
+    memset(chroma, NO_COLOUR, sizeof(chroma));
     const uint8_t *from[4];
     int from_strides[4], height = view_of(f, !m->whole_fields, from, from_strides);
-    m->sws = sws_getCachedContext(m->sws, f->width, height, f->format, THUMB_SIDE, THUMB_SIDE,
+    m->sws = sws_getCachedContext(m->sws, f->width, height, f->format, in.width, in.height,
                                   AV_PIX_FMT_YUV444P, SWS_AREA, NULL, NULL, NULL);
     if (!m->sws)
         return -ENOMEM;

@@ -5,6 +5,7 @@
 #ifndef GOPMILL_VERIFY_THUMB_H
 #define GOPMILL_VERIFY_THUMB_H
 
+#include <libavutil/rational.h>
 #include <stdint.h>
 
 struct AVFrame;
@@ -27,11 +28,13 @@ struct thumb {
 struct thumb_maker {
     struct SwsContext *sws; /* kept for the next frame */
     const int32_t *matrix;  /* a display matrix as libavutil has it; NULL: none */
-    int whole_fields;       /* a frame that says "interlaced" is a field of its own */
+    double shape;     /* that of the first picture, width by height as displayed; 0: none yet */
+    AVRational sar;   /* of the next frame; 0/x: square */
+    int whole_fields; /* a frame that says "interlaced" is a field of its own */
 };
 
-/* The picture as shown: turned, and of an interlaced frame the field that is
- * shown first. -ENOMEM or -EINVAL. */
+/* The picture as shown: turned, in the shape of the first one, and of an interlaced frame the field
+ * that is shown first. -ENOMEM or -EINVAL. */
 int thumb_make(struct thumb_maker *m, const struct AVFrame *f, struct thumb *ret);
 void thumb_maker_release(struct thumb_maker *m);
 
