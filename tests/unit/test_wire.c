@@ -188,6 +188,16 @@ static json_t *sample_edited_task(void)
     return j;
 }
 
+/* A video task, of a source that doesn't tell all times. */
+static json_t *sample_stamped_task(void)
+{
+    json_t *j = sample_task(0), *chunk = json_object_get(j, "chunk");
+
+    json_object_set_new(chunk, "stamps_from", json_integer(1));
+    json_object_set_new(chunk, "stamps", parse("[40,null,20]"));
+    return j;
+}
+
 static json_t *sample_extra_task(int text)
 {
     json_t *j = sample_task(1);
@@ -279,8 +289,9 @@ static const struct message TTASK = { make_text_task, task_again };
 static const struct message PTASK = { make_pictures_task, task_again };
 static const struct message TRESULT = { make_text_result, result_again };
 static const struct message ETASK = { sample_edited_task, task_again };
+static const struct message STASK = { sample_stamped_task, task_again };
 static const struct message *const messages[] = { &PLAN,  &VTASK, &ATASK,   &RESULT, &XPLAN,
-                                                  &TTASK, &PTASK, &TRESULT, &ETASK };
+                                                  &TTASK, &PTASK, &TRESULT, &ETASK,  &STASK };
 enum { N_MESSAGES = sizeof(messages) / sizeof(*messages) };
 
 static void a_message_survives_the_wire(void **state)
@@ -416,6 +427,8 @@ static const struct bad_row {
     { &ETASK,   "info.edits[0].rate",                "-65536",                                "task.info.edits[0].rate: -65536 is outside 0"      },
     { &ETASK,   "info.edits[1].start",               "599",                                   "task.info.edits[1]: begins before the one"         },
     { &ETASK,   "chunk.spans[0].packets",            "0",                                     "task.chunk.spans[0].packets: 0"                    },
+    { &STASK,   "chunk.stamps_from",                 "-1",                                    "task.chunk.stamps_from: -1"                        },
+    { &STASK,   "chunk.stamps[0]",                   "'x'",                                   "task.chunk.stamps[0]: "                            },
     { &ETASK,   "chunk.spans[0].seek_pos",           "-2",                                    "task.chunk.spans[0].seek_pos: -2"                  },
     { &ETASK,   "chunk.spans[0].shown.runs",         "[20,2]",                                "task.chunk.spans[1]: begins before the one"        },
     { &ETASK,   "chunk.spans[1].media.runs",         "[40,2]",
@@ -559,6 +572,7 @@ static void arrays_have_limits(void **state)
         { &VTASK,  "chunk.gops",             "0",   1000001},
         { &ETASK,  "info.edits",             "0",   4097   },
         { &ETASK,  "chunk.spans",            "0",   8193   },
+        { &STASK,  "chunk.stamps",           "0",   1048577},
         { &VTASK,  "chunk.segments",         "0",   1000001},
         { &VTASK,  "chunk.pts.runs",         "1",   2000001},
         { &RESULT, "renditions",             "{}",  65     },
