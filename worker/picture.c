@@ -1,5 +1,7 @@
 #include "picture.h"
 
+#include "fit.h"
+
 #include "../common/base/cleanup.h"
 #include "../common/base/err.h"
 
@@ -35,7 +37,9 @@ struct picture {
 
     AVFilterGraph *graph;
     AVFilterContext *in, *sink[OUTPUTS_MAX];
-    int width, height, format; /* that the graph was made for */
+    struct fit_shape shape; /* that the graph was made for */
+    int format;
+    struct picture_fitted fitted;
     AVFrame *frame;
 };
 
@@ -258,7 +262,7 @@ static void write_split(FILE *f, const struct picture *p, int from, const char *
             fprintf(f, "[s%u]", o);
 }
 
-static char *describe(const struct picture *p)
+static char *describe(const struct picture *p, const struct fit_shape *shape)
 {
     const struct video_info *v = &p->src->video;
     char *text = NULL;
@@ -268,6 +272,7 @@ static char *describe(const struct picture *p)
     if (!f)
         return NULL;
     fputs("[in]", f);
+    fit_write(f, v, shape);
     write_common(f, v);
     write_split(f, p, -1, "");
     for (unsigned o = 0; o < p->n_outputs; o++) {
@@ -326,7 +331,8 @@ static int add_sinks(struct picture *p, AVFilterInOut **ret)
 static int build(struct picture *p, const AVFrame *f)
 {
     AVFilterInOut *sinks = NULL, *source = avfilter_inout_alloc();
-    _cleanup_free_ char *text = describe(p);
+    const struct fit_shape shape = fit_shape_of(p->src, f);
+    _cleanup_free_ char *text = describe(p, &shape);
     int r = AVERROR(ENOMEM);
 
     avfilter_graph_free(&p->graph);
@@ -347,8 +353,7 @@ static int build(struct picture *p, const AVFrame *f)
         r = avfilter_graph_config(p->graph, NULL);
     avfilter_inout_free(&sinks);
     avfilter_inout_free(&source);
-    p->width = f->width;
-    p->height = f->height;
+    p->shape = shape;
     p->format = f->format;
     return r;
 }
@@ -386,9 +391,27 @@ static void set_colors(const struct color_info *c, AVFrame *f)
     f->color_range = c->range ? c->range : AVCOL_RANGE_MPEG;
 }
 
+/* Those that don't have the plan's shape. */
+static void note_shape(struct picture *p)
+{
+    if (!fit_is_needed(&p->src->video, &p->shape))
+        return;
+    if (p->fitted.n++ == 0) {
+        p->fitted.width = p->shape.width;
+        p->fitted.height = p->shape.height;
+    }
+}
+
+const struct picture_fitted *picture_fitted(const struct picture *p)
+{
+    return &p->fitted;
+}
+
 int picture_push(struct picture *p, AVFrame *f, struct err *err)
 {
-    if (!p->graph || f->width != p->width || f->height != p->height || f->format != p->format) {
+    const struct fit_shape shape = fit_shape_of(p->src, f);
+
+    if (!p->graph || !fit_same(&shape, &p->shape) || f->format != p->format) {
         int r = p->graph ? picture_flush(p, err) : 0;
         if (r < 0)
             return r;
@@ -399,6 +422,7 @@ int picture_push(struct picture *p, AVFrame *f, struct err *err)
                            "no filter graph can be made for %dx%d %s pictures: %s", f->width,
                            f->height, av_get_pix_fmt_name(f->format), av_err2str(r));
     }
+    note_shape(p);
     set_colors(&p->src->video.color, f);
     int r = av_buffersrc_add_frame_flags(p->in, f, AV_BUFFERSRC_FLAG_KEEP_REF);
     if (r < 0)

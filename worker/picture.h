@@ -30,9 +30,17 @@ void picture_free(struct picture *p);
 /* Which output rendition `i` takes its pictures from. */
 unsigned picture_output(const struct picture *p, size_t i);
 
-/* A frame in source ticks; borrowed. The graph is made anew where size or
- * format change in mid-stream. */
+/* A frame in source ticks; borrowed. The graph is made anew where size, pixel aspect or
+ * format change in mid-stream: what has another shape than the plan says is fitted into
+ * that one (fit.h). */
 int picture_push(struct picture *p, AVFrame *f, struct err *err);
+
+/* Pictures of another shape, and the first one's. */
+struct picture_fitted {
+    uint64_t n;
+    int width, height;
+};
+const struct picture_fitted *picture_fitted(const struct picture *p); /* the picture's own */
 
 /* Let out what filters with memory still hold. */
 int picture_flush(struct picture *p, struct err *err);

@@ -468,6 +468,13 @@ static int report(struct chunk_run *c, struct err *err)
     if (r == 0 && c->damaged > 0)
         r = encode_warn(c->res, "chunk %u: the decoder found damage %llu times", k,
                         (unsigned long long)c->damaged);
+    const struct picture_fitted *fit = c->pic ? picture_fitted(c->pic) : NULL;
+    if (r == 0 && fit && fit->n > 0)
+        r = encode_warn(c->res,
+                        "chunk %u: %llu pictures have another shape (%dx%d); they are fitted into "
+                        "the first one, %dx%d",
+                        k, (unsigned long long)fit->n, fit->width, fit->height,
+                        c->t->info.video.width, c->t->info.video.height);
     for (size_t i = 0; r == 0 && c->damaged > 0 && i < c->t->n_renditions; i++)
         if (c->copy[i])
             r = encode_warn(c->res, "chunk %u: %s is a copy of the source, with its damage", k,
