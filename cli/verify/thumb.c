@@ -4,6 +4,7 @@
 #include <libavutil/frame.h>
 #include <libswscale/swscale.h>
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum { BLACK = 16, NO_COLOUR = 128 };
@@ -61,46 +62,83 @@ static void cells_of(const uint8_t *px, uint8_t *cells)
     }
 }
 
-/* A picture of another shape than the first one stands in the middle of that one's. */
+/* A picture of another shape than the first one stands in the middle of that one's: put together
+ * finer than a thumb, whose pixels its edges cut. */
+enum { FINE = 4, CANVAS_SIDE = FINE * THUMB_SIDE, CANVAS_PIXELS = CANVAS_SIDE * CANVAS_SIDE };
+
 struct inset {
-    int x, y, width, height; /* of the thumb's side */
+    int x, y, width, height; /* of the canvas */
 };
 
 static struct inset inset_of(struct thumb_maker *m, const AVFrame *f)
 {
     double sar = m->sar.num > 0 && m->sar.den > 0 ? av_q2d(m->sar) : 1;
     double shape = sar * f->width / f->height, by = m->shape > 0 ? shape / m->shape : 1;
-    struct inset in = { .width = THUMB_SIDE, .height = THUMB_SIDE };
+    struct inset in = { .width = CANVAS_SIDE, .height = CANVAS_SIDE };
     if (m->shape <= 0)
         m->shape = shape;
     if (by > 1.02)
-        in.height = (int)fmax(rint(THUMB_SIDE / by), 1);
+        in.height = (int)fmax(rint(CANVAS_SIDE / by), 1);
     else if (by < 0.98)
-        in.width = (int)fmax(rint(THUMB_SIDE * by), 1);
-    in.x = (THUMB_SIDE - in.width) / 2;
-    in.y = (THUMB_SIDE - in.height) / 2;
+        in.width = (int)fmax(rint(CANVAS_SIDE * by), 1);
+    in.x = (CANVAS_SIDE - in.width) / 2;
+    in.y = (CANVAS_SIDE - in.height) / 2;
     return in;
+}
+
+static void shrink(const uint8_t *canvas, uint8_t *px)
+{
+    for (int i = 0; i < THUMB_PIXELS; i++) {
+        const uint8_t *at = canvas + i / THUMB_SIDE * FINE * CANVAS_SIDE + i % THUMB_SIDE * FINE;
+        int sum = FINE * FINE / 2;
+        for (int k = 0; k < FINE * FINE; k++)
+            sum += at[k / FINE * CANVAS_SIDE + k % FINE];
+        px[i] = (uint8_t)(sum / (FINE * FINE));
+    }
+}
+
+static int scale_into(struct thumb_maker *m, const AVFrame *f, int width, int height,
+                      uint8_t *planes[4], int stride)
+{
+    const int strides[4] = { stride, stride, stride };
+    const uint8_t *from[4];
+    int from_strides[4], rows = view_of(f, !m->whole_fields, from, from_strides);
+    m->sws = sws_getCachedContext(m->sws, f->width, rows, f->format, width, height,
+                                  AV_PIX_FMT_YUV444P, SWS_AREA, NULL, NULL, NULL);
+    if (!m->sws)
+        return -ENOMEM;
+    return sws_scale(m->sws, from, from_strides, 0, rows, planes, strides) > 0 ? 0 : -EINVAL;
+}
+
+static int scale_inset(struct thumb_maker *m, const AVFrame *f, const struct inset *in,
+                       uint8_t *planes[4])
+{
+    uint8_t *canvas = malloc(3 * CANVAS_PIXELS), *at[4] = { NULL };
+    if (!canvas)
+        return -ENOMEM;
+    memset(canvas, BLACK, CANVAS_PIXELS);
+    memset(canvas + CANVAS_PIXELS, NO_COLOUR, 2 * CANVAS_PIXELS);
+    for (int i = 0; i < 3; i++)
+        at[i] = canvas + i * CANVAS_PIXELS + in->y * CANVAS_SIDE + in->x;
+    int r = scale_into(m, f, in->width, in->height, at, CANVAS_SIDE);
+    for (int i = 0; r == 0 && i < 3; i++)
+        shrink(canvas + i * CANVAS_PIXELS, planes[i]);
+    free(canvas);
+    return r;
 }
 
 int thumb_make(struct thumb_maker *m, const AVFrame *f, struct thumb *ret)
 {
     uint8_t chroma[2][THUMB_PIXELS];
-    int strides[4] = { THUMB_SIDE, THUMB_SIDE, THUMB_SIDE };
+    uint8_t *planes[4] = { ret->px, chroma[0], chroma[1] };
     if (f->width <= 0 || f->height <= 0)
         return -EINVAL;
-    struct inset in = inset_of(m, f);
-    ptrdiff_t off = (ptrdiff_t)in.y * THUMB_SIDE + in.x;
-    uint8_t *planes[4] = { ret->px + off, chroma[0] + off, chroma[1] + off };
-    memset(ret->px, BLACK, sizeof(ret->px));
-    memset(chroma, NO_COLOUR, sizeof(chroma));
-    const uint8_t *from[4];
-    int from_strides[4], height = view_of(f, !m->whole_fields, from, from_strides);
-    m->sws = sws_getCachedContext(m->sws, f->width, height, f->format, in.width, in.height,
-                                  AV_PIX_FMT_YUV444P, SWS_AREA, NULL, NULL, NULL);
-    if (!m->sws)
-        return -ENOMEM;
-    if (sws_scale(m->sws, from, from_strides, 0, height, planes, strides) <= 0)
-        return -EINVAL;
+    const struct inset in = inset_of(m, f);
+    int r = in.width == CANVAS_SIDE && in.height == CANVAS_SIDE
+                ? scale_into(m, f, THUMB_SIDE, THUMB_SIDE, planes, THUMB_SIDE)
+                : scale_inset(m, f, &in, planes);
+    if (r < 0)
+        return r;
     cells_of(chroma[0], ret->u);
     cells_of(chroma[1], ret->v);
     ret->hdr = f->color_trc == AVCOL_TRC_SMPTE2084 || f->color_trc == AVCOL_TRC_ARIB_STD_B67;
