@@ -204,22 +204,42 @@ static int64_t audio_start_in(const struct plan *p, AVRational tb)
     return first > -PTS_LIMIT ? first : -PTS_LIMIT;
 }
 
+/* Where the last of them ends. */
+static int64_t audio_end_in(const struct plan *p, AVRational tb)
+{
+    int64_t last = INT64_MIN;
+
+    if (tb.num <= 0 || tb.den <= 0)
+        return INT64_MIN;
+    for (size_t t = 0; t < plan_tracks(p); t++) {
+        const struct audio_info *a = media_audio(&p->info, t);
+        int64_t end = av_rescale_q_rnd(a->end, a->tb, tb, AV_ROUND_DOWN);
+        last = end > last ? end : last;
+    }
+    return last < PTS_LIMIT ? last : PTS_LIMIT;
+}
+
 static int video_plan(const struct media_index *idx, const struct targets *want, struct plan *p,
                       int64_t *ret_end, struct err *err)
 {
-    int64_t audio_start = INT64_MAX;
+    struct extent sound = { INT64_MAX, INT64_MIN };
     struct timeline t;
     int r;
 
-    if (p->n_video < p->n_renditions)
-        audio_start = audio_start_in(p, p->info.video.tb);
-    r = timeline_make(&p->info, idx, p->renditions, p->n_video, audio_start, &t, err);
+    if (p->n_video < p->n_renditions) {
+        sound.start = audio_start_in(p, p->info.video.tb);
+        sound.end = audio_end_in(p, p->info.video.tb);
+    }
+    r = timeline_make(&p->info, idx, p->renditions, p->n_video, sound, &t, err);
     if (r < 0)
         return r;
     p->origin = t.origin;
     p->timescale = timescale_of(&t);
+    p->info.video.vfr |= t.head > 0 || t.tail < t.n_frames;
     *ret_end = plan_ticks(t.end, t.origin, t.tb, p->timescale);
-    r = video_cut(&t, want, p, err);
+    r = repeat_tell(&t, &p->info);
+    if (r == 0)
+        r = video_cut(&t, want, p, err);
     timeline_release(&t);
     return r;
 }

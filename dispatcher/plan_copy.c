@@ -2,6 +2,7 @@
 #include "plan_copy.h"
 #include "../common/base/cleanup.h"
 #include "plan_copy_levels.h"
+#include "plan_parts.h"
 #include <errno.h>
 #include <math.h>
 #include <stdarg.h>
@@ -314,6 +315,26 @@ static int sift_one(const struct media_info *info, const struct media_index *idx
     return n == 0 ? look_at_rate(info, idx, r) : n;
 }
 
+/* Where sound is there for long without a picture, pictures are repeated (plan_repeat.c), which a
+ * copy can't be. */
+static int look_at_sound(const struct media_info *info, const struct rendition *list, size_t n,
+                         struct rendition *r)
+{
+    const struct video_info *v = &info->video;
+
+    for (size_t i = 0; i < n; i++) {
+        const struct audio_info *a = list[i].kind == MEDIA_AUDIO ? media_audio(info, list[i].track)
+                                                                 : NULL;
+        if (!a)
+            continue;
+        if ((double)v->start * av_q2d(v->tb) - (double)a->start * av_q2d(a->tb) > REPEAT_LEAST)
+            return refused(copy_refuse(r, "the source's sound begins long before its picture"));
+        if ((double)a->end * av_q2d(a->tb) - (double)v->end * av_q2d(v->tb) > REPEAT_LEAST)
+            return refused(copy_refuse(r, "the source's sound goes on long after its picture"));
+    }
+    return 0;
+}
+
 int copy_sift(const struct media_info *info, const struct media_index *idx, struct rendition *list,
               size_t n, const struct plan_options *opts, size_t *ret)
 {
@@ -324,6 +345,8 @@ int copy_sift(const struct media_info *info, const struct media_index *idx, stru
         if (list[i].kind != MEDIA_VIDEO || !list[i].may_copy)
             continue;
         r = look_at_picture(&info->video, &list[i]);
+        if (r == 0)
+            r = look_at_sound(info, list, n, &list[i]);
         if (r == 0 && left < n)
             r = refused(copy_refuse(&list[i], "%s is the one that may be copied", list[left].name));
         else if (r == 0 && (r = sift_one(info, idx, opts, &list[i])) == 0)

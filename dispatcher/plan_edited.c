@@ -14,7 +14,11 @@ int64_t frame_media(const struct timeline *t, size_t frame)
 {
     const struct frame *f = &t->frames[frame];
 
-    return t->edited ? t->idx->packets[f->packet].pts : f->pts;
+    const struct index_packet *p = &t->idx->packets[f->packet];
+
+    if (!t->edited && frame >= t->head && frame < t->tail)
+        return f->pts;
+    return p->pts == PLAN_NO_TIME ? p->dts : p->pts;
 }
 
 int edited_frames(struct timeline *t, const struct media_info *info)

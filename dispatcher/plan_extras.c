@@ -193,13 +193,14 @@ static int shots_make(struct plan *p, const struct timeline *t, struct rendition
 static int pictures_make(struct plan *p, const struct media_index *idx, struct err *err)
 {
     struct timeline t = { 0 };
+    const struct extent sound = { p->origin, pts_at(p, length_ms(p)) };
     int r = 0, any = 0;
 
     for (size_t i = 0; i < p->n_extras; i++)
         any |= task_kind_of(p->extras[i].kind) == TASK_PICTURES;
     if (!any)
         return 0;
-    r = timeline_make(&p->info, idx, p->renditions, p->n_video, p->origin, &t, err);
+    r = timeline_make(&p->info, idx, p->renditions, p->n_video, sound, &t, err);
     for (size_t i = 0; r == 0 && i < p->n_extras; i++)
         if (task_kind_of(p->extras[i].kind) == TASK_PICTURES)
             r = shots_make(p, &t, &p->extras[i]);

@@ -104,7 +104,11 @@ static int gops_fill(const struct timeline *t, const struct targets *want, size_
 
     for (size_t i = 0; r == 0 && i < segments.n; i++) {
         size_t next = i + 1 < segments.n ? segments.cuts[i + 1] : hi, first = gops.n;
-        r = cuts_divide(t, segments.cuts[i], next, want->gop_s, &gops);
+        size_t to = next < t->n_cuts ? t->cuts[next] : t->n_frames;
+        /* Of a still one keyframe a segment will do: they are all that it costs. */
+        r = is_still(t, t->cuts[segments.cuts[i]], to)
+                ? cut_list_add(&gops, segments.cuts[i])
+                : cuts_divide(t, segments.cuts[i], next, want->gop_s, &gops);
         segments.cuts[i] = first; /* from here on: the number of its GOP */
     }
     if (r == 0)
@@ -243,7 +247,7 @@ int chunk_fill(const struct timeline *t, const struct targets *want, size_t lo, 
     }
     first -= margin.before < first ? margin.before : first;
     end += margin.after < t->n_frames - end ? margin.after : t->n_frames - end;
-    if (t->edited)
+    if (t->edited || is_repeated(t, first, end))
         r = edited_spans(t, first, end, &c);
     else
         r = decode_fill(t, first, end, prev, &c);

@@ -13,6 +13,7 @@
 #define PLAN_NO_TIME INT64_MIN
 #define PTS_LIMIT    (INT64_C(1) << 60) /* as on the wire: sums of times don't overflow */
 #define TIMELINE_MAX 3.6e6              /* seconds */
+#define REPEAT_LEAST 1.0 /* seconds of sound without a picture; with less, files end */
 
 struct frame {
     int64_t pts;
@@ -32,7 +33,8 @@ struct timeline {
     int64_t origin, end; /* 0 of the output; end of the last frame */
     struct frame *frames;
     size_t n_frames;
-    struct key *keys; /* in decode order */
+    size_t head, tail; /* frames before, and from there on, repeat the first and the last picture */
+    struct key *keys;  /* in decode order */
     size_t n_keys;
     size_t *cuts; /* frame numbers, rising; [0] == 0 */
     size_t n_cuts;
@@ -57,10 +59,25 @@ struct load {
 };
 
 void timeline_release(struct timeline *t);
+/* Where sound that is encoded begins and ends, in video's time base. */
+struct extent {
+    int64_t start, end; /* INT64_MAX, INT64_MIN: there is none */
+};
 /* -EINVAL ERR_INPUT: nothing to show, or a timeline of absurd length. */
 int timeline_make(const struct media_info *info, const struct media_index *idx,
-                  const struct rendition *video, size_t n_video, int64_t origin_limit,
+                  const struct rendition *video, size_t n_video, struct extent sound,
                   struct timeline *ret, struct err *err);
+
+/* Repeat the last picture while sound goes on for long, and the first one where sound begins long
+ * before (plan_repeat.c). Sets t->head and t->tail. 0 or -ENOMEM. */
+int timeline_repeat(struct timeline *t, struct extent sound);
+/* Say so in the warnings of `info`. 0 or -ENOMEM. */
+int repeat_tell(const struct timeline *t, struct media_info *info);
+/* Of frames from `first` up to `end`: whether some, or all of them, are repeated. */
+int is_repeated(const struct timeline *t, size_t first, size_t end);
+int is_still(const struct timeline *t, size_t first, size_t end);
+/* Any of those behind the last picture is as good to cut at as a keyframe. 0 or -ENOMEM. */
+int repeated_key_cuts(struct timeline *t);
 
 /* Frames of an edited source (edit_frames.h). -ENOMEM; -E2BIG. */
 int edited_frames(struct timeline *t, const struct media_info *info);

@@ -230,14 +230,24 @@ static int key_cuts_find(struct timeline *t)
     return 0;
 }
 
+/* A copy has the source's packets and no others. */
+static int any_copy(const struct rendition *v, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (v[i].copy)
+            return 1;
+    return 0;
+}
+
 static int timeline_fill(struct timeline *t, const struct media_info *info,
-                         const struct rendition *video, size_t n_video, int64_t origin_limit,
+                         const struct rendition *video, size_t n_video, struct extent sound,
                          struct err *err)
 {
     if (t->tb.num <= 0 || t->tb.den <= 0)
         return err_set(err, -EINVAL, ERR_INPUT, "the video stream has no time base");
     if (frames_collect(t) < 0)
         return -ENOMEM;
+    const struct extent no_sound = { INT64_MAX, INT64_MIN };
     int r = t->edited ? edited_frames(t, info) : 0;
     if (r < 0)
         return r == -E2BIG ? err_set(err, -EINVAL, ERR_INPUT, "an edit list shows too many frames")
@@ -246,25 +256,27 @@ static int timeline_fill(struct timeline *t, const struct media_info *info,
         return err_set(err, -EINVAL, ERR_INPUT, "no video frame has a timestamp");
     if (!t->edited)
         t->end = t->frames[t->n_frames - 1].pts + last_duration(t, info->video.rate);
-    t->origin = t->frames[0].pts < origin_limit ? t->frames[0].pts : origin_limit;
+    t->origin = t->frames[0].pts < sound.start ? t->frames[0].pts : sound.start;
     if ((double)(t->end - t->origin) * av_q2d(t->tb) > TIMELINE_MAX)
         return err_set(err, -EINVAL, ERR_INPUT,
                        "the timestamps span %.0f hours, at most %.0f are allowed",
                        (double)(t->end - t->origin) * av_q2d(t->tb) / 3600, TIMELINE_MAX / 3600);
-    if (cuts_find(t, video, n_video) < 0 || key_cuts_find(t) < 0)
+    if (timeline_repeat(t, any_copy(video, n_video) ? no_sound : sound) < 0)
+        return -ENOMEM;
+    if (cuts_find(t, video, n_video) < 0 || key_cuts_find(t) < 0 || repeated_key_cuts(t) < 0)
         return -ENOMEM;
     return 0;
 }
 
 int timeline_make(const struct media_info *info, const struct media_index *idx,
-                  const struct rendition *video, size_t n_video, int64_t origin_limit,
+                  const struct rendition *video, size_t n_video, struct extent sound,
                   struct timeline *ret, struct err *err)
 {
     struct timeline t = { .idx = idx, .tb = info->video.tb };
     int r;
 
     t.edited = media_is_edited(info, info->video.stream);
-    r = timeline_fill(&t, info, video, n_video, origin_limit, err);
+    r = timeline_fill(&t, info, video, n_video, sound, err);
 
     if (r == -ENOMEM)
         (void)err_set(err, r, ERR_RESOURCE, "out of memory while planning %zu packets", idx->n);

@@ -283,11 +283,12 @@ static int decode_from(struct chunk_run *c, const struct packet_name *to, uint64
     return c->dec ? feed(c, NULL, err) : 0;
 }
 
-/* Of an edited source: nothing is copied, so there is a decoder. */
+/* Of an edited source, or one whose picture is repeated: nothing is copied, so there is a decoder.
+ */
 static int decode_spans(struct chunk_run *c, struct err *err)
 {
     const struct chunk *k = &c->t->chunk;
-    int r = 0;
+    int edited = media_is_edited(&c->t->info, c->t->info.video.stream), r = 0;
 
     for (size_t i = 0; r == 0 && i < k->n_spans && wants_more(c); i++) {
         const struct chunk_span *s = &k->spans[i];
@@ -297,7 +298,9 @@ static int decode_spans(struct chunk_run *c, struct err *err)
         c->shown = AV_NOPTS_VALUE;
         if (c->dec)
             avcodec_flush_buffers(c->dec);
-        r = decode_from(c, &to, s->packets, 0, err);
+        /* Not of an edited source, whose first span may begin anywhere. */
+        int first = i == 0 && k->index == 0 && !edited;
+        r = decode_from(c, &to, s->packets, first, err);
     }
     return r;
 }

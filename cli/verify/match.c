@@ -48,12 +48,40 @@ static size_t misses(const struct source *s, const struct rendition *r, int64_t 
     return miss;
 }
 
+/* A picture that is seen for long, or while sound goes on behind the last one or comes before the
+ * first, may be there more than once, for players whose buffers must have no hole. */
+#define HELD_S 1.0
+
+/* When sound is heard first; INFINITY: never. */
+static double first_heard(const struct source *s)
+{
+    double first = INFINITY;
+    for (size_t i = 0; i < s->n_sounds; i++)
+        if (s->sounds[i].heard)
+            first = fmin(first, (double)s->sounds[i].start * av_q2d(s->sounds[i].tb));
+    return first;
+}
+
+/* Whether the rendition begins with the first picture before that one's time: sound is long
+ * before it, and 0 is what is heard first. Then *ret is when. */
+static int begins_held(const struct source *s, const struct rendition *r, int64_t *ret)
+{
+    double heard = first_heard(s), gap = (double)s->pictures[0].at * av_q2d(s->video_tb) - heard;
+    double begins = seconds(r->shown[0], r->init.timescale);
+    if (!(gap >= HELD_S && gap <= 3.6e6) || begins > gap - HELD_S / 2)
+        return 0;
+    *ret = (int64_t)floor((heard + 1e-9) / av_q2d(s->video_tb));
+    return 1;
+}
+
 /* The first output frame is the first source frame, unless one was lost;
  * then others near it are tried. Rounding leaves a tick to either side. */
 static int64_t find_origin(const struct source *s, const struct rendition *r, size_t *ret_misses)
 {
     AVRational ticks = { 1, (int)r->init.timescale };
     int64_t best = s->pictures[0].at - av_rescale_q(r->shown[0], ticks, s->video_tb);
+    if (begins_held(s, r, &best))
+        return best;
     *ret_misses = SIZE_MAX;
     for (size_t i = 0; i < 3 && i < s->n && *ret_misses; i++) {
         for (int64_t d = -1; d <= 1; d++) {
@@ -122,10 +150,6 @@ struct tally {
     size_t missing, extra, held, dropped;
 };
 
-/* A picture that is seen for long, or while sound goes on behind the last one, may be
- * there more than once, for players whose buffers must have no hole. */
-#define HELD_S 1.0
-
 static int may_hold(const struct source *s, size_t before, double at)
 {
     double shown = (double)s->pictures[before].at * av_q2d(s->video_tb);
@@ -137,6 +161,13 @@ static int may_hold(const struct source *s, size_t before, double at)
         if (s->sounds[i].heard && fmax(at, shown + HELD_S) < sound_end(&s->sounds[i].sound))
             return 1;
     return 0;
+}
+
+/* Before the first picture, while sound is there. */
+static int comes_early(const struct source *s, double at)
+{
+    double heard = first_heard(s);
+    return (double)s->pictures[0].at * av_q2d(s->video_tb) - heard >= HELD_S && at >= heard - 0.05;
 }
 
 static int is_hurt(const struct source *s, size_t i)
@@ -176,8 +207,9 @@ static void on_extra(struct comparing *c, size_t k, size_t i)
 {
     double at = seconds(c->r->shown[k], c->r->init.timescale);
     c->source_of[k] = SIZE_MAX;
-    if (i && may_hold(c->s, i - 1, at + (double)c->origin * av_q2d(c->s->video_tb))) {
-        c->source_of[k] = i - 1;
+    double in_source = at + (double)c->origin * av_q2d(c->s->video_tb);
+    if (i ? may_hold(c->s, i - 1, in_source) : comes_early(c->s, in_source)) {
+        c->source_of[k] = i ? i - 1 : 0;
         c->t.held++;
     } else if (is_hurt(c->s, i) || (i && is_hurt(c->s, i - 1))) {
         report_warn(c->p->report, CHECK_SOURCE_FRAMES,

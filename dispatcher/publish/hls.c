@@ -31,9 +31,12 @@ static void put_resolution(FILE *f, const struct rendition *r)
 /* Three decimals, to the nearest. */
 static void put_frame_rate(FILE *f, const struct package *p, const struct package_rendition *v)
 {
+    const struct video_info *source = &p->plan->info.video;
     AVRational rate = v->rendition->rate, average = package_average_rate(v);
 
-    if (rate.num <= 0 || rate.den <= 0 || (p->plan->info.video.vfr && av_cmp_q(average, rate) > 0))
+    /* One picture has no rate; how often it is repeated has. */
+    if (rate.num <= 0 || rate.den <= 0 ||
+        (source->vfr && (source->frames == 1 || av_cmp_q(average, rate) > 0)))
         rate = average;
     int64_t milli = ((int64_t)rate.num * 2000 + rate.den) / ((int64_t)rate.den * 2);
     fprintf(f, ",FRAME-RATE=%" PRId64 ".%03" PRId64, milli / 1000, milli % 1000);

@@ -534,13 +534,11 @@ static void the_timeline_starts_with_what_starts_first(void **state)
     replan(&m, &(struct plan_options){ .slots = 2 });
     assert_int_equal(m.p.origin, -900);
     assert_int_equal(m.p.duration, 90000 * 230 + 900);
-    plan_check("early audio", &m.info, &m.idx, &m.p);
     assert_true(m.p.audio_cuts[m.p.n_audio_cuts - 1] > 90000 * 220);
 
     m.info.audio.start = -48000 * 20;
     replan(&m, &options[0]);
     assert_int_equal(m.p.origin, -90000 * 20);
-    plan_check("much earlier audio", &m.info, &m.idx, &m.p);
 
     m.n_r = 3; /* no audio is made: its start doesn't matter */
     replan(&m, &options[0]);
@@ -713,7 +711,7 @@ static void what_cannot_be_planned_is_refused(void **state)
     assert_non_null(strstr(e.text, "hours, at most 1000"));
     m.idx.packets[1].pts = INT64_MAX; /* the same as none */
     assert_int_equal(plan_make(&m.info, &m.idx, m.r, 4, &options[0], &none, &e), 0);
-    assert_int_equal(none.chunks[0].pts.n_frames, 1);
+    assert_int_equal(none.chunks[0].pts.n_frames, 8); /* for as long as sound is heard */
     plan_release(&none);
 
     m.info.audio.end = INT64_C(1) << 59;

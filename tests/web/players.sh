@@ -105,6 +105,23 @@ fact "a clip of variable rate becomes a package" package uneven uneven.mp4 h264
 "$GOPMILL_BUILD/tests/media/numbered" read uneven.mp4 |
     awk '{ split($2, b, "/"); t = $1 * b[1] / b[2]; if (NR == 1) first = t; printf "%.6f\n", t - first }' >packages/uneven.times
 
+# Sound and picture of different lengths (run.js: lasting): one picture and sound, either of them the
+# shorter one by far, and a picture that begins long after the sound.
+lasts() { # NAME PICTURE SOUND DELAY
+    ffmpeg -nostdin -v error -i clip.mp4 -map 0:v -t "$2" -c:v libx264 -preset veryfast -bf 2 -g 50 picture.mp4 -y &&
+        ffmpeg -nostdin -v error -itsoffset "$4" -i picture.mp4 -i clip.mp4 -map 0:v -map 1:a -t "$3" -c copy "lasts-$1.mp4" &&
+        package "lasts-$1" "lasts-$1.mp4" h264
+}
+fact "one picture and its sound become a package" lasts still 0.04 12 0
+fact "a picture and longer sound become a package" lasts sound 4 12 0
+fact "a picture that begins after its sound becomes a package" lasts late 4 12 6.65
+lasts_picture() {
+    ffmpeg -nostdin -v error -i clip.mp4 -t 4 -vn -c copy sound.mp4 &&
+        ffmpeg -nostdin -v error -t 12 -i clip.mp4 -i sound.mp4 -map 0:v -map 1:a -c copy lasts-picture.mp4 &&
+        package lasts-picture lasts-picture.mp4 h264
+}
+fact "sound and a longer picture become a package" lasts_picture
+
 # As a phone held upright writes it: lying on its side, with a matrix. A quarter of the
 # picture is of one colour each; upright they are yellow and red above blue and lime.
 ffmpeg -nostdin -v error -f lavfi -i "color=red:s=320x180:r=$fps:d=3" -vf "

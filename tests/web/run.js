@@ -133,6 +133,16 @@ function factsOf(pack, { title, player, manifest }) {
 const sounding = (pack, player) => factsOf(pack, player).filter(([name]) => /plays from|sound and/.test(name));
 const uneven = (pack, player) => factsOf(pack, player).filter(([name]) => /plays from|seeks/.test(name));
 
+/* Sound and picture of different lengths: each player comes to the end, through one range without a hole. */
+const lasting = (pack, { title, player, manifest }) => {
+    const it = packageAt(path.join(packages, pack)), length = it.seconds[manifest];
+    return [
+        [`${pack}, ${title}: plays from start to end`, { player, manifest: `/packages/${pack}/${manifest}`, ahead: 60 }, (page, asked) =>
+            patiently(page, asked, PLAY_RATES, (rate) => page.run('play', rate),
+                (report) => judge.played(report, page.media, { seconds: length, fps: FPS, pace: null, sound: it.sound }))],
+    ];
+};
+
 /* Each language of sound is a tone of its own. */
 const TONES = { en: 500, de: 2000 };
 function languages(pack, { title, player, manifest }) {
@@ -233,6 +243,7 @@ async function all(jobs, width) {
 async function main() {
     const server = await serve({ '/page/': path.join(__dirname, 'page'), '/modules/': modules, '/packages/': packages });
     const short = fs.readdirSync(packages).filter((name) => /^(portrait|tracks|languages|uneven|storyboard|real-[^.]*)$/.test(name));
+    const lengths = fs.readdirSync(packages).filter((name) => /^lasts-/.test(name));
     const kinds = { tracks: speaking, languages, uneven, storyboard };
     const ofShort = (pack, player) => (kinds[pack] || standing)(pack, player);
     const jobs = PLAYERS.flatMap((player) => [
@@ -240,6 +251,7 @@ async function main() {
         () => sitting(server.url, ['av1'], factsOf, player),
         () => sitting(server.url, ['opus'], sounding, player),
         () => sitting(server.url, short, ofShort, player),
+        () => sitting(server.url, lengths, lasting, player),
     ]);
     await all(jobs, Math.max(2, Math.min(4, 2 * os.cpus().length)));
     tell([

@@ -15,3 +15,14 @@ row "twenty samples of sound" '{"video":null,"quiet":true}' a.wav \
     quiet_ffmpeg -f lavfi -i sine=400:r=8000 -af atrim=end_sample=20 -c:a pcm_s16le a.wav
 long "3 kHz" '{"video":null,"quiet":true}' a.wav heard a.wav -ar 3000 -c:a pcm_s16le
 long "192 kHz" '{"video":null,"quiet":true}' a.wav heard a.wav -ar 192000 -c:a pcm_s24le
+
+# ---- sound without a picture ----
+apart() { # FILE PICTURES SECONDS DELAY: so many pictures, that begin so late, beside so much sound
+    local file=$1
+    quiet_ffmpeg -i "$scratch/base.nut" -frames:v $2 $H264 v.mp4
+    quiet_ffmpeg -f lavfi -i sine=400:r=48000:d=$3 $AAC s.m4a
+    quiet_ffmpeg -itsoffset $4 -i v.mp4 -i s.m4a -map 0 -map 1 -c copy "$file"
+}
+row "one picture and 8 s of sound" '{"video":{"frames":16},"outcome":"whole","sound":{"end":8.0},"warning":"the last one stays"}' a.mp4 apart a.mp4 1 8 0
+row "4 s of picture and 9 s of sound" '{"video":{"frames":109},"outcome":"whole","sound":{"end":9.0},"warning":"the last one stays"}' a.mkv apart a.mkv 100 9 0
+long "4 s of picture and 1 s of sound" '{"video":{"frames":100,"every":0.04},"sound":{"end":4.0}}' a.mp4 apart a.mp4 100 1 0
