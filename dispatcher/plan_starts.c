@@ -104,16 +104,27 @@ static int try_all(struct trying *t, struct err *err)
     return r;
 }
 
-/* Some, spread over the source, as far as that takes little beside an encode. */
+/* Where bytes say that more than the keyframe is needed, but not how much: recovery points. */
+static int is_doubtful(const struct trying *t, size_t chunk)
+{
+    return (t->s->idx->packets[t->which[chunk]].flags & PACKET_UNSAFE) != 0;
+}
+
+/* All that are doubtful; of the others some, spread over the source, as far as that takes little
+ * beside an encode. */
 static int try_some(struct trying *t, struct err *err)
 {
-    uint64_t spent = 0, most = t->s->idx->n / 4;
+    uint64_t spent = 0, doubts = 0, most = t->s->idx->n / 4;
     size_t step = t->n > SAMPLES ? t->n / SAMPLES : 1;
     int r = 0;
 
     most = most < SPENT_LEAST ? SPENT_LEAST : most > SPENT_MAX ? SPENT_MAX : most;
-    for (size_t i = 1; r == 0 && i < t->n && spent < most; i += step)
-        r = try_cut(t, i, &spent, err);
+    for (size_t i = 1; r == 0 && i < t->n; i++) {
+        if (is_doubtful(t, i))
+            r = try_cut(t, i, &doubts, err);
+        else if (i % step == 0 && spent < most)
+            r = try_cut(t, i, &spent, err);
+    }
     return r;
 }
 

@@ -21,10 +21,11 @@ struct clock_line {
     struct splice *splices; /* owned */
     size_t n_splices;
     uint64_t strays;
-    uint64_t torn;       /* packets that the demuxer found to be damaged, or behind a gap */
-    uint64_t made;       /* times of pictures that the source doesn't tell (picture_times.h) */
-    uint64_t late;       /* packets of pictures whose stream only begins later (MPEG-TS) */
-    int64_t back, ahead; /* the largest jumps, ticks */
+    uint64_t torn;        /* packets that the demuxer found to be damaged, or behind a gap */
+    uint64_t made;        /* times of pictures that the source doesn't tell (picture_times.h) */
+    uint64_t unrecovered; /* pictures at the beginning that aren't whole (beginning.h) */
+    uint64_t late;        /* packets of pictures whose stream only begins later (MPEG-TS) */
+    int64_t back, ahead;  /* the largest jumps, ticks */
 };
 
 /* Replace the times of `idx`, as a demuxer gave them in decode order, by ones

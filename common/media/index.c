@@ -1,6 +1,7 @@
 /* Reading every packet's times once, and what they say about the stream. */
 #include "../base/cleanup.h"
 #include "../base/err.h"
+#include "beginning.h"
 #include "clock.h"
 #include "edit_frames.h"
 #include "index_build.h"
@@ -98,6 +99,7 @@ struct scan {
     struct scan_sound *sounds; /* of each track */
     size_t n_tracks;
     struct picture_scan pictures;
+    struct beginning beginning;
     uint64_t torn, late;
     unsigned known; /* streams when the source was opened */
 };
@@ -119,6 +121,7 @@ static int add_video(struct scan *c, const AVPacket *pkt)
     /* The bytes are at hand: no second look is needed. */
     if (!media_is_mov(c->s) && pkt->size > 0) {
         index_look(p, st->codecpar, pkt->data, (size_t)pkt->size);
+        beginning_look(&c->beginning, p, st->codecpar, pkt);
         if (packet_shows_nothing(st->codecpar, pkt->data, (size_t)pkt->size))
             p->flags = (p->flags | PACKET_HIDDEN) & ~(uint32_t)PACKET_KEY;
     }
@@ -267,6 +270,8 @@ int index_scan(struct media_source *s, int video, struct index_track *tracks, si
         fill_times(idx, s->fmt->streams[video]);
     if (r == 0 && video >= 0)
         r = picture_scan_times(&c.pictures, idx, s->fmt->streams[video], &line.made);
+    if (r == 0 && video >= 0)
+        line.unrecovered = beginning_hide(&c.beginning, idx);
     scan_end(&c);
     if (r == 0) {
         line.torn = c.torn;
@@ -280,30 +285,6 @@ int index_scan(struct media_source *s, int video, struct index_track *tracks, si
     if (r == -E2BIG)
         return err_set(err, r, ERR_INPUT, "the source has more than %d packets", PACKETS_MAX);
     return r;
-}
-
-/* Without a keyframe before them, the first packets show nothing that is right. */
-uint64_t index_begin_at_key(struct media_index *idx)
-{
-    size_t key = 0, n = 0;
-    uint64_t shown = 0;
-
-    while (key < idx->n && !(idx->packets[key].flags & PACKET_KEY))
-        key++;
-    if (key == 0 || key == idx->n)
-        return 0;
-    int64_t from = idx->packets[key].pts;
-    for (size_t i = 0; i < idx->n; i++) {
-        struct index_packet *p = &idx->packets[i];
-        int early = i < key || (p->pts != INT64_MIN && p->pts < from);
-        shown += early && !(p->flags & PACKET_HIDDEN);
-        if (i >= key && early)
-            p->flags |= PACKET_HIDDEN;
-        if (i >= key)
-            idx->packets[n++] = *p;
-    }
-    idx->n = n;
-    return shown;
 }
 
 /* ---- what the times say ---- */

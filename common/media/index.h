@@ -22,6 +22,8 @@ enum packet_flags {
                         * its own, but the picture isn't whole without it */
     PACKET_SEEN = 16,  /* keyframe that was looked at: safe unless it is marked as unsafe */
     PACKET_MADE = 32,  /* the source doesn't tell its time: pts is made of those around it */
+    PACKET_OPEN = 128, /* keyframe that was looked at: what is decoded after it and shown before it
+                        * needs pictures before it */
     PACKET_IDR = 64,   /* keyframe that media_copy_look() found to be an IDR picture */
 };
 

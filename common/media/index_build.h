@@ -44,6 +44,14 @@ enum keyframe_kind {
 
 enum keyframe_kind keyframe_kind(const AVCodecParameters *par, const uint8_t *p, size_t n);
 
+/* Of a keyframe: whether pictures decoded after it and shown before it need ones before it (an
+ * open GOP), as far as bytes tell. */
+int keyframe_is_open(const AVCodecParameters *par, const uint8_t *p, size_t n);
+
+/* Of a recovery point of H.264 (ISO/IEC 14496-10, D.2.8): how many pictures from it on aren't
+ * whole yet. 0 of all others. */
+unsigned keyframe_recovery(const AVCodecParameters *par, const uint8_t *p, size_t n);
+
 /* Set the flags of a packet by its bytes. */
 void index_look(struct index_packet *p, const AVCodecParameters *par, const uint8_t *data,
                 size_t n);

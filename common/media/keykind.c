@@ -15,8 +15,9 @@
 
 enum { SEI_RECOVERY_POINT = 6 };
 
-/* Payload types and sizes are sums of bytes, of which all but the last are 255. */
-static int has_recovery_point(const uint8_t *p, size_t n)
+/* The payload of a recovery point; NULL: there is none. Payload types and sizes are sums of bytes,
+ * of which all but the last are 255. */
+static const uint8_t *recovery_point(const uint8_t *p, size_t n, size_t *ret_n)
 {
     while (n > 2) {
         unsigned v[2] = { 0, 0 };
@@ -24,18 +25,26 @@ static int has_recovery_point(const uint8_t *p, size_t n)
             for (; n > 0 && *p == 0xff; p++, n--)
                 v[k] += 255;
             if (n == 0)
-                return 0;
+                return NULL;
             v[k] += *p++;
             n--;
         }
+        *ret_n = n;
         if (v[0] == SEI_RECOVERY_POINT)
-            return 1;
+            return p;
         if (v[1] >= n)
-            return 0;
+            return NULL;
         p += v[1];
         n -= v[1];
     }
-    return 0;
+    return NULL;
+}
+
+static int has_recovery_point(const uint8_t *p, size_t n)
+{
+    size_t rest;
+
+    return recovery_point(p, n, &rest) != NULL;
 }
 
 /* ---- H.264 ---- */
@@ -171,5 +180,64 @@ int keyframe_can_tell(const AVCodecParameters *par)
     for (size_t i = 0; i < sizeof(known) / sizeof(*known); i++)
         if (par->codec_id == known[i])
             return 1;
+    return 0;
+}
+
+enum { HEVC_BLA_FIRST = 16, HEVC_BLA_LAST = 18, HEVC_CRA = 21, RECOVERY_MAX = 65535 };
+
+static int hevc_is_open(struct nals s)
+{
+    const uint8_t *p;
+    size_t n;
+
+    while (nals_next(&s, &p, &n)) {
+        int type = n > 0 ? p[0] >> 1 & 0x3f : HEVC_VCL_LAST + 1;
+        if (type <= HEVC_VCL_LAST)
+            return (type >= HEVC_BLA_FIRST && type <= HEVC_BLA_LAST) || type == HEVC_CRA;
+    }
+    return 0;
+}
+
+/* 25 bits of time, then closed_gop (ISO/IEC 13818-2, 6.2.2.6). Without such a header a GOP is
+ * an open one. */
+static int mpeg_is_open(const uint8_t *p, size_t n)
+{
+    for (size_t i = 0; i + 7 < n; i++)
+        if (!p[i] && !p[i + 1] && p[i + 2] == 1 && p[i + 3] == 0xb8)
+            return !(p[i + 7] & 0x40);
+    return 1;
+}
+
+int keyframe_is_open(const AVCodecParameters *par, const uint8_t *p, size_t n)
+{
+    switch (par->codec_id) {
+    case AV_CODEC_ID_HEVC:
+        return hevc_is_open(nals_of(par, p, n));
+    case AV_CODEC_ID_MPEG1VIDEO:
+    case AV_CODEC_ID_MPEG2VIDEO:
+        return mpeg_is_open(p, n);
+    default:
+        return 0;
+    }
+}
+
+unsigned keyframe_recovery(const AVCodecParameters *par, const uint8_t *p, size_t n)
+{
+    struct nals s = nals_of(par, p, n);
+    const uint8_t *unit, *point;
+    size_t size, rest;
+
+    if (par->codec_id != AV_CODEC_ID_H264)
+        return 0;
+    while (nals_next(&s, &unit, &size)) {
+        int type = size > 1 ? unit[0] & 0x1f : 0;
+        if (type == H264_SLICE || type == H264_PARTITION_A || type == H264_IDR)
+            return 0;
+        if (type != H264_SEI || !(point = recovery_point(unit + 1, size - 1, &rest)))
+            continue;
+        struct bits b = { point, rest * 8, 0 };
+        uint64_t count = golomb(&b);
+        return count <= RECOVERY_MAX ? (unsigned)count : 0;
+    }
     return 0;
 }

@@ -136,11 +136,17 @@ static int tell_clock(struct media_info *i, const struct clock_line *c)
                        "a video stream that only begins later, with %llu packets, is left out: it "
                        "looks as if files with other stream numbers had been joined",
                        (unsigned long long)c->late);
-    if (r == 0 && c->made > 0)
+    if (r == 0 && c->unrecovered > 0)
         r = probe_warn(i,
-                       "%llu pictures have no time of their own: theirs are made of the others' and "
-                       "of the order that pictures are shown in",
-                       (unsigned long long)c->made);
+                       "the video begins in the middle of an intra refresh: %llu pictures that "
+                       "aren't whole are left out",
+                       (unsigned long long)c->unrecovered);
+    if (r == 0 && c->made > 0)
+        r = probe_warn(
+            i,
+            "%llu pictures have no time of their own: theirs are made of the others' and "
+            "of the order that pictures are shown in",
+            (unsigned long long)c->made);
     if (r == 0 && c->strays > 0)
         r = probe_warn(i, "%llu packets have a time far from those around them and are left out",
                        (unsigned long long)c->strays);
