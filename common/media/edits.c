@@ -91,11 +91,8 @@ static int refuse(struct err *err, int stream, const char *why)
     return err_set(err, -ENOTSUP, ERR_UNSUPPORTED, "the edit list of stream %d %s", stream, why);
 }
 
-static int list_check(const struct edit_tracks *all, const struct edit_track *t, int stream,
-                      struct err *err)
+static int list_check(const struct edit_track *t, int stream, struct err *err)
 {
-    uint64_t limit = (uint64_t)all->scale * 3600 * HOURS_MAX, length = 0;
-
     if (t->entries > EDITS_MAX)
         return err_set(err, -ENOTSUP, ERR_UNSUPPORTED,
                        "the edit list of stream %d has %llu entries, at most %d are played", stream,
@@ -104,20 +101,17 @@ static int list_check(const struct edit_tracks *all, const struct edit_track *t,
         const struct raw_edit *e = &t->edits[k];
         if (!is_empty(e) && e->rate < 0)
             return refuse(err, stream, "plays backwards, which isn't done here");
-        if (e->length > limit || (length += e->length) > limit)
-            return err_set(err, -EINVAL, ERR_INPUT,
-                           "the edit list of stream %d spans more than the %d hours that are "
-                           "allowed",
-                           stream, HOURS_MAX);
     }
     return 0;
 }
 
 /* Append what the track's list shows. One that goes to the end of media has a length of 0, until
- * that is known; elsewhere than at the list's end it is nothing. */
+ * that is known; elsewhere than at the list's end it is nothing. Lengths of more than a
+ * presentation may have are what programs write that don't know one. */
 static int list_take(const struct edit_track *t, const struct list_facts *f, int stream,
                      struct media_info *i)
 {
+    const uint64_t limit = (uint64_t)i->edit_scale * 3600 * HOURS_MAX;
     struct edit *grown = reallocarray(i->edits, i->n_edits + t->n_edits, sizeof(*grown));
     int64_t at = 0;
 
@@ -126,15 +120,18 @@ static int list_take(const struct edit_track *t, const struct list_facts *f, int
     i->edits = grown;
     for (size_t k = 0; k < t->n_edits; k++) {
         const struct raw_edit *e = &t->edits[k];
-        if (!is_empty(e) && (e->length > 0 || k == f->last))
+        uint64_t length = FFMIN(e->length, limit - (uint64_t)at);
+        if (k == f->last && length < e->length)
+            length = 0;
+        if (!is_empty(e) && (length > 0 || k == f->last))
             i->edits[i->n_edits++] = (struct edit){
                 .stream = stream,
                 .start = at,
-                .length = (int64_t)e->length,
+                .length = (int64_t)length,
                 .media = FFMIN(e->media, INT64_C(1) << 60),
                 .rate = f->slip ? EDIT_RATE_ONE : rate_of(e),
             };
-        at += (int64_t)e->length;
+        at += (int64_t)length;
     }
     return 0;
 }
@@ -172,7 +169,7 @@ static int stream_find(const struct edit_tracks *all, const struct media_source 
         return no_memory(err);
     if (is_plain(all, t, &f, is_video))
         return 0;
-    int r = list_check(all, t, stream, err);
+    int r = list_check(t, stream, err);
     if (r < 0)
         return r;
     if (i->n_edits + t->n_edits > EDITS_MAX)
