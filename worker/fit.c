@@ -16,9 +16,9 @@ static int is_sane(AVRational sar)
            sar.den < 100 * (int64_t)sar.num;
 }
 
-struct fit_shape fit_shape_of(const struct media_info *src, const AVFrame *f)
+struct fit_shape fit_shape_of(const struct media_info *src, const AVFrame *f, int lines)
 {
-    struct fit_shape s = { f->width, f->height, src->video.sar };
+    struct fit_shape s = { f->width, f->height * lines, src->video.sar };
 
     if (tells_pixels(src) && is_sane(f->sample_aspect_ratio))
         s.sar = f->sample_aspect_ratio;

@@ -16,9 +16,10 @@ struct fit_shape {
     AVRational sar; /* of its pixels; the plan's where the picture doesn't say */
 };
 
-/* Of a picture before it is turned. In MPEG-TS and PS pictures alone tell what their pixels are
- * like; elsewhere the container's word holds for all. */
-struct fit_shape fit_shape_of(const struct media_info *src, const AVFrame *f);
+/* Of a picture before it is turned; `lines` is 2 for one field of a frame, else 1. In MPEG-TS and
+ * PS pictures alone tell what their pixels are like; elsewhere the container's word holds for all.
+ */
+struct fit_shape fit_shape_of(const struct media_info *src, const AVFrame *f, int lines);
 int fit_same(const struct fit_shape *a, const struct fit_shape *b);
 
 /* Not where a side is off by less than a macroblock: containers and bitstreams differ so on what

@@ -38,7 +38,7 @@ struct picture {
     AVFilterGraph *graph;
     AVFilterContext *in, *sink[OUTPUTS_MAX];
     struct fit_shape shape; /* that the graph was made for */
-    int format;
+    int format, lines;
     struct picture_fitted fitted;
     AVFrame *frame;
 };
@@ -141,8 +141,9 @@ static const char *turn(const struct video_info *v)
 }
 
 /* What all outputs share. The field order is the stream's (each frame says
- * whether it is interlaced at all). */
-static void write_common(FILE *f, const struct video_info *v)
+ * whether it is interlaced at all). Another shape is fitted once fields are frames: a scaler
+ * would mix them. */
+static void write_common(FILE *f, const struct video_info *v, const struct fit_shape *shape)
 {
     /* Constant luminance is in no converter; who says it mostly means the other. */
     if (v->color.matrix == AVCOL_SPC_BT2020_CL)
@@ -150,6 +151,7 @@ static void write_common(FILE *f, const struct video_info *v)
     if (v->interlaced)
         fprintf(f, "bwdif=mode=send_frame:parity=%s:deint=interlaced,",
                 v->interlaced == 2 ? "bff" : "tff");
+    fit_write(f, v, shape);
     fputs(turn(v), f);
     if (v->hflip)
         fputs("hflip,", f);
@@ -272,8 +274,7 @@ static char *describe(const struct picture *p, const struct fit_shape *shape)
     if (!f)
         return NULL;
     fputs("[in]", f);
-    fit_write(f, v, shape);
-    write_common(f, v);
+    write_common(f, v, shape);
     write_split(f, p, -1, "");
     for (unsigned o = 0; o < p->n_outputs; o++) {
         char sink[16] = "";
@@ -328,10 +329,10 @@ static int add_sinks(struct picture *p, AVFilterInOut **ret)
     return 0;
 }
 
-static int build(struct picture *p, const AVFrame *f)
+static int build(struct picture *p, const AVFrame *f, int lines)
 {
     AVFilterInOut *sinks = NULL, *source = avfilter_inout_alloc();
-    const struct fit_shape shape = fit_shape_of(p->src, f);
+    const struct fit_shape shape = fit_shape_of(p->src, f, lines);
     _cleanup_free_ char *text = describe(p, &shape);
     int r = AVERROR(ENOMEM);
 
@@ -355,6 +356,7 @@ static int build(struct picture *p, const AVFrame *f)
     avfilter_inout_free(&source);
     p->shape = shape;
     p->format = f->format;
+    p->lines = lines;
     return r;
 }
 
@@ -407,15 +409,15 @@ const struct picture_fitted *picture_fitted(const struct picture *p)
     return &p->fitted;
 }
 
-int picture_push(struct picture *p, AVFrame *f, struct err *err)
+static int push_lines(struct picture *p, AVFrame *f, int lines, struct err *err)
 {
-    const struct fit_shape shape = fit_shape_of(p->src, f);
+    const struct fit_shape shape = fit_shape_of(p->src, f, lines);
 
-    if (!p->graph || !fit_same(&shape, &p->shape) || f->format != p->format) {
+    if (!p->graph || !fit_same(&shape, &p->shape) || f->format != p->format || lines != p->lines) {
         int r = p->graph ? picture_flush(p, err) : 0;
         if (r < 0)
             return r;
-        r = build(p, f);
+        r = build(p, f, lines);
         if (r < 0)
             return err_set(err, r == AVERROR(ENOMEM) ? -ENOMEM : -EINVAL,
                            r == AVERROR(ENOMEM) ? ERR_RESOURCE : ERR_UNSUPPORTED,
@@ -429,6 +431,23 @@ int picture_push(struct picture *p, AVFrame *f, struct err *err)
         return err_set(err, -EIO, ERR_INTERNAL, "the filter graph refuses a frame: %s",
                        av_err2str(r));
     return drain(p, err);
+}
+
+int picture_push(struct picture *p, AVFrame *f, struct err *err)
+{
+    return push_lines(p, f, 1, err);
+}
+
+int picture_push_field(struct picture *p, AVFrame *f, int bottom, struct err *err)
+{
+    if (f->height < 4)
+        return push_lines(p, f, 1, err);
+    for (int i = 0; i < 4 && f->data[i]; i++) {
+        f->data[i] += bottom ? f->linesize[i] : 0;
+        f->linesize[i] *= 2;
+    }
+    f->height /= 2;
+    return push_lines(p, f, 2, err);
 }
 
 int picture_flush(struct picture *p, struct err *err)

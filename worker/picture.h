@@ -35,6 +35,10 @@ unsigned picture_output(const struct picture *p, size_t i);
  * that one (fit.h). */
 int picture_push(struct picture *p, AVFrame *f, struct err *err);
 
+/* Of an interlaced frame one field, so that nothing is combed; scaling makes it high again. `f`
+ * is changed in its own right, not its data. */
+int picture_push_field(struct picture *p, AVFrame *f, int bottom, struct err *err);
+
 /* Pictures of another shape, and the first one's. */
 struct picture_fitted {
     uint64_t n;

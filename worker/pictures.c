@@ -150,19 +150,12 @@ static int on_picture(void *arg, unsigned out, AVFrame *f, struct err *err)
     return a->r->kind == MEDIA_POSTER ? consider_poster(a, f, err) : draw_tile(u, a, f, err);
 }
 
-/* One field of an interlaced frame, so that nothing is combed; the scaler
- * makes it high again. `f` is changed in its own right, not its data. */
-static void take_field(const struct media_info *info, AVFrame *f)
+/* Of an interlaced frame the field that is shown first. */
+static int push(struct picture *p, const struct video_info *v, AVFrame *f, struct err *err)
 {
-    int second = info->video.interlaced == 2;
-
-    if (f->height < 4)
-        return;
-    for (int i = 0; i < 4 && f->data[i]; i++) {
-        f->data[i] += second ? f->linesize[i] : 0;
-        f->linesize[i] *= 2;
-    }
-    f->height /= 2;
+    if (!v->interlaced || !f->interlaced_frame)
+        return picture_push(p, f, err);
+    return picture_push_field(p, f, v->interlaced == 2, err);
 }
 
 static int take(struct run *u, struct album *a, const AVFrame *frame, struct err *err)
@@ -174,10 +167,8 @@ static int take(struct run *u, struct album *a, const AVFrame *frame, struct err
         return no_memory(err);
     u->at = a;
     u->drawn = 0;
-    if (f && u->t->info.video.interlaced && f->interlaced_frame)
-        take_field(&u->t->info, f);
     if (f)
-        r = picture_push(a->pic, f, err);
+        r = push(a->pic, &u->t->info.video, f, err);
     if (r == 0 && !u->drawn && a->r->kind == MEDIA_STORYBOARD)
         r = draw_tile(u, a, NULL, err);
     av_frame_free(&f);
