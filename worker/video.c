@@ -35,6 +35,8 @@ struct chunk_run {
     int ahead, looked;   /* frames behind the chunk: wanted, taken */
     uint64_t fed;        /* packets since the seek packet */
     struct spans spans;
+    AVFrame *latest;     /* of a span of one picture that hasn't come: what would be seen instead */
+    int one;             /* such a span is under way */
     int64_t shown, step; /* time of the last frame decoded, and from the one before to it */
     uint64_t damaged;    /* packets or frames that the decoder complained about */
 };
@@ -147,6 +149,35 @@ static int show_frame(struct chunk_run *c, int64_t pts, struct err *err)
     return picture_push(c->pic, f, err);
 }
 
+/* A picture that is repeated may be one that doesn't decode: the one before it stays, in every
+ * chunk. */
+static int keep_latest(struct chunk_run *c, size_t n, int64_t pts)
+{
+    if (!c->one)
+        return 0;
+    if (n == 0 && pts >= c->spans.media[0])
+        return 0;
+    av_frame_unref(c->latest);
+    c->one = n == 0;
+    return n == 0 ? av_frame_ref(c->latest, c->frame) : 0;
+}
+
+static int show_latest(struct chunk_run *c, struct err *err)
+{
+    int r = 0;
+
+    for (size_t i = 0; c->one && c->latest->buf[0] && r == 0 && i < c->spans.n_shown; i++) {
+        if (c->spans.shown[i] == c->spans.media[0]) /* itself: it is concealed */
+            continue;
+        if (av_frame_ref(c->frame, c->latest) < 0)
+            return err_set(err, -ENOMEM, ERR_RESOURCE, "out of memory for a frame");
+        r = show_frame(c, c->spans.shown[i], err);
+        av_frame_unref(c->frame);
+    }
+    av_frame_unref(c->latest);
+    return r;
+}
+
 static int take_frame(struct chunk_run *c, struct err *err)
 {
     const AVFrame *f = c->frame;
@@ -161,6 +192,8 @@ static int take_frame(struct chunk_run *c, struct err *err)
         return 0;
     if (spans_any(&c->spans))
         n = spans_shown(&c->spans, pts, &shown);
+    if (keep_latest(c, n, pts) < 0)
+        return err_set(err, -ENOMEM, ERR_RESOURCE, "out of memory for a frame");
     for (size_t i = 0; r == 0 && i < n; i++)
         r = show_frame(c, shown[i], err);
     return r;
@@ -194,7 +227,7 @@ static void choose_skip(struct chunk_run *c, const AVPacket *pkt)
                        : c->t->chunk.start;
 
     if (spans_any(&c->spans))
-        from = c->spans.media[0];
+        from = c->one ? INT64_MIN : c->spans.media[0];
     c->dec->skip_frame = knows && pkt && pkt->pts != AV_NOPTS_VALUE && pkt->pts < from
                              ? AVDISCARD_NONREF
                              : AVDISCARD_DEFAULT;
@@ -296,11 +329,14 @@ static int decode_spans(struct chunk_run *c, struct err *err)
         if (spans_enter(&c->spans, i) < 0)
             return err_set(err, -ENOMEM, ERR_RESOURCE, "out of memory for frame times");
         c->shown = AV_NOPTS_VALUE;
+        c->one = !edited && c->spans.n_media == 1;
         if (c->dec)
             avcodec_flush_buffers(c->dec);
         /* Not of an edited source, whose first span may begin anywhere. */
         int first = i == 0 && k->index == 0 && !edited;
         r = decode_from(c, &to, s->packets, first, err);
+        if (r == 0)
+            r = show_latest(c, err);
     }
     return r;
 }
@@ -376,7 +412,8 @@ static int open_all(struct chunk_run *c, struct err *err)
     c->line.emit = on_frame;
     c->line.arg = c;
     c->frame = av_frame_alloc();
-    if (r == 0 && !c->frame)
+    c->latest = av_frame_alloc();
+    if (r == 0 && (!c->frame || !c->latest))
         r = err_set(err, -ENOMEM, ERR_RESOURCE, "out of memory for a decoder");
     if (r == 0)
         r = reader_open(c->in, &c->t->info, &c->read, err);
@@ -498,6 +535,7 @@ static void release(struct chunk_run *c)
     lineup_release(&c->line);
     avcodec_free_context(&c->dec);
     av_frame_free(&c->frame);
+    av_frame_free(&c->latest);
     spans_release(&c->spans);
     reader_close(&c->read);
 }

@@ -26,3 +26,11 @@ apart() { # FILE PICTURES SECONDS DELAY: so many pictures, that begin so late, b
 row "one picture and 8 s of sound" '{"video":{"frames":16},"outcome":"whole","sound":{"end":8.0},"warning":"the last one stays"}' a.mp4 apart a.mp4 1 8 0
 row "4 s of picture and 9 s of sound" '{"video":{"frames":109},"outcome":"whole","sound":{"end":9.0},"warning":"the last one stays"}' a.mkv apart a.mkv 100 9 0
 long "4 s of picture and 1 s of sound" '{"video":{"frames":100,"every":0.04},"sound":{"end":4.0}}' a.mp4 apart a.mp4 100 1 0
+hurt_end() { # FILE: as apart, with nothing but zeros in the last two pictures
+    apart "$1" 100 9 0
+    ffprobe -v error -select_streams v -show_entries packet=pos,size -of default=nw=1 "$1" | tail -n 4 | paste - - | tr '=\t' '  ' |
+        while read -r _ size _ pos; do
+            dd if=/dev/zero of="$1" bs=1 seek=$pos count=$size conv=notrunc status=none || return
+        done
+}
+long "4 s of picture that ends in damage, and 9 s of sound" '{"outcome":"damaged","video":{"frames":109},"sound":{"end":9.0}}' a.mp4 hurt_end a.mp4
