@@ -6,6 +6,7 @@
 #include "edit_frames.h"
 #include "index_build.h"
 #include "open.h"
+#include "param_sets.h"
 #include "picture_scan.h"
 #include "shown.h"
 #include "streams.h"
@@ -100,9 +101,23 @@ struct scan {
     size_t n_tracks;
     struct picture_scan pictures;
     struct beginning beginning;
+    int foreign; /* parameter sets in force that only a packet told */
     uint64_t torn, late;
     unsigned known; /* streams when the source was opened */
 };
+
+/* A keyframe without the parameter sets that are in force since some packet before is no place to
+ * begin at. */
+static void follow_sets(struct scan *c, struct index_packet *p, const AVPacket *pkt)
+{
+    const AVStream *st = c->s->fmt->streams[c->video];
+    enum param_sets has = param_sets_of(st->codecpar, pkt->data, (size_t)pkt->size);
+
+    if (has != PARAM_SETS_NONE)
+        c->foreign = has == PARAM_SETS_FOREIGN;
+    else if (c->foreign)
+        p->flags &= ~(uint32_t)PACKET_KEY;
+}
 
 static int add_video(struct scan *c, const AVPacket *pkt)
 {
@@ -121,6 +136,7 @@ static int add_video(struct scan *c, const AVPacket *pkt)
     /* The bytes are at hand: no second look is needed. */
     if (!media_is_mov(c->s) && pkt->size > 0) {
         index_look(p, st->codecpar, pkt->data, (size_t)pkt->size);
+        follow_sets(c, p, pkt);
         beginning_look(&c->beginning, p, st->codecpar, pkt);
         if (packet_shows_nothing(st->codecpar, pkt->data, (size_t)pkt->size))
             p->flags = (p->flags | PACKET_HIDDEN) & ~(uint32_t)PACKET_KEY;

@@ -24,6 +24,7 @@ enum packet_flags {
     PACKET_MADE = 32,  /* the source doesn't tell its time: pts is made of those around it */
     PACKET_OPEN = 128, /* keyframe that was looked at: what is decoded after it and shown before it
                         * needs pictures before it */
+    PACKET_BARE = 256, /* keyframe that was looked at: without parameter sets of its own */
     PACKET_IDR = 64,   /* keyframe that media_copy_look() found to be an IDR picture */
 };
 

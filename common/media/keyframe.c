@@ -6,6 +6,7 @@
 #include "../child/inside.h"
 #include "index_build.h"
 #include "open.h"
+#include "param_sets.h"
 #include "probe.h"
 
 #include <errno.h>
@@ -75,6 +76,7 @@ struct check {
     const AVCodecParameters *par;
     int marked;  /* as unsafe */
     int dropped; /* that are no keyframes at all */
+    int foreign; /* that have parameter sets of their own (param_sets.h) */
 };
 
 static int is_known(const struct index_packet *p)
@@ -89,6 +91,36 @@ static void note(struct check *c, struct index_packet *p)
         p->flags |= PACKET_UNSAFE;
     c->dropped += !(p->flags & PACKET_KEY);
     c->marked += (p->flags & PACKET_UNSAFE) != 0;
+}
+
+/* Of what is marked as PACKET_BARE a decoder needs sets that it may not have been told. */
+static void note_sets(struct check *c, struct index_packet *p, const uint8_t *data, size_t n)
+{
+    switch (param_sets_of(c->par, data, n)) {
+    case PARAM_SETS_NONE:
+        p->flags |= PACKET_BARE;
+        break;
+    case PARAM_SETS_FOREIGN:
+        c->foreign++;
+        break;
+    case PARAM_SETS_KNOWN:
+        break;
+    }
+}
+
+/* Where parameter sets change among the pictures, those without any aren't trusted. */
+static int drop_bare(struct check *c)
+{
+    int n = 0;
+
+    for (size_t i = 1; i < c->idx->n && c->foreign > 0; i++) {
+        struct index_packet *p = &c->idx->packets[i];
+        if (!(p->flags & PACKET_BARE) || !(p->flags & PACKET_KEY))
+            continue;
+        p->flags &= ~(uint32_t)PACKET_KEY;
+        n++;
+    }
+    return n;
 }
 
 /* The beginnings of some packets at once: one after the other, each would wait
@@ -110,6 +142,7 @@ static int glance(struct check *c, const size_t *which, size_t n, struct err *er
     for (size_t i = 0; i < n && r == 0; i++) {
         struct index_packet *p = &c->idx->packets[which[i]];
         index_look(p, c->par, v[i].buf, v[i].n);
+        note_sets(c, p, v[i].buf, v[i].n);
         if (!is_known(p) && p->size > GLANCE_BYTES)
             r = look_in_file(c->in, c->par, p, err);
         if (r == 0)
@@ -212,8 +245,10 @@ int media_index_check(struct inside *in, const struct media_info *info, struct m
     media_select(&s, info->video.stream);
     if (is_worth_it(c.par, idx))
         r = check_all(&c, which, n, err);
-    if (r == 0 && c.dropped > 0)
+    if (r == 0 && (c.dropped > 0 || c.foreign > 0))
         r = check_every(&c, err);
+    if (r == 0)
+        c.dropped += drop_bare(&c);
     media_close(&s);
     return r < 0 ? r : c.marked + c.dropped;
 }

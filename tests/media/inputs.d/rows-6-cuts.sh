@@ -18,3 +18,17 @@ row "RealVideo 2" "{$whole}" real.rm silent real.rm -s 352x288 -c:v rv20 -q:v 3 
 row "SVQ1" "{$whole}" svq.mov silent svq.mov -c:v svq1 -q:v 3 -g 20 -pix_fmt yuv410p
 row "intra refresh with recovery points" "{$whole}" refresh.ts silent refresh.ts $H264 -x264-params intra-refresh=1:bframes=0
 row "4:4:4 by an x264 whose build is told once" "{$whole}" told.mkv silent told.mkv -c:v libx264 -preset ultrafast -crf 16 -g 25 -pix_fmt yuv444p
+
+# Two streams of other parameters as one, whose second sets stand before its first picture only.
+sets_once() { # FILE OPTION...: of the second encode
+    local file=$1 head
+    shift
+    quiet_ffmpeg -i "$scratch/base.nut" -threads 1 -vf trim=end_frame=50 $H264 -bf 0 -f h264 a.264 &&
+        quiet_ffmpeg -i "$scratch/base.nut" -threads 1 -vf trim=start_frame=50,setpts=PTS-STARTPTS $H264 "$@" -f h264 b.264 &&
+        copy b.264 bare.264 -bsf:v filter_units=remove_types=7-8 -f h264 || return
+    head=$(LC_ALL=C grep -abo -P '\x00\x00\x01\x06' b.264 | head -n 1 | cut -d: -f1)
+    { cat a.264 && head -c "$head" b.264 && cat bare.264; } >both.264
+    quiet_ffmpeg -i both.264 -c copy -bsf:v setts=ts=N*48000 "$file"
+}
+row "parameter sets that change once, in Matroska" '{"video":{"frames":100},"numbers":"0-99"}' sets.mkv eval 'sets_once sets.mp4 -g 12 -bf 0 -x264-params cabac=1:ref=4 && copy sets.mp4 sets.mkv'
+row "parameter sets that change once, in MP4" '{"video":{"frames":100},"numbers":"0-99"}' sets.mp4 sets_once sets.mp4 -g 12 -bf 0 -x264-params cabac=1:ref=4
