@@ -86,8 +86,8 @@ static int by_size(const void *a, const void *b)
  * of a rendition is off then, and at times some more. */
 enum {
     STRANGE = 8,
-    STRANGE_STARVED = 16,
-    STRANGE_MOST = 24,
+    STRANGE_STARVED = 32,
+    STRANGE_MOST = 40,
     STRANGE_TIMES = 10,
     STARVED_BYTES = 2000
 };
