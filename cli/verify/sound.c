@@ -175,11 +175,9 @@ int sound_settle(struct sound *s)
         double lasting = isnan(next_s) ? 0 : sound_off(s, i, next_s);
         if (isnan(next_s))
             next_s = f->at_s;
-        else if (isnan(off) || fabs(off) <= idle)
-            off = 0;
-        else if (fabs(off) < JITTER_S)
+        else if (fabs(off) > idle && fabs(off) < JITTER_S)
             next_s += (off - fmin(fmax(off, -IDLE_S), IDLE_S)) / 20; /* a clock that drifts */
-        else if (sound_lasts(s, i, off, next_s))
+        else if (fabs(off) > idle && sound_lasts(s, i, off, next_s))
             next_s = f->at_s;
         f->at_s = next_s;
         f->loose = isnan(lasting) || fabs(lasting) > JITTER_S ? 0 : (float)fabs(lasting);
