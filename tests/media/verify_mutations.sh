@@ -378,4 +378,18 @@ fact "a second of sound from elsewhere" wrong source.audio other -filter_complex
 fact "a second of sound that is 30 ms late" wrong source.audio late -filter_complex \
     "[0:a]asplit=3[a][b][c];[a]atrim=0:1[a];[b]atrim=0.97:2.97[b];[c]atrim=3[c];[a][b][c]concat=n=3:v=0:a=1[o]" -map 0:v -map '[o]'
 
+# ---- what is no fault ----
+right() { # FILE OPTIONS...: made with these, its package is right
+    local file=$1
+    shift
+    ff "$@" "$file" && "$GOPMILL" run "$file" --ladder ./small.yaml --output "of-$file" --slots 1 >made 2>&1 ||
+        { cat made && return 1; }
+    rm -rf "of-$file/.gopmill"
+    passes "of-$file" --source "$file"
+}
+fact "LPCM, whose stamps lie up to 3 ms beside its samples" right lpcm.vob -i whole.mp4 -c:v mpeg2video -b:v 2M -c:a pcm_dvd
+fact "AAC that begins before 0" right before.mkv -i whole.mp4 -c copy -avoid_negative_ts disabled
+# shellcheck disable=SC2086
+fact "two pictures of 30 s beside sound" right stills.mp4 -f lavfi -i testsrc2=size=320x180:rate=1/30 -i whole.mp4 -map 0:v -map 1:a -t 60 $X264 -c:a copy
+
 finish
