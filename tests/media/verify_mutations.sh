@@ -374,9 +374,9 @@ fact "a second of sound that is silent, as the receipt says" wrong source.audio 
 fact "a tenth of a second of it" wrong source.audio hole -af "volume=0:enable='between(t,1.2,1.32)'"
 fact "sound where the source is silent" wrong source.audio loud -af "aeval=val(0)+0.2*sin(2*PI*500*t)*between(t\,3.7\,4.2):c=same"
 fact "a second of sound from elsewhere" wrong source.audio other -filter_complex \
-    "[0:a]asplit=3[a][b][c];[a]atrim=0:2[a];[b]atrim=4.6:5.6[b];[c]atrim=3[c];[a][b][c]concat=n=3:v=0:a=1[o]" -map 0:v -map '[o]'
+    "[0:a]asplit=3[a][b][c];[a]atrim=0:2,asetpts=PTS-STARTPTS[a];[b]atrim=4.6:5.6,asetpts=PTS-STARTPTS[b];[c]atrim=3,asetpts=PTS-STARTPTS[c];[a][b][c]concat=n=3:v=0:a=1[o]" -map 0:v -map '[o]'
 fact "a second of sound that is 30 ms late" wrong source.audio late -filter_complex \
-    "[0:a]asplit=3[a][b][c];[a]atrim=0:1[a];[b]atrim=0.97:2.97[b];[c]atrim=3[c];[a][b][c]concat=n=3:v=0:a=1[o]" -map 0:v -map '[o]'
+    "[0:a]asplit=3[a][b][c];[a]atrim=0:1,asetpts=PTS-STARTPTS[a];[b]atrim=0.97:2.97,asetpts=PTS-STARTPTS[b];[c]atrim=3,asetpts=PTS-STARTPTS[c];[a][b][c]concat=n=3:v=0:a=1[o]" -map 0:v -map '[o]'
 
 # ---- what is no fault ----
 right() { # FILE OPTIONS...: made with these, its package is right
