@@ -106,14 +106,26 @@ static int first_slice_begins(const AVCodecParameters *par, struct nals s)
     return 0;
 }
 
-/* A slice's start code is 01 to af (ISO/IEC 13818-2, table 6-1). */
-static int begins_with_slice(const uint8_t *p, size_t n)
+/* What stands behind the first start code; 0 where there is none. */
+static unsigned first_code(const uint8_t *p, size_t n)
 {
     size_t at = 0;
 
     while (at < n && p[at] != 1)
         at++;
-    return at + 1 < n && p[at + 1] >= 0x01 && p[at + 1] <= 0xaf;
+    return at + 1 < n ? p[at + 1] : 0;
+}
+
+/* ISO/IEC 13818-2, table 6-1: slices are 01 to af. */
+static int mpeg2_begins(unsigned code)
+{
+    return code == 0 || code > 0xaf;
+}
+
+/* SMPTE 421M, annex E.5: a slice, a second field. */
+static int vc1_begins(unsigned code)
+{
+    return code != 0x0b && code != 0x0c;
 }
 
 int picture_is_whole(const AVCodecParameters *par, const uint8_t *p, size_t n)
@@ -126,7 +138,11 @@ int picture_is_whole(const AVCodecParameters *par, const uint8_t *p, size_t n)
     }
     case AV_CODEC_ID_MPEG1VIDEO:
     case AV_CODEC_ID_MPEG2VIDEO:
-        return begins_with_code(p, n) && !begins_with_slice(p, n);
+        return begins_with_code(p, n) && mpeg2_begins(first_code(p, n));
+    case AV_CODEC_ID_VC1:
+        return begins_with_code(p, n) && vc1_begins(first_code(p, n));
+    case AV_CODEC_ID_MPEG4:
+        return begins_with_code(p, n);
     default:
         return 1;
     }

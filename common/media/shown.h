@@ -13,9 +13,9 @@
  * its own, or units without a slice. Others always show something. */
 int packet_shows_nothing(const AVCodecParameters *par, const uint8_t *p, size_t n);
 
-/* Whether a packet with start codes (annex B, MPEG-1 and 2) begins with its picture: not with
- * what remained of another one, nor with a later slice. Of other codecs, and where lengths stand
- * before units, always. */
+/* Whether a packet with start codes (annex B, MPEG-1, 2 and 4, VC-1) begins with its picture: not
+ * with what remained of another one, nor with a later slice. Of other codecs, and where lengths
+ * stand before units, always. */
 int picture_is_whole(const AVCodecParameters *par, const uint8_t *p, size_t n);
 
 #endif

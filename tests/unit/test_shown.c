@@ -71,7 +71,11 @@ static const struct whole {
     { "a sequence header",                   AV_CODEC_ID_MPEG2VIDEO, 6,  { 0, 0, 1, 0xb3, 1, 2 },       1},
     { "a picture header",                    AV_CODEC_ID_MPEG1VIDEO, 6,  { 0, 0, 1, 0, 1, 2 },          1},
     { "a slice of MPEG-2",                   AV_CODEC_ID_MPEG2VIDEO, 6,  { 0, 0, 1, 0x05, 1, 2 },       0},
-    { "another codec",                       AV_CODEC_ID_MPEG4,      2,  { 1, 2 },                      1},
+    { "MPEG-4 video, from a start code on",  AV_CODEC_ID_MPEG4,      6,  { 0, 0, 1, 0xb6, 1, 2 },       1},
+    { "MPEG-4 video, the rest of a picture", AV_CODEC_ID_MPEG4,      6,  { 9, 0, 0, 1, 0xb6, 1 },       0},
+    { "a frame of VC-1",                     AV_CODEC_ID_VC1,        6,  { 0, 0, 1, 0x0d, 1, 2 },       1},
+    { "a slice of VC-1",                     AV_CODEC_ID_VC1,        6,  { 0, 0, 1, 0x0b, 1, 2 },       0},
+    { "another codec",                       AV_CODEC_ID_THEORA,     2,  { 1, 2 },                      1},
 };
 
 static void what_begins_with_its_picture_is_told(void **state)
