@@ -111,9 +111,10 @@ static uint64_t put_times(struct media_index *idx, const struct shown *s, size_t
         struct index_packet *p = &idx->packets[s[i].packet];
         if (p->pts == s[i].pts)
             continue;
+        int has_name = p->pos >= 0 && p->pts == INT64_MIN;
         p->pts = s[i].pts;
         p->flags |= PACKET_MADE;
-        if (p->pos < 0 && s[i].packet > 0)
+        if (!has_name && s[i].packet > 0)
             p->flags &= ~(uint32_t)PACKET_KEY;
         made++;
     }

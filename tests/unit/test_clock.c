@@ -82,12 +82,37 @@ static void a_wrong_stamp_moves_nothing(void **state)
     (void)state;
     add_part(&idx, 2 * SECOND, 0, 2 * PART, 0);
     idx.packets[PART].pts = idx.packets[PART].dts = INT64_C(7200) * SECOND;
+    idx.packets[PART].flags = PACKET_KEY;
     assert_int_equal(clock_follow(&c, &idx), 0);
     assert_int_equal(c.n_splices, 0);
     assert_int_equal(c.strays, 1);
     assert_true(idx.packets[PART].pts == INT64_MIN);
+    assert_false(idx.packets[PART].flags & PACKET_KEY); /* it can't be found by that */
     assert_int_equal(idx.packets[PART + 1].pts, 2 * SECOND + (PART + 1) * STEP);
     media_index_release(&idx);
+}
+
+static void where_few_have_a_time_the_second_part_begins_at_the_end_of_the_first(void **state)
+{
+    static const size_t each[] = { 5, 12, 17 };
+
+    (void)state;
+    for (size_t k = 0; k < sizeof(each) / sizeof(*each); k++) {
+        struct clock_line c = { .bits = 33, .ticks = SECOND };
+        struct media_index idx = { 0 };
+        size_t n = 4 * PART;
+        add_part(&idx, 2 * SECOND, 0, n, 2 * STEP);
+        add_part(&idx, 2 * SECOND, (int64_t)n * 100, n, 2 * STEP);
+        for (size_t i = 0; i < idx.n; i++)
+            if (i % n % each[k] != 0)
+                idx.packets[i].pts = idx.packets[i].dts = INT64_MIN;
+        assert_int_equal(clock_follow(&c, &idx), 0);
+        assert_int_equal(c.n_splices, 1);
+        assert_int_equal(c.strays, 0);
+        assert_int_equal(idx.packets[n].pts - idx.packets[0].pts, (int64_t)n * STEP);
+        free(c.splices);
+        media_index_release(&idx);
+    }
 }
 
 static void elsewhere_what_jumps_is_meant(void **state)
@@ -164,6 +189,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_is_joined_goes_on),
         cmocka_unit_test(a_wrong_stamp_moves_nothing),
+        cmocka_unit_test(where_few_have_a_time_the_second_part_begins_at_the_end_of_the_first),
         cmocka_unit_test(elsewhere_what_jumps_is_meant),
         cmocka_unit_test(what_comes_before_a_keyframe_is_left_out),
         cmocka_unit_test(packets_tell_what_they_are),
