@@ -1,4 +1,5 @@
-# Rows about MPEG-TS whose pictures lack times: one PES packet in N has them.
+# Rows about MPEG-TS whose pictures lack times (one PES packet in N has them), and whose PES packets
+# aren't aligned with pictures.
 # shellcheck shell=bash disable=SC2016,SC2034,SC2046,SC2086,SC2154
 
 # timeless FILE N OPTION...
@@ -16,3 +17,15 @@ row "a time each 12 pictures, as fields" "{$told}" sparse.ts timeless sparse.ts 
 row "a time each 9 pictures, MPEG-2" '{"video":{"frames":100,"every":0.04},"numbers":"0-99"}' sparse.ts timeless sparse.ts 9 -c:v mpeg2video -q:v 3 -g 12 -bf 2
 row "a time each 9 pictures, MPEG-2 in PS" '{"video":{"frames":100,"every":0.04},"numbers":"0-99"}' sparse.vob \
     eval 'timeless sparse.ts 9 -c:v mpeg2video -q:v 3 -g 12 -bf 2 && copy sparse.ts sparse.vob -f vob'
+
+# misaligned FILE BYTES PICTURES OPTION...
+misaligned() {
+    local file=$1 bytes=$2 pictures=$3
+    shift 3
+    silent aligned.ts "$@" && "$PES" shift "$bytes" "$pictures" <aligned.ts >"$file"
+}
+whole='{"video":{"frames":100,"every":0.04},"numbers":"0-99"}'
+
+row "PES that begin in the picture before, six slices" "$whole" shifted.ts misaligned shifted.ts 500 1 $H264 -bf 2 -g 25 -x264-params slices=6
+row "PES of three pictures that begin in the one before, HEVC" "$whole" shifted.ts misaligned shifted.ts 20 3 $HEVC -x265-params bframes=4:keyint=25:log-level=error
+row "PES that begin in the picture before, MPEG-2" "$whole" shifted.ts misaligned shifted.ts 700 1 -c:v mpeg2video -q:v 3 -g 12 -bf 2
