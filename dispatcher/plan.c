@@ -231,6 +231,10 @@ static int video_plan(const struct media_index *idx, const struct targets *want,
         sound.end = audio_end_in(p, p->info.video.tb);
     }
     r = timeline_make(&p->info, idx, p->renditions, p->n_video, sound, &t, err);
+    if (r == 0 && grids_settle(&t, &p->info.video, p->renditions, p->n_video)) {
+        timeline_release(&t);
+        r = timeline_make(&p->info, idx, p->renditions, p->n_video, sound, &t, err);
+    }
     if (r < 0)
         return r;
     p->origin = t.origin;

@@ -79,6 +79,12 @@ int is_still(const struct timeline *t, size_t first, size_t end);
 /* Any of those behind the last picture is as good to cut at as a keyframe. 0 or -ENOMEM. */
 int repeated_key_cuts(struct timeline *t);
 
+/* Under frame-rate caps on a constant rate every step is one of n pictures: where a clock that
+ * jitters, or one that begins at the edge of a cell, makes others, all grids of `v` begin half a
+ * picture before the first one. 1: some were shifted, and the timeline is to be made anew; else 0. */
+int grids_settle(const struct timeline *t, const struct video_info *info, struct rendition *v,
+                 size_t n);
+
 /* Frames of an edited source (edit_frames.h). -ENOMEM; -E2BIG. */
 int edited_frames(struct timeline *t, const struct media_info *info);
 /* A chunk's spans, for `first` to `end` of the frames, and what to decode for them. -ENOMEM;

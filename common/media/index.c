@@ -9,6 +9,7 @@
 #include "param_sets.h"
 #include "picture_scan.h"
 #include "shown.h"
+#include "steady.h"
 #include "streams.h"
 
 #include <errno.h>
@@ -422,11 +423,15 @@ static void set_rate(struct video_info *v, const int64_t *t, size_t n)
             v->rate = (AVRational){ 25, 1 };
         return;
     }
-    double step = (double)(t[n - 1] - t[0]) / (double)(n - 1);
+    double step = (double)(t[n - 1] - t[0]) / (double)(n - 1), slack = 2;
     v->vfr = !is_constant(t, n, step);
+    if (v->vfr && times_are_steady(t, n, &step)) {
+        v->vfr = 0;
+        slack = 2 + STEADY_SPREAD * step;
+    }
     if (!v->vfr) {
-        /* The first and last timestamps are each off by up to one tick. */
-        double tolerance = 2.0 / (double)(t[n - 1] - t[0]);
+        /* The first and last timestamps are each off by up to one tick, or by jitter. */
+        double tolerance = slack / (double)(t[n - 1] - t[0]);
         v->rate = nearest_rate(1 / (step * tick), tolerance > 1e-6 ? tolerance : 1e-6);
     } else {
         double delta = (double)commonest_delta(t, n);

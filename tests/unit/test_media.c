@@ -64,6 +64,8 @@ static size_t count_flag(const struct media_index *idx, uint32_t flag)
 
 static const int64_t uneven_ms[] = { 0,   33,  67,  100, 233, 266, 300, 333, 367,
                                      500, 533, 566, 600, 633, 667, 700, 733, 766 };
+static const int64_t jitter_ms[] = { 0,   22,  38,  61,  80,  98,  121, 142, 158, 180,
+                                     202, 218, 240, 262, 279, 300, 322, 338, 360, 381 };
 static const int64_t one_hole_ms[] = { 0, 40, 80, 120, 160, 400, 440, 480, 520, 560 };
 
 /* `rate` is made, `want` found. */
@@ -85,6 +87,7 @@ static const struct rate_row {
     { "NTSC in MPEG-TS",              "mpegts",   x264_b, { 30000, 1001 }, NULL,        48,  { 30000, 1001 }, 0},
     { "30 in MOV",                    "mov",      x264_b, { 30, 1 },       NULL,        30,  { 30, 1 },       0},
     { "a phone's frames in Matroska", "matroska", x264,   { 0, 1 },        uneven_ms,   18,  { 30, 1 },       1},
+    { "50 on a clock that jitters",   "matroska", x264,   { 0, 1 },        jitter_ms,   20,  { 50, 1 },       0},
     { "frames missing in MP4",        "mp4",      x264,   { 0, 1 },        one_hole_ms, 10,  { 25, 1 },       1},
 };
 
