@@ -124,7 +124,8 @@ static double video_cost(const struct plan *p)
 /* Deinterlacing looks at a frame on either side, encoders look ahead. */
 static struct margin margin_of(const struct plan *p)
 {
-    struct margin m = { p->info.video.interlaced != 0, p->info.video.interlaced != 0 };
+    size_t beside = video_may_comb(&p->info.video) ? 1 : 0;
+    struct margin m = { beside, beside };
 
     for (size_t i = 0; i < p->n_video; i++)
         if ((size_t)p->renditions[i].look_ahead > m.after)

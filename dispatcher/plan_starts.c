@@ -78,7 +78,7 @@ struct trying {
 /* Deinterlacing looks at the frame before, too. */
 static int64_t first_wanted(const struct media_info *info, const struct chunk *c)
 {
-    return info->video.interlaced && c->prev_pts != INT64_MIN ? c->prev_pts : c->start;
+    return video_may_comb(&info->video) && c->prev_pts != INT64_MIN ? c->prev_pts : c->start;
 }
 
 static int try_cut(struct trying *t, size_t chunk, uint64_t *spent, struct err *err)

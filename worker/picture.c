@@ -140,6 +140,12 @@ static const char *turn(const struct video_info *v)
     }
 }
 
+/* Where the stream doesn't have one, the picture's. */
+static const char *parity_of(const struct video_info *v)
+{
+    return v->interlaced == 2 ? "bff" : v->interlaced ? "tff" : "auto";
+}
+
 /* What all outputs share. The field order is the stream's (each frame says
  * whether it is interlaced at all). Another shape is fitted once fields are frames: a scaler
  * would mix them. */
@@ -148,9 +154,8 @@ static void write_common(FILE *f, const struct video_info *v, const struct fit_s
     /* Constant luminance is in no converter; who says it mostly means the other. */
     if (v->color.matrix == AVCOL_SPC_BT2020_CL)
         fputs("setparams=colorspace=bt2020nc,", f);
-    if (v->interlaced)
-        fprintf(f, "bwdif=mode=send_frame:parity=%s:deint=interlaced,",
-                v->interlaced == 2 ? "bff" : "tff");
+    if (video_may_comb(v))
+        fprintf(f, "bwdif=mode=send_frame:parity=%s:deint=interlaced,", parity_of(v));
     fit_write(f, v, shape);
     fputs(turn(v), f);
     if (v->hflip)

@@ -153,9 +153,9 @@ static int on_picture(void *arg, unsigned out, AVFrame *f, struct err *err)
 /* Of an interlaced frame the field that is shown first. */
 static int push(struct picture *p, const struct video_info *v, AVFrame *f, struct err *err)
 {
-    if (!v->interlaced || !f->interlaced_frame)
+    if (!video_may_comb(v) || !f->interlaced_frame)
         return picture_push(p, f, err);
-    return picture_push_field(p, f, v->interlaced == 2, err);
+    return picture_push_field(p, f, v->interlaced ? v->interlaced == 2 : !f->top_field_first, err);
 }
 
 static int take(struct run *u, struct album *a, const AVFrame *frame, struct err *err)
@@ -317,7 +317,7 @@ static int open_all(struct run *u, struct err *err)
     const struct task *t = u->t;
 
     u->info = t->info;
-    u->info.video.interlaced = 0; /* fields are taken before */
+    u->info.video.interlaced = u->info.video.mixed = 0; /* one field is pushed */
     u->albums = calloc(t->n_renditions + 1, sizeof(*u->albums));
     u->res->renditions = calloc(t->n_renditions + 1, sizeof(*u->res->renditions));
     if (!u->albums || !u->res->renditions)

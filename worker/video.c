@@ -100,7 +100,7 @@ static int is_before(const struct chunk_run *c, int64_t pts)
 {
     const struct chunk *k = &c->t->chunk;
 
-    return c->t->info.video.interlaced && k->prev_pts != INT64_MIN && pts == k->prev_pts;
+    return video_may_comb(&c->t->info.video) && k->prev_pts != INT64_MIN && pts == k->prev_pts;
 }
 
 /* The chunk's own frames, or some that lie behind. */
@@ -222,7 +222,7 @@ static void choose_skip(struct chunk_run *c, const AVPacket *pkt)
 {
     enum AVCodecID id = c->dec->codec_id;
     int knows = id == AV_CODEC_ID_H264 || id == AV_CODEC_ID_HEVC || id == AV_CODEC_ID_MPEG2VIDEO;
-    int64_t from = c->t->info.video.interlaced && c->t->chunk.prev_pts != INT64_MIN
+    int64_t from = video_may_comb(&c->t->info.video) && c->t->chunk.prev_pts != INT64_MIN
                        ? c->t->chunk.prev_pts
                        : c->t->chunk.start;
 
@@ -383,7 +383,7 @@ static int open_encoders(struct chunk_run *c, struct err *err)
     for (size_t i = n; wanted && i-- > 0;)
         if ((wanted[i] = (char)is_encoded(c->t, i)))
             c->first = i;
-    c->ahead = c->t->info.video.interlaced != 0;
+    c->ahead = video_may_comb(&c->t->info.video);
     for (size_t i = 0; wanted && i < n; i++)
         if (wanted[i] && c->t->renditions[i].look_ahead > c->ahead)
             c->ahead = c->t->renditions[i].look_ahead;

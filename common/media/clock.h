@@ -26,6 +26,7 @@ struct clock_line {
     uint64_t unrecovered; /* pictures at the beginning that aren't whole (beginning.h) */
     uint64_t late;        /* packets of pictures whose stream only begins later (MPEG-TS) */
     int64_t back, ahead;  /* the largest jumps, ticks */
+    int combs;            /* H.264: pictures are interlaced, whatever the first ones are */
 };
 
 /* Replace the times of `idx`, as a demuxer gave them in decode order, by ones

@@ -289,6 +289,7 @@ int index_scan(struct media_source *s, int video, struct index_track *tracks, si
         r = picture_scan_times(&c.pictures, idx, s->fmt->streams[video], &line.made);
     if (r == 0 && video >= 0)
         line.unrecovered = beginning_hide(&c.beginning, idx);
+    line.combs = c.pictures.combs;
     scan_end(&c);
     if (r == 0) {
         line.torn = c.torn;

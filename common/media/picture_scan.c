@@ -92,6 +92,9 @@ int picture_scan_packet(struct picture_scan *s, const AVPacket *pkt)
         return 0;
     (void)av_parser_parse2(s->parser, s->codec, &out, &n, pkt->data, pkt->size, pkt->pts, pkt->dts,
                            pkt->pos);
+    enum AVFieldOrder order = s->parser->field_order;
+    s->combs |= s->codec->codec_id == AV_CODEC_ID_H264 && order >= AV_FIELD_TT &&
+                order <= AV_FIELD_BT;
     if (s->order && note_order(s, pkt) < 0)
         return -ENOMEM;
     return is_second_field(s, first);

@@ -14,6 +14,7 @@ struct picture_scan { /* zeroed: nothing is parsed */
     AVCodecParserContext *parser;
     AVCodecContext *codec;
     int open;                    /* structure of a first field whose second is yet to come */
+    int combs;                   /* a picture was interlaced */
     struct picture_order *order; /* of each packet; NULL: times aren't made of it */
     size_t n, room;
 };

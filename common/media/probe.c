@@ -267,6 +267,8 @@ static int read_index(struct inside *in, struct media_info *i, struct media_inde
     int video = mine ? -1 : i->video.stream;
     if (r == 0 && (video >= 0 || n > 0))
         r = index_scan(&s, video, tracks, n, idx, &line, err);
+    if (line.combs && i->video.interlaced == 0)
+        i->video.mixed = 1;
     if (r == 0)
         r = tell_clock(i, &line);
     if (r == 0 && !mine)

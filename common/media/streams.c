@@ -3,6 +3,7 @@
 
 #include "../base/err.h"
 #include "../base/utf8.h"
+#include "bitstream.h"
 #include "open.h"
 
 #include <errno.h>
@@ -141,6 +142,23 @@ static int field_order(const AVCodecParameters *p)
     }
 }
 
+/* Of a stream whose first pictures are progressive: whether later ones may be interlaced, as its
+ * header says. Of H.264 in other containers than MP4 the index sees every picture. */
+static int may_comb(const AVCodecParameters *p)
+{
+    struct bitstream_facts facts = { 0 };
+    struct bitstream *b = NULL;
+    struct err err;
+
+    if (p->codec_id == AV_CODEC_ID_MPEG2VIDEO)
+        return 1;
+    if (p->codec_id != AV_CODEC_ID_H264 || bitstream_new(p, &b, &err) < 0)
+        return 0;
+    bitstream_facts(b, &facts);
+    bitstream_free(b);
+    return facts.interlaced;
+}
+
 static AVRational sample_aspect(const AVStream *st)
 {
     AVRational sar = st->sample_aspect_ratio;
@@ -171,6 +189,7 @@ void streams_video(const AVStream *st, struct video_info *v)
         .interlaced = field_order(p),
         .tb = st->time_base,
     };
+    v->mixed = !v->interlaced && may_comb(p);
     text(v->codec, sizeof(v->codec), avcodec_get_name(p->codec_id));
     text(v->profile, sizeof(v->profile), profile);
     text(v->pix_fmt, sizeof(v->pix_fmt), d ? d->name : "");

@@ -103,6 +103,8 @@ static json_t *video_to_json(const struct video_info *v)
     out_int(&o, "bit_depth", v->bit_depth);
     out_put(&o, "color", color_to_json(&v->color));
     out_int(&o, "interlaced", v->interlaced);
+    if (v->mixed)
+        out_int(&o, "mixed", 1);
     /* For programs that don't know "hdr" yet, and want this. */
     out_int(&o, "has_hdr_meta", v->hdr.has_mastering || v->hdr.max_cll);
     hdr_write(&o, &v->hdr);
@@ -140,6 +142,7 @@ static void video_read(const struct in *o, struct video_info *v)
     v->bit_depth = (int)in_int(&f, "bit_depth", 1, 32);
     v->color = color_read(&f, "color");
     v->interlaced = (int)in_int(&f, "interlaced", 0, 2);
+    v->mixed = in_field(&f, "mixed").j ? in_flag(&f, "mixed") : 0;
     hdr_read(&f, &v->hdr);
     v->tb = in_ratio(&f, "tb", 1);
     v->rate = in_ratio(&f, "rate", 0);

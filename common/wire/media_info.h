@@ -42,6 +42,7 @@ struct video_info {
     int bit_depth;
     struct color_info color;
     int interlaced;      /* 0 progressive, 1 top field first, 2 bottom field first */
+    int mixed;           /* 1: any picture may be interlaced, and says so itself */
     struct hdr_info hdr; /* PQ and HLG only */
     AVRational tb;       /* of every pts in the plan */
     AVRational rate;     /* nominal frame rate: 1 / the commonest frame duration */
@@ -51,6 +52,12 @@ struct video_info {
     uint64_t frames;     /* frames shown */
     int64_t bit_rate;    /* bit/s measured over the packets; 0 unknown */
 };
+
+/* Some pictures may be interlaced: those that say so become frames of one time. */
+static inline int video_may_comb(const struct video_info *v)
+{
+    return v->interlaced || v->mixed;
+}
 
 /* What a sound track is for: bits of audio_info.roles. */
 enum audio_role {
