@@ -77,10 +77,13 @@ int audio_cuts_make(struct plan *p, int64_t video_end, struct err *err)
 
     if (r == 0)
         r = audio_cuts_video(p, &a);
-    if (r == 0 && p->n_chunks > 0 && p->duration - video_end > a.segment / 2)
+    /* What little is heard behind the picture belongs to its last segment, which mustn't be
+     * divided for that. */
+    int behind = p->n_chunks == 0 || p->duration - video_end > a.segment / 2;
+    if (r == 0 && p->n_chunks > 0 && behind)
         r = audio_cuts_until(&a, video_end);
     if (r == 0)
-        r = audio_cuts_fill(&a, p->duration);
+        r = audio_cuts_fill(&a, behind || video_end > p->duration ? p->duration : video_end);
     if (r < 0) {
         free(a.cuts);
         if (r == -E2BIG)

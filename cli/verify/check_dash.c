@@ -84,6 +84,13 @@ static void check_video_of(struct package *p, const struct mpd_representation *m
                     r->init.height);
     double rate = (double)m->frame_rate_num / (double)m->frame_rate_den;
     frame_rates(r, &common, &average, &even);
+    /* To the end of the last picture, which may be held for long. */
+    if (r->whole && r->n_segments > 0) {
+        int64_t ticks = r->segments[r->n_segments - 1].end - r->segments[0].start;
+        double whole = ticks > 0 ? (double)r->n_frames * r->init.timescale / (double)ticks : 0;
+        if (fabs(rate - whole) < fabs(rate - average))
+            average = whole;
+    }
     if (r->whole && r->n_frames > 2 && rate > 0 && even && fabs(rate - common) > common * 0.005 &&
         fabs(rate - average) > average * (0.005 + 1.0 / (double)r->n_frames))
         report_fail(p->report, CHECK_DASH_REPRESENTATION,
