@@ -52,7 +52,22 @@ static int audio_cuts_until(struct audio_cuts *a, int64_t cut)
     return r == 0 && cut > a->cuts[a->n - 1] ? audio_cut_add(a, cut) : r;
 }
 
-static int audio_cuts_video(const struct plan *p, struct audio_cuts *a)
+/* Where the video segment after that one begins, or the last one ends. */
+static int64_t next_start(const struct plan *p, size_t chunk, size_t segment, int64_t video_end)
+{
+    const struct chunk *c = &p->chunks[chunk];
+    int64_t pts;
+
+    if (segment + 1 < c->n_segments)
+        pts = c->gops[c->segments[segment + 1]];
+    else if (chunk + 1 < p->n_chunks)
+        pts = p->chunks[chunk + 1].start;
+    else
+        return video_end;
+    return plan_ticks(pts, p->origin, p->info.video.tb, p->timescale);
+}
+
+static int audio_cuts_video(const struct plan *p, int64_t video_end, struct audio_cuts *a)
 {
     int r = 0;
 
@@ -62,8 +77,9 @@ static int audio_cuts_video(const struct plan *p, struct audio_cuts *a)
             int64_t at = plan_ticks(c->gops[c->segments[k]], p->origin, p->info.video.tb,
                                     p->timescale);
             /* Sound that begins a little before the picture shares its
-             * first segment. */
-            if (i + k > 0 || at > a->segment / 2)
+             * first segment, unless that makes it too long. */
+            if (i + k > 0 || at > a->segment / 2 ||
+                2 * next_start(p, i, k, video_end) > 3 * a->segment)
                 r = audio_cuts_until(a, at);
         }
     }
@@ -76,7 +92,7 @@ int audio_cuts_make(struct plan *p, int64_t video_end, struct err *err)
     int r = audio_cut_add(&a, 0);
 
     if (r == 0)
-        r = audio_cuts_video(p, &a);
+        r = audio_cuts_video(p, video_end, &a);
     /* What little is heard behind the picture belongs to its last segment, which mustn't be
      * divided for that. */
     int behind = p->n_chunks == 0 || p->duration - video_end > a.segment / 2;

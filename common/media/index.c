@@ -219,9 +219,9 @@ static int64_t shown_at(const struct media_index *idx, size_t i, int64_t step)
     return last + step;
 }
 
-/* AVI has no times of display, and MPEG-PS not for every picture. A decoder
- * makes them of decode times, and so does this. */
-static void fill_times(struct media_index *idx, const AVStream *st)
+/* AVI has no times of display, and MPEG-TS and PS not for every picture. A decoder
+ * makes them of decode times, and so does this. `made`: flags of those it makes. */
+static void fill_times(struct media_index *idx, const AVStream *st, uint32_t made)
 {
     enum AVCodecID id = st->codecpar->codec_id;
     int64_t step = 1;
@@ -231,8 +231,10 @@ static void fill_times(struct media_index *idx, const AVStream *st)
     for (size_t i = 0; i < idx->n; i++) {
         struct index_packet *p = &idx->packets[i];
         step = p->duration > 0 ? p->duration : step;
-        if (p->pts == INT64_MIN && p->dts != INT64_MIN)
+        if (p->pts == INT64_MIN && p->dts != INT64_MIN) {
             p->pts = shown_at(idx, i, step);
+            p->flags |= made;
+        }
         /* It lies somewhere behind the one before. */
         if (p->pos < 0 && i > 0)
             p->pos = idx->packets[i - 1].pos;
@@ -284,7 +286,7 @@ int index_scan(struct media_source *s, int video, struct index_track *tracks, si
     if (r == 0)
         r = put_on_line(&c, &line);
     if (r == 0 && video >= 0)
-        fill_times(idx, s->fmt->streams[video]);
+        fill_times(idx, s->fmt->streams[video], media_has_one_clock(s) ? PACKET_MADE : 0);
     if (r == 0 && video >= 0)
         r = picture_scan_times(&c.pictures, idx, s->fmt->streams[video], &line.made);
     if (r == 0 && video >= 0)
