@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <libavutil/frame.h>
 #include <libavutil/mathematics.h>
+#include <math.h>
 #include <stdlib.h>
 
 #include "source.h"
@@ -48,6 +49,8 @@ void picture_times_release(struct picture_times *t)
 
 /* ---- pictures without a stamp ---- */
 
+enum { ODD_MAX = 4 }; /* stamps in a row */
+
 /* Of stamped neighbours; else of the stream; 0: nobody says. */
 static double pace_of(const struct picture_times *t)
 {
@@ -78,6 +81,38 @@ static int64_t between(const struct picture_times *t, size_t before, size_t i, s
     if (after != SIZE_MAX)
         return t->list[after].at - (int64_t)(pace * (double)(after - i) + 0.5);
     return (int64_t)(pace * (double)i + 0.5);
+}
+
+/* The next stamp, from `i` on; t->n: none. */
+static size_t stamped(const struct picture_times *t, size_t i)
+{
+    while (i < t->n && t->list[i].at == AV_NOPTS_VALUE)
+        i++;
+    return i;
+}
+
+static double off_pace(const struct picture_times *t, size_t a, size_t b, double pace)
+{
+    return fabs((double)t->list[b].at - (double)t->list[a].at - (double)(b - a) * pace);
+}
+
+/* libavformat gives a stamp to the picture before its own where PES packets begin within small
+ * pictures. Where most stamps keep the pace, up to ODD_MAX that don't, with one behind them
+ * that does, are left out. */
+static void leave_out_odd(struct picture_times *t, double pace)
+{
+    size_t pairs = 0, even = 0;
+    for (size_t i = stamped(t, 0), j; (j = stamped(t, i + 1)) < t->n; i = j, pairs++)
+        even += off_pace(t, i, j, pace) <= (double)(j - i) * pace / 20 + 1.5;
+    if (pairs == t->n - 1 || pairs < ODD_MAX || 3 * even < 2 * pairs)
+        return;
+    for (size_t i = stamped(t, 0), j; i < t->n; i = j) {
+        size_t back = j = stamped(t, i + 1), odd = 0;
+        for (; back < t->n && odd <= ODD_MAX && off_pace(t, i, back, pace) > pace / 2; odd++)
+            back = stamped(t, back + 1);
+        for (; back < t->n && odd <= ODD_MAX && j < back; j++)
+            t->list[j].at = AV_NOPTS_VALUE;
+    }
 }
 
 /* A container that gives times gives none to what lies before its time 0, which isn't
@@ -160,6 +195,8 @@ int picture_times_settle(struct picture_times *t, struct source *s)
     if (!s->pictures)
         return -ENOMEM;
     size_t n = 0, from = unsaid(t);
+    if (t->stamps_only)
+        leave_out_odd(t, pace_of(t));
     if (fill_in(t, from))
         s->slack_s = 0.001;
     for (size_t i = from; i < t->n; i++)

@@ -3,6 +3,8 @@
 #include <errno.h>
 #include <stdlib.h>
 
+enum { ODD_MAX = 4 }; /* stamps in a row */
+
 struct shown {
     size_t packet;
     size_t sequence; /* of those that count anew */
@@ -72,6 +74,49 @@ static double step_of(const struct shown *s, size_t n, int64_t step)
     return (double)(s[last - 1].pts - s[first].pts) / (double)(last - 1 - first);
 }
 
+/* Whether the time of `b` is what `a` and the pace make of it. */
+static int is_near(const struct shown *s, size_t a, size_t b, double step, double tolerance)
+{
+    double off = (double)s[b].pts - (double)s[a].pts - (double)(b - a) * step;
+
+    return off <= tolerance && off >= -tolerance;
+}
+
+/* Most of what is told says that pictures are equally far apart. */
+static int is_steady(const struct shown *s, size_t n, double step)
+{
+    size_t pairs = 0, good = 0, at = told_from(s, n, 0);
+
+    while (at < n) {
+        size_t next = told_from(s, n, at + 1);
+        if (next < n) {
+            pairs++;
+            good += (size_t)is_near(s, at, next, step, (double)(next - at) * step / 20 + 1.5);
+        }
+        at = next;
+    }
+    return pairs >= ODD_MAX && 3 * good >= 2 * pairs;
+}
+
+/* Where PES packets begin within pictures, libavformat (5.1 to 7.1) may give the time of a small
+ * picture to the one before. What leaves the pace and is back on it soon is none. */
+static void drop_odd(struct shown *s, size_t n, double step)
+{
+    size_t at = is_steady(s, n, step) ? told_from(s, n, 0) : n;
+
+    while (at < n) {
+        size_t next = told_from(s, n, at + 1), back = next, odd = 0;
+        while (back < n && odd <= ODD_MAX && !is_near(s, at, back, step, step / 2)) {
+            back = told_from(s, n, back + 1);
+            odd++;
+        }
+        if (back < n && odd <= ODD_MAX)
+            for (; next < back; next++)
+                s[next].pts = INT64_MIN;
+        at = next;
+    }
+}
+
 static int64_t rounded(double v)
 {
     return (int64_t)(v < 0 ? v - 0.5 : v + 0.5);
@@ -136,6 +181,7 @@ int picture_times_make(struct media_index *idx, const struct picture_order *orde
     if (!s)
         return -ENOMEM;
     n = shown_collect(idx, order, s);
+    drop_odd(s, n, step_of(s, n, step));
     drop_fallen(s, n);
     if (told_from(s, n, 0) < n) {
         fill_all(s, n, step_of(s, n, step));

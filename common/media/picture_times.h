@@ -17,11 +17,11 @@ struct picture_order {
 };
 
 /* Give a time to each shown picture of `idx` that has none, by order[i] of packet i, and mark it
- * PACKET_MADE. A time that doesn't rise with the order is taken for none, too, where others are
- * missing. A packet whose place isn't known either, or whose own time isn't the one here, can't be
- * found again: it is no keyframe.
- * `step`: from one picture to the next where no two times tell that; stream ticks, above 0.
- * *ret: how many times were made; 0 where all are there, or none is. 0, or -ENOMEM. */
+ * PACKET_MADE. Where others are missing, a time that doesn't rise with the order is taken for none,
+ * too, and one that leaves an even pace which the next ones are on again. A packet whose place
+ * isn't known either, or whose own time isn't the one here, can't be found again: it is no
+ * keyframe. `step`: from one picture to the next where no two times tell that; stream ticks, above
+ * 0. *ret: how many times were made; 0 where all are there, or none is. 0, or -ENOMEM. */
 int picture_times_make(struct media_index *idx, const struct picture_order *order, int64_t step,
                        uint64_t *ret);
 

@@ -64,7 +64,19 @@ static const struct row {
      { 0, 18, 5, 30 },
      1, },
     {
-     "without any time there is nothing to make one of",                                             2,
+     "a time that leaves an even pace is none where others are missing",                                             8,
+     { 0, 10, 35, 30, 40, 50, NONE, 70 },
+     { { 0, 1 }, { 2, 0 }, { 4, 0 }, { 6, 0 }, { 8, 0 }, { 10, 0 }, { 12, 0 }, { 14, 0 } },
+     { 0, 10, 20, 30, 40, 50, 60, 70 },
+     2, },
+    {
+     "where there is no even pace all times are meant",              8,
+     { 0, 10, 35, 40, 60, 65, NONE, 70 },
+     { { 0, 1 }, { 2, 0 }, { 4, 0 }, { 6, 0 }, { 8, 0 }, { 10, 0 }, { 12, 0 }, { 14, 0 } },
+     { 0, 10, 35, 40, 60, 65, 68, 70 },
+     1, },
+    {
+     "without any time there is nothing to make one of",                                                                2,
      { NONE, NONE },
      { { 0, 1 }, { 2, 0 } },
      { NONE, NONE },
@@ -78,7 +90,9 @@ static void check_row(const struct row *r)
     uint64_t made = 99;
 
     for (size_t i = 0; i < r->n; i++)
-        p[i] = (struct index_packet){ .pts = r->pts[i], .dts = NONE, .pos = (int64_t)i };
+        p[i] = (struct index_packet){
+            .pts = r->pts[i], .dts = NONE, .pos = (int64_t)i, .flags = PACKET_KEY
+        };
     assert_int_equal(picture_times_make(&idx, r->order, STEP, &made), 0);
     if (made != r->made)
         fail_msg("%s: %u made", r->name, (unsigned)made);
@@ -86,6 +100,9 @@ static void check_row(const struct row *r)
         if (p[i].pts != r->want[i])
             fail_msg("%s: packet %zu at %lld", r->name, i, (long long)p[i].pts);
         assert_int_equal((p[i].flags & PACKET_MADE) != 0, r->pts[i] != r->want[i]);
+        /* By another time than its own a worker wouldn't find it. */
+        assert_int_equal((p[i].flags & PACKET_KEY) != 0,
+                         r->pts[i] == NONE || r->pts[i] == r->want[i]);
     }
 }
 

@@ -29,3 +29,4 @@ whole='{"video":{"frames":100,"every":0.04},"numbers":"0-99"}'
 row "PES that begin in the picture before, six slices" "$whole" shifted.ts misaligned shifted.ts 500 1 $H264 -bf 2 -g 25 -x264-params slices=6
 row "PES of three pictures that begin in the one before, HEVC" "$whole" shifted.ts misaligned shifted.ts 20 3 $HEVC -x265-params bframes=4:keyint=25:log-level=error
 row "PES that begin in the picture before, MPEG-2" "$whole" shifted.ts misaligned shifted.ts 700 1 -c:v mpeg2video -q:v 3 -g 12 -bf 2
+row "PES that begin several small pictures before" "$whole" shifted.ts misaligned shifted.ts 1500 1 $H264 -bf 3 -g 25
