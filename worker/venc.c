@@ -410,6 +410,8 @@ static int renew_encoder(struct venc *v, size_t gop, struct err *err)
 
 static void tag(const struct venc *v, AVFrame *f)
 {
+    /* Closed captions: encoders would pass them on, while playlists say that there are none. */
+    av_frame_remove_side_data(f, AV_FRAME_DATA_A53_CC);
     f->key_frame = 0;
     f->interlaced_frame = 0;
     f->sample_aspect_ratio = v->r->sar;
