@@ -10,6 +10,7 @@
 #include "hdr.h"
 #include "index_build.h"
 #include "io.h"
+#include "late.h"
 #include "open.h"
 #include "streams.h"
 #include "tracks.h"
@@ -62,6 +63,11 @@ static int describe(struct inside *in, struct media_info *i, int *ret_delay, str
 
     if (r < 0)
         return r;
+    r = late_learn(in, &s, err);
+    if (r < 0) {
+        media_close(&s);
+        return r;
+    }
     (void)snprintf(i->container, sizeof(i->container), "%s", s.fmt->iformat->name);
     i->size_bytes = inside_source_size(in);
     int v = streams_choose_video(s.fmt, &others_v);

@@ -1,0 +1,113 @@
+#include "late.h"
+
+#include "../base/err.h"
+#include "../child/inside.h"
+#include "open.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { STREAMS_MAX = 128, PACKETS_MAX = 2000 }; /* without a frame: it can't be decoded */
+
+static int is_unknown(const AVStream *st)
+{
+    const AVCodecParameters *p = st->codecpar;
+
+    if (!media_decodes(p->codec_id))
+        return 0;
+    if (p->codec_type == AVMEDIA_TYPE_AUDIO)
+        return p->sample_rate <= 0 || p->ch_layout.nb_channels <= 0;
+    return p->codec_type == AVMEDIA_TYPE_VIDEO && (p->width <= 0 || p->height <= 0);
+}
+
+struct learning {
+    struct media_source *to; /* gets the parameters */
+    struct media_source from;
+    AVCodecContext *dec[STREAMS_MAX]; /* of those that are still unknown */
+    int fed[STREAMS_MAX];
+    unsigned n, open;
+    AVPacket *pkt;
+    AVFrame *frame;
+};
+
+static void learning_drop(struct learning *l, unsigned k)
+{
+    avcodec_free_context(&l->dec[k]);
+    l->from.fmt->streams[k]->discard = AVDISCARD_ALL;
+    l->open--;
+}
+
+/* The same streams in the same order: the table says so. */
+static int learning_open(struct learning *l, struct inside *in, struct err *err)
+{
+    int r = media_open(in, 0, &l->from, err);
+
+    if (r < 0)
+        return r;
+    l->pkt = av_packet_alloc();
+    l->frame = av_frame_alloc();
+    if (!l->pkt || !l->frame)
+        return err_set(err, -ENOMEM, ERR_RESOURCE, "out of memory while probing");
+    l->n = l->to->fmt->nb_streams < STREAMS_MAX ? l->to->fmt->nb_streams : STREAMS_MAX;
+    l->n = l->n < l->from.fmt->nb_streams ? l->n : l->from.fmt->nb_streams;
+    for (unsigned k = 0; k < l->from.fmt->nb_streams; k++)
+        l->from.fmt->streams[k]->discard = AVDISCARD_ALL;
+    for (unsigned k = 0; k < l->n; k++) {
+        const AVStream *st = l->to->fmt->streams[k];
+        if (!is_unknown(st) || st->id != l->from.fmt->streams[k]->id ||
+            media_decoder(&l->from, (int)k, &l->dec[k], NULL) < 0)
+            continue;
+        l->from.fmt->streams[k]->discard = AVDISCARD_DEFAULT;
+        l->open++;
+    }
+    return 0;
+}
+
+static int learn_of(struct learning *l, unsigned k, struct err *err)
+{
+    AVCodecContext *dec = l->dec[k];
+
+    (void)avcodec_send_packet(dec, l->pkt);
+    int got = avcodec_receive_frame(dec, l->frame) >= 0;
+    av_frame_unref(l->frame);
+    if (got && avcodec_parameters_from_context(l->to->fmt->streams[k]->codecpar, dec) < 0)
+        return err_set(err, -ENOMEM, ERR_RESOURCE, "out of memory while probing");
+    if (got || ++l->fed[k] >= PACKETS_MAX)
+        learning_drop(l, k);
+    return 0;
+}
+
+static int learning_run(struct learning *l, struct inside *in, struct err *err)
+{
+    int r = 0;
+
+    while (r == 0 && l->open > 0 && (r = media_read(&l->from, l->pkt, err)) == 0) {
+        unsigned k = (unsigned)l->pkt->stream_index;
+        inside_progress(in, 0);
+        if (k < l->n && l->dec[k])
+            r = learn_of(l, k, err);
+        av_packet_unref(l->pkt);
+    }
+    return r == AVERROR_EOF ? 0 : r;
+}
+
+int late_learn(struct inside *in, struct media_source *s, struct err *err)
+{
+    struct learning l = { .to = s };
+    unsigned unknown = 0;
+
+    for (unsigned k = 0; k < s->fmt->nb_streams; k++)
+        unknown += (unsigned)is_unknown(s->fmt->streams[k]);
+    if (unknown == 0 || strcmp(s->fmt->iformat->name, "mpegts") != 0)
+        return 0;
+    int r = learning_open(&l, in, err);
+    if (r == 0)
+        r = learning_run(&l, in, err);
+    for (unsigned k = 0; k < l.n; k++)
+        avcodec_free_context(&l.dec[k]);
+    av_packet_free(&l.pkt);
+    av_frame_free(&l.frame);
+    media_close(&l.from);
+    return r;
+}
