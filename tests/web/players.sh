@@ -114,7 +114,7 @@ lasts() { # NAME PICTURE SOUND DELAY
 }
 fact "one picture and its sound become a package" lasts still 0.04 12 0
 fact "a picture and longer sound become a package" lasts sound 4 12 0
-fact "a picture that begins after its sound becomes a package" lasts late 4 12 6.65
+fact "a picture that begins after its sound becomes a package" lasts late 6 14 6.65
 lasts_picture() {
     ffmpeg -nostdin -v error -i clip.mp4 -t 4 -vn -c copy sound.mp4 &&
         ffmpeg -nostdin -v error -t 12 -i clip.mp4 -i sound.mp4 -map 0:v -map 1:a -c copy lasts-picture.mp4 &&

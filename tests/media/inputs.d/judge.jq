@@ -30,8 +30,10 @@ def wrong_capped($e; $g):
     | if $n > 0 then "\($n) frames at times of their own" else empty end,
     if $g.frames < 240 * 0.6 * $e.times[-1] or $g.frames > $e.frames then "\($g.frames) frames of \($e.frames)" else empty end;
 
+# Pictures that are held beside longer sound are verify's to judge.
 def wrong_times($e; $g):
-    if $e.capped then wrong_capped($e; $g)
+    if $e.held then (if $g.frames < $e.frames then "\($g.frames) frames of \($e.frames)" else empty end)
+    elif $e.capped then wrong_capped($e; $g)
     elif $e.frames != $g.frames then "\($g.frames) frames instead of \($e.frames)"
     else (moved($e.times; $g.times) as $m
         | if ($m | length) > 0 then "\($m | length) frames moved, the first is number \($m[0]): at \($g.times[$m[0]] | s) instead of \($e.times[$m[0]] | s) s after the first" else empty end)
