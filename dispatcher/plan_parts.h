@@ -81,7 +81,8 @@ int repeated_key_cuts(struct timeline *t);
 
 /* Under frame-rate caps on a constant rate every step is one of n pictures: where a clock that
  * jitters, or one that begins at the edge of a cell, makes others, all grids of `v` begin half a
- * picture before the first one. 1: some were shifted, and the timeline is to be made anew; else 0. */
+ * picture before the first one. 1: some were shifted, and the timeline is to be made anew; else 0.
+ */
 int grids_settle(const struct timeline *t, const struct video_info *info, struct rendition *v,
                  size_t n);
 
