@@ -4,20 +4,23 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { LOOK = 8 };
+enum { LOOK = 8, SLOWEST = 20 }; /* stamps; packets a second, where few have one */
 
 struct mark { /* a packet */
     int64_t at, shown, pos;
+    int64_t number; /* of all packets of the stream */
 };
 
 struct marks {
     struct mark *list;
     size_t n, room;
+    int64_t packets; /* with a stamp and without */
 };
 
 static int keep(struct marks *m, const AVPacket *pkt)
 {
     int64_t at = pkt->dts != AV_NOPTS_VALUE ? pkt->dts : pkt->pts;
+    int64_t number = m->packets++;
     if (at == AV_NOPTS_VALUE)
         return 0;
     if (m->n == m->room) {
@@ -28,7 +31,8 @@ static int keep(struct marks *m, const AVPacket *pkt)
         m->list = grown;
         m->room = room;
     }
-    m->list[m->n++] = (struct mark){ at, pkt->pts != AV_NOPTS_VALUE ? pkt->pts : at, pkt->pos };
+    m->list[m->n++] = (struct mark){ at, pkt->pts != AV_NOPTS_VALUE ? pkt->pts : at, pkt->pos,
+                                     number };
     return 0;
 }
 
@@ -43,8 +47,11 @@ static int begins_anew(const struct marks *m, size_t i, size_t before, int64_t s
     size_t seen = 0, near = 0;
     if (!apart(m->list[before].at, m->list[i].at, second) || m->list[i].pos < 0)
         return 0;
-    for (size_t k = i + 1; k < m->n && seen < LOOK; k++, seen++)
-        near += llabs(m->list[k].at - m->list[i].at) <= 2 * second;
+    for (size_t k = i + 1; k < m->n && seen < LOOK; k++, seen++) {
+        int64_t gone = m->list[k].at - m->list[i].at;
+        int64_t most = 2 * second + (m->list[k].number - m->list[i].number) * second / SLOWEST;
+        near += gone >= -2 * second && gone <= most;
+    }
     return 2 * near > seen;
 }
 
@@ -67,16 +74,29 @@ static int64_t earliest(const struct marks *m, size_t i, int64_t second)
     return least;
 }
 
+/* Where the packets from `m` on end whose first one is shown `delay` after it is decoded: not all
+ * of them need stamps. */
+static int64_t end_of(const struct mark *m, int64_t number, int64_t step, int64_t delay)
+{
+    return number - m->number > 1 ? m->at + (number - m->number) * step + delay : INT64_MIN;
+}
+
 /* All in the source's own times; `shift` is what they get. */
 static int follow(const struct marks *m, int64_t second, struct seams *ret)
 {
     int64_t shift = 0, latest = INT64_MIN, step = second / 25;
+    int64_t delay = m->n ? m->list[0].shown - m->list[0].at : 0;
     size_t before = 0;
     for (size_t i = 0; i < m->n; i++) {
         const struct mark *k = &m->list[i];
-        int64_t gone = k->at - m->list[before].at;
+        int64_t packets = i ? k->number - m->list[before].number : 1;
+        int64_t gone = (k->at - m->list[before].at) / packets;
         if (begins_anew(m, i, before, second)) {
-            shift = latest + step - earliest(m, i, second);
+            int64_t end = end_of(&m->list[before], k->number, step, delay);
+            if (end == INT64_MIN || end + shift < latest + step)
+                end = latest + step - shift;
+            shift += end - earliest(m, i, second);
+            delay = k->shown - k->at;
             if (add(ret, k->pos, shift) < 0)
                 return -ENOMEM;
         } else if (apart(m->list[before].at, k->at, second)) {

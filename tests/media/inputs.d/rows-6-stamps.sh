@@ -30,3 +30,10 @@ row "PES that begin in the picture before, six slices" "$whole" shifted.ts misal
 row "PES of three pictures that begin in the one before, HEVC" "$whole" shifted.ts misaligned shifted.ts 20 3 $HEVC -x265-params bframes=4:keyint=25:log-level=error
 row "PES that begin in the picture before, MPEG-2" "$whole" shifted.ts misaligned shifted.ts 700 1 -c:v mpeg2video -q:v 3 -g 12 -bf 2
 row "PES that begin several small pictures before" "$whole" shifted.ts misaligned shifted.ts 1500 1 $H264 -bf 3 -g 25
+
+# twice N OPTION...: the same recording end to end, with one time in N.
+twice() {
+    timeless once.ts "$@" && cat once.ts once.ts >twice.ts
+}
+row "a time each 12 pictures, twice end to end" '{"video":{"frames":200,"every":0.04},"numbers":"0-99 0-99","warning":"no time of their own"}' \
+    twice.ts twice 12 $H264 -bf 3 -g 25
