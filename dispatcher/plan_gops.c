@@ -170,6 +170,26 @@ int completes_picture(const struct index_packet *p)
            (p->pts == PLAN_NO_TIME && p->dts == PLAN_NO_TIME && !(p->flags & PACKET_KEY));
 }
 
+/* HEVC's fields are reordered one by one: the second of a frame may lie anywhere near. */
+static void cover_seconds(const struct timeline *t, size_t first, size_t end, size_t *lowest,
+                          size_t *last)
+{
+    enum { NEAR = 64 };
+    const struct index_packet *p = t->idx->packets;
+    int64_t from = t->frames[first].pts;
+    int64_t to = end < t->n_frames ? t->frames[end].pts : INT64_MAX;
+    size_t a = *lowest > NEAR ? *lowest - NEAR : 0;
+    size_t b = t->idx->n - *last > NEAR ? *last + NEAR : t->idx->n - 1;
+
+    for (size_t i = a; i <= b; i++) {
+        if (!(p[i].flags & PACKET_SECOND) || p[i].pts == PLAN_NO_TIME || p[i].pts < from ||
+            p[i].pts >= to)
+            continue;
+        *lowest = i < *lowest ? i : *lowest;
+        *last = i > *last ? i : *last;
+    }
+}
+
 static int times_are_made(const struct index_packet *p, size_t from, size_t last)
 {
     for (size_t i = from; i <= last; i++)
@@ -211,6 +231,8 @@ static int decode_fill(const struct timeline *t, size_t first, size_t end, const
     }
     while (last + 1 < t->idx->n && completes_picture(&p[last + 1]))
         last++;
+    if (t->fields)
+        cover_seconds(t, first, end, &lowest, &last);
     seek = seek_packet(t, t->frames[first].pts, lowest);
     c->seek_pts = p[seek].pts;
     c->seek_dts = p[seek].dts;

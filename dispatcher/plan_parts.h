@@ -30,6 +30,7 @@ struct timeline {
     const struct media_index *idx; /* borrowed */
     int edited; /* frames are those of edits: not in the order of their packets */
     AVRational tb;
+    int fields;          /* each picture is a field, and two are a frame */
     int64_t origin, end; /* 0 of the output; end of the last frame */
     struct frame *frames;
     size_t n_frames;

@@ -272,7 +272,7 @@ int timeline_make(const struct media_info *info, const struct media_index *idx,
                   const struct rendition *video, size_t n_video, struct extent sound,
                   struct timeline *ret, struct err *err)
 {
-    struct timeline t = { .idx = idx, .tb = info->video.tb };
+    struct timeline t = { .idx = idx, .tb = info->video.tb, .fields = info->video.fields };
     int r;
 
     t.edited = media_is_edited(info, info->video.stream);

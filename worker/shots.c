@@ -3,6 +3,7 @@
 #include "../common/base/err.h"
 #include "../common/child/inside.h"
 #include "../common/media/reader.h"
+#include "weave.h"
 
 #include <errno.h>
 
@@ -75,6 +76,8 @@ static int take_frame(struct shots *s, shot_emit emit, void *arg, struct err *er
 
     if (pts == AV_NOPTS_VALUE)
         return 0;
+    if (s->info->video.fields && weave_alone(s->frame) < 0)
+        return no_memory(err);
     s->frame->pts = pts;
     /* One that was looked for and never came is stood in for by the one before. */
     while (r == 0 && s->next < s->limit && media_of(&s->list[s->next]) < pts && s->running)

@@ -11,6 +11,7 @@
 #include "spans.h"
 #include "vcopy.h"
 #include "venc.h"
+#include "weave.h"
 
 #include <errno.h>
 #include <libavutil/common.h>
@@ -35,6 +36,7 @@ struct chunk_run {
     int ahead, looked;   /* frames behind the chunk: wanted, taken */
     uint64_t fed;        /* packets since the seek packet */
     struct spans spans;
+    struct weave weave;  /* of fields that make a frame */
     AVFrame *latest;     /* of a span of one picture that hasn't come: what would be seen instead */
     int one;             /* such a span is under way */
     int64_t shown, step; /* time of the last frame decoded, and from the one before to it */
@@ -178,7 +180,18 @@ static int show_latest(struct chunk_run *c, struct err *err)
     return r;
 }
 
-static int take_frame(struct chunk_run *c, struct err *err)
+/* 1: `frame` is a whole picture; 0: it was a field whose second is to come. */
+static int make_whole(struct chunk_run *c, struct err *err)
+{
+    const struct video_info *v = &c->t->info.video;
+    int r = v->fields ? weave_field(&c->weave, c->frame,
+                                    (c->frame->top_field_first != 0) == (v->interlaced == 1))
+                      : 1;
+
+    return r < 0 ? err_set(err, -ENOMEM, ERR_RESOURCE, "out of memory for a frame") : r;
+}
+
+static int take_whole(struct chunk_run *c, struct err *err)
 {
     const AVFrame *f = c->frame;
     int64_t pts = time_of(c, f);
@@ -197,6 +210,13 @@ static int take_frame(struct chunk_run *c, struct err *err)
     for (size_t i = 0; r == 0 && i < n; i++)
         r = show_frame(c, shown[i], err);
     return r;
+}
+
+static int take_frame(struct chunk_run *c, struct err *err)
+{
+    int r = make_whole(c, err);
+
+    return r == 1 ? take_whole(c, err) : r;
 }
 
 static int drain_decoder(struct chunk_run *c, struct err *err)
@@ -537,6 +557,7 @@ static void release(struct chunk_run *c)
     av_frame_free(&c->frame);
     av_frame_free(&c->latest);
     spans_release(&c->spans);
+    weave_release(&c->weave);
     reader_close(&c->read);
 }
 

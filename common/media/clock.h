@@ -22,6 +22,7 @@ struct clock_line {
     size_t n_splices;
     uint64_t strays;
     uint64_t torn;        /* packets that the demuxer found to be damaged, or behind a gap */
+    int halves;           /* picture_scan.h */
     uint64_t made;        /* times of pictures that the source doesn't tell (picture_times.h) */
     uint64_t unrecovered; /* pictures at the beginning that aren't whole (beginning.h) */
     uint64_t late;        /* packets of pictures whose stream only begins later (MPEG-TS) */

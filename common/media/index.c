@@ -292,6 +292,8 @@ int index_scan(struct media_source *s, int video, struct index_track *tracks, si
     if (r == 0 && video >= 0)
         line.unrecovered = beginning_hide(&c.beginning, idx);
     line.combs = c.pictures.combs;
+    if (r == 0)
+        r = picture_scan_pair(&c.pictures, idx, &line.halves);
     scan_end(&c);
     if (r == 0) {
         line.torn = c.torn;

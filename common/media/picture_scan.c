@@ -13,7 +13,7 @@ void picture_scan_open(struct picture_scan *s, const AVStream *st, int made)
 {
     enum AVCodecID id = st->codecpar->codec_id;
 
-    if (id != AV_CODEC_ID_H264 && !(made && id == AV_CODEC_ID_HEVC))
+    if (id != AV_CODEC_ID_H264 && id != AV_CODEC_ID_HEVC)
         return;
     s->parser = av_parser_init((int)id);
     s->codec = avcodec_alloc_context3(NULL);
@@ -31,6 +31,7 @@ void picture_scan_close(struct picture_scan *s)
     av_parser_close(s->parser);
     avcodec_free_context(&s->codec);
     free(s->order);
+    free(s->halves);
     *s = (struct picture_scan){ 0 };
 }
 
@@ -69,16 +70,48 @@ static int note_order(struct picture_scan *s, const AVPacket *pkt)
     return 0;
 }
 
+static int is_field(int structure)
+{
+    return structure == AV_PICTURE_STRUCTURE_TOP_FIELD ||
+           structure == AV_PICTURE_STRUCTURE_BOTTOM_FIELD;
+}
+
 static int is_second_field(struct picture_scan *s, int first)
 {
     int now = s->parser->picture_structure;
 
-    if (s->codec->codec_id != AV_CODEC_ID_H264 ||
-        (now != AV_PICTURE_STRUCTURE_TOP_FIELD && now != AV_PICTURE_STRUCTURE_BOTTOM_FIELD))
+    if (s->codec->codec_id != AV_CODEC_ID_H264 || !is_field(now))
         return 0;
     if (first && first != now)
         return 1;
     s->open = now;
+    return 0;
+}
+
+/* HEVC's fields are pictures of their own, reordered like all: pairs are found when all are known.
+ * Of whole pictures, as nearly all are, there is no more to see after the first one. */
+static int note_half(struct picture_scan *s)
+{
+    int now = s->parser->picture_structure;
+
+    if (s->n_halves == 0 && !is_field(now)) {
+        if (!s->order)
+            av_parser_close(take_ptr(s->parser));
+        s->whole = 1;
+    }
+    if (s->whole)
+        return 0;
+    if (s->n_halves == s->room_halves) {
+        size_t room = s->room_halves ? 2 * s->room_halves : 4096;
+        unsigned char *grown = realloc(s->halves, room);
+        if (!grown)
+            return -ENOMEM;
+        s->halves = grown;
+        s->room_halves = room;
+    }
+    s->halves[s->n_halves++] = now == AV_PICTURE_STRUCTURE_TOP_FIELD      ? FIELD_TOP
+                               : now == AV_PICTURE_STRUCTURE_BOTTOM_FIELD ? FIELD_BOTTOM
+                                                                          : FIELD_NONE;
     return 0;
 }
 
@@ -97,7 +130,48 @@ int picture_scan_packet(struct picture_scan *s, const AVPacket *pkt)
                 order <= AV_FIELD_BT;
     if (s->order && note_order(s, pkt) < 0)
         return -ENOMEM;
+    if (s->codec->codec_id == AV_CODEC_ID_HEVC)
+        return note_half(s);
     return is_second_field(s, first);
+}
+
+struct half {
+    int64_t pts;
+    size_t packet;
+};
+
+static int half_order(const void *a, const void *b)
+{
+    int64_t x = ((const struct half *)a)->pts, y = ((const struct half *)b)->pts;
+
+    return (x > y) - (x < y);
+}
+
+int picture_scan_pair(const struct picture_scan *s, struct media_index *idx, int *ret_first)
+{
+    size_t n = 0;
+
+    *ret_first = 0;
+    if (s->n_halves == 0 || s->n_halves != idx->n)
+        return 0;
+    struct half *list = calloc(idx->n, sizeof(*list));
+    if (!list)
+        return -ENOMEM;
+    for (size_t i = 0; i < idx->n; i++)
+        if (idx->packets[i].pts != INT64_MIN && s->halves[i] != FIELD_NONE)
+            list[n++] = (struct half){ idx->packets[i].pts, i };
+    qsort(list, n, sizeof(*list), half_order);
+    int first = n > 0 ? s->halves[list[0].packet] : 0;
+    for (size_t i = 0; i + 1 < n; i++) {
+        const struct half *a = &list[i], *b = &list[i + 1];
+        if (s->halves[a->packet] != first || s->halves[b->packet] == first)
+            continue;
+        idx->packets[b->packet].flags |= PACKET_SECOND | PACKET_HIDDEN;
+        i++;
+    }
+    free(list);
+    *ret_first = first;
+    return 0;
 }
 
 int picture_scan_times(const struct picture_scan *s, struct media_index *idx, const AVStream *st,

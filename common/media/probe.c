@@ -251,6 +251,14 @@ static int read_edited(struct inside *in, struct media_info *i, struct media_ind
     return r;
 }
 
+/* A picture of the stream is half a frame. */
+static void weave_fields(struct video_info *v, int first)
+{
+    v->fields = 1;
+    v->height *= 2;
+    v->interlaced = first;
+}
+
 /* Times, from a context like those that will encode. The index of an MP4
  * tells its sound's extent, unless it is in fragments; then, as for all
  * others, the packets are walked. */
@@ -275,6 +283,8 @@ static int read_index(struct inside *in, struct media_info *i, struct media_inde
         r = index_scan(&s, video, tracks, n, idx, &line, err);
     if (line.combs && i->video.interlaced == 0)
         i->video.mixed = 1;
+    if (line.halves)
+        weave_fields(&i->video, line.halves);
     if (r == 0)
         r = tell_clock(i, &line);
     if (r == 0 && !mine)

@@ -103,6 +103,8 @@ static json_t *video_to_json(const struct video_info *v)
     out_int(&o, "bit_depth", v->bit_depth);
     out_put(&o, "color", color_to_json(&v->color));
     out_int(&o, "interlaced", v->interlaced);
+    if (v->fields)
+        out_int(&o, "fields", 1);
     if (v->mixed)
         out_int(&o, "mixed", 1);
     /* For programs that don't know "hdr" yet, and want this. */
@@ -142,6 +144,7 @@ static void video_read(const struct in *o, struct video_info *v)
     v->bit_depth = (int)in_int(&f, "bit_depth", 1, 32);
     v->color = color_read(&f, "color");
     v->interlaced = (int)in_int(&f, "interlaced", 0, 2);
+    v->fields = in_field(&f, "fields").j ? in_flag(&f, "fields") : 0;
     v->mixed = in_field(&f, "mixed").j ? in_flag(&f, "mixed") : 0;
     hdr_read(&f, &v->hdr);
     v->tb = in_ratio(&f, "tb", 1);

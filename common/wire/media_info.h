@@ -41,8 +41,9 @@ struct video_info {
     int hflip;         /* 1: mirrored horizontally (after rotation) */
     int bit_depth;
     struct color_info color;
-    int interlaced;      /* 0 progressive, 1 top field first, 2 bottom field first */
-    int mixed;           /* 1: any picture may be interlaced, and says so itself */
+    int interlaced; /* 0 progressive, 1 top field first, 2 bottom field first */
+    int fields;     /* 1: each picture of the decoder is a field; two are a frame, of `height` */
+    int mixed;      /* 1: any picture may be interlaced, and says so itself */
     struct hdr_info hdr; /* PQ and HLG only */
     AVRational tb;       /* of every pts in the plan */
     AVRational rate;     /* nominal frame rate: 1 / the commonest frame duration */
