@@ -14,6 +14,7 @@
 #include "open.h"
 #include "streams.h"
 #include "tracks.h"
+#include "unkept.h"
 
 #include <errno.h>
 #include <stdarg.h>
@@ -91,6 +92,8 @@ static int describe(struct inside *in, struct media_info *i, int *ret_delay, str
         r = err_set(err, -ENOMEM, ERR_RESOURCE, "out of memory while probing");
     if (r == 0)
         r = admit_streams(&s, i, err);
+    if (r == 0)
+        r = unkept_tell(in, &s, i, err);
     media_close(&s);
     return r;
 }
