@@ -144,7 +144,12 @@ static int begins_late(const struct source *s, unsigned stream)
 static int best_video(const struct source *s, const AVFormatContext *f)
 {
     int best = -1;
-    int64_t most = 0;
+    int64_t most = 0, longest = 0;
+    /* A track of a tenth of another's pictures or less is a still beside a film. */
+    for (unsigned i = 0; i < f->nb_streams; i++)
+        if (f->streams[i]->codecpar->codec_type == AVMEDIA_TYPE_VIDEO &&
+            f->streams[i]->nb_frames > longest)
+            longest = f->streams[i]->nb_frames;
     for (unsigned i = 0; i < f->nb_streams; i++) {
         const AVStream *st = f->streams[i];
         const AVCodecParameters *c = st->codecpar;
@@ -157,6 +162,8 @@ static int best_video(const struct source *s, const AVFormatContext *f)
             continue;
         if (st->disposition & AV_DISPOSITION_DEFAULT)
             score += INT64_C(1) << 40;
+        if (st->nb_frames <= 0 || st->nb_frames > longest / 10)
+            score += INT64_C(1) << 41;
         if (score > most) {
             most = score;
             best = (int)i;

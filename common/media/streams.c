@@ -62,23 +62,41 @@ int streams_is_audio(const AVStream *st)
            p->sample_rate > 0 && p->ch_layout.nb_channels > 0;
 }
 
-static int64_t video_score(const AVStream *st)
+/* Of a phone's motion photo the still is a track of its own: larger, and of a picture or two. */
+enum { STILL_PART = 10 };
+
+/* `most`: pictures of the track that has most, as far as containers count them. */
+static int64_t video_score(const AVStream *st, int64_t most)
 {
     int64_t pixels = (int64_t)st->codecpar->width * st->codecpar->height;
+    int still = st->nb_frames > 0 && st->nb_frames <= most / STILL_PART;
+
     return pixels + (st->disposition & AV_DISPOSITION_DEFAULT ? INT64_C(1) << 40 : 0) +
-           (media_decodes(st->codecpar->codec_id) ? INT64_C(1) << 41 : 0);
+           (still ? 0 : INT64_C(1) << 41) +
+           (media_decodes(st->codecpar->codec_id) ? INT64_C(1) << 42 : 0);
+}
+
+static int64_t most_pictures(const AVFormatContext *f)
+{
+    int64_t most = 0;
+
+    for (unsigned i = 0; i < f->nb_streams; i++)
+        if (usable_video(f->streams[i]) && media_decodes(f->streams[i]->codecpar->codec_id) &&
+            f->streams[i]->nb_frames > most)
+            most = f->streams[i]->nb_frames;
+    return most;
 }
 
 int streams_choose_video(const AVFormatContext *f, int *ret_others)
 {
     int best = -1, n = 0;
-    int64_t best_score = -1;
+    int64_t best_score = -1, most = most_pictures(f);
 
     for (unsigned i = 0; i < f->nb_streams; i++) {
         const AVStream *st = f->streams[i];
         if (!usable_video(st))
             continue;
-        int64_t score = video_score(st);
+        int64_t score = video_score(st, most);
         n++;
         if (score > best_score) {
             best_score = score;
