@@ -21,21 +21,50 @@ static int is_unknown(const AVStream *st)
     return p->codec_type == AVMEDIA_TYPE_VIDEO && (p->width <= 0 || p->height <= 0);
 }
 
+enum { KINDS = 2 }; /* pictures, sound */
+
 struct learning {
     struct media_source *to; /* gets the parameters */
     struct media_source from;
-    AVCodecContext *dec[STREAMS_MAX]; /* of those that are still unknown */
+    AVCodecContext *dec[STREAMS_MAX];    /* of those that are still unknown */
+    AVCodecParameters *par[STREAMS_MAX]; /* what was learned */
+    int64_t first[STREAMS_MAX];          /* place of the first packet of these */
+    int64_t last[KINDS];                 /* place of the last packet of those that were known */
     int fed[STREAMS_MAX];
     unsigned n, open;
+    int to_the_end; /* a stream of the same kind was known: it may end where another begins */
     AVPacket *pkt;
     AVFrame *frame;
 };
+
+static int kind_of(const AVStream *st)
+{
+    return st->codecpar->codec_type == AVMEDIA_TYPE_AUDIO;
+}
 
 static void learning_drop(struct learning *l, unsigned k)
 {
     avcodec_free_context(&l->dec[k]);
     l->from.fmt->streams[k]->discard = AVDISCARD_ALL;
     l->open--;
+}
+
+static int is_known(const AVStream *st)
+{
+    enum AVMediaType type = st->codecpar->codec_type;
+
+    return (type == AVMEDIA_TYPE_AUDIO || type == AVMEDIA_TYPE_VIDEO) && !is_unknown(st) &&
+           media_decodes(st->codecpar->codec_id);
+}
+
+/* Whether a stream of the kind of `k` was known when the source was opened. */
+static int has_fellow(const struct learning *l, unsigned k)
+{
+    for (unsigned i = 0; i < l->n; i++)
+        if (is_known(l->to->fmt->streams[i]) &&
+            kind_of(l->to->fmt->streams[i]) == kind_of(l->to->fmt->streams[k]))
+            return 1;
+    return 0;
 }
 
 /* The same streams in the same order: the table says so. */
@@ -59,8 +88,13 @@ static int learning_open(struct learning *l, struct inside *in, struct err *err)
             media_decoder(&l->from, (int)k, &l->dec[k], NULL) < 0)
             continue;
         l->from.fmt->streams[k]->discard = AVDISCARD_DEFAULT;
+        l->first[k] = -1;
         l->open++;
+        l->to_the_end |= has_fellow(l, k);
     }
+    for (unsigned k = 0; k < l->n && l->to_the_end; k++)
+        if (is_known(l->to->fmt->streams[k]))
+            l->from.fmt->streams[k]->discard = AVDISCARD_DEFAULT;
     return 0;
 }
 
@@ -68,10 +102,13 @@ static int learn_of(struct learning *l, unsigned k, struct err *err)
 {
     AVCodecContext *dec = l->dec[k];
 
+    if (l->first[k] < 0)
+        l->first[k] = l->pkt->pos;
     (void)avcodec_send_packet(dec, l->pkt);
     int got = avcodec_receive_frame(dec, l->frame) >= 0;
     av_frame_unref(l->frame);
-    if (got && avcodec_parameters_from_context(l->to->fmt->streams[k]->codecpar, dec) < 0)
+    if (got && (!(l->par[k] = avcodec_parameters_alloc()) ||
+                avcodec_parameters_from_context(l->par[k], dec) < 0))
         return err_set(err, -ENOMEM, ERR_RESOURCE, "out of memory while probing");
     if (got || ++l->fed[k] >= PACKETS_MAX)
         learning_drop(l, k);
@@ -82,14 +119,30 @@ static int learning_run(struct learning *l, struct inside *in, struct err *err)
 {
     int r = 0;
 
-    while (r == 0 && l->open > 0 && (r = media_read(&l->from, l->pkt, err)) == 0) {
+    while (r == 0 && (l->open > 0 || l->to_the_end) &&
+           (r = media_read(&l->from, l->pkt, err)) == 0) {
         unsigned k = (unsigned)l->pkt->stream_index;
         inside_progress(in, 0);
         if (k < l->n && l->dec[k])
             r = learn_of(l, k, err);
+        else if (k < l->n && is_known(l->to->fmt->streams[k]) && l->pkt->pos >= 0)
+            l->last[kind_of(l->to->fmt->streams[k])] = l->pkt->pos;
         av_packet_unref(l->pkt);
     }
     return r == AVERROR_EOF ? 0 : r;
+}
+
+/* What begins where its like has ended is another recording's: files were joined. */
+static int learning_take(struct learning *l, struct err *err)
+{
+    for (unsigned k = 0; k < l->n; k++) {
+        AVStream *st = l->to->fmt->streams[k];
+        if (!l->par[k] || (has_fellow(l, k) && l->first[k] > l->last[kind_of(st)]))
+            continue;
+        if (avcodec_parameters_copy(st->codecpar, l->par[k]) < 0)
+            return err_set(err, -ENOMEM, ERR_RESOURCE, "out of memory while probing");
+    }
+    return 0;
 }
 
 int late_learn(struct inside *in, struct media_source *s, struct err *err)
@@ -104,8 +157,12 @@ int late_learn(struct inside *in, struct media_source *s, struct err *err)
     int r = learning_open(&l, in, err);
     if (r == 0)
         r = learning_run(&l, in, err);
-    for (unsigned k = 0; k < l.n; k++)
+    if (r == 0)
+        r = learning_take(&l, err);
+    for (unsigned k = 0; k < l.n; k++) {
         avcodec_free_context(&l.dec[k]);
+        avcodec_parameters_free(&l.par[k]);
+    }
     av_packet_free(&l.pkt);
     av_frame_free(&l.frame);
     media_close(&l.from);

@@ -2,7 +2,7 @@
 # shellcheck shell=bash disable=SC2016,SC2034,SC2046,SC2086,SC2154
 
 for rate in 10 12.5 24000/1001 30000/1001 50 60000/1001 120; do
-    row "$rate frames a second" '{"video":{"frames":100}}' rate.mp4 at_rate $rate rate.mp4 $H264 -video_track_timescale 240000 $AAC
+    row "$rate frames a second" '{"video":{"held":true,"frames":100}}' rate.mp4 at_rate $rate rate.mp4 $H264 -video_track_timescale 240000 $AAC
 done
 row "23.976 in whole milliseconds" '{"video":{"frames":100}}' rate.mkv at_rate 24000/1001 rate.mkv $H264 $AAC
 long "59.94 in MPEG-TS" '{"video":{"frames":100}}' rate.ts at_rate 60000/1001 rate.ts $H264 $AAC
@@ -31,7 +31,7 @@ for kind in mp4 mkv ts; do
         late.$kind with sound_before="-itsoffset 0.7" clip late.$kind $H264 $AAC
 done
 row "sound that ends early" '{"video":{"frames":100,"every":0.04}}' short.mp4 with sound_before="-t 2" clip short.mp4 $H264 $AAC
-row "a picture that ends early" '{"video":{"frames":50,"every":0.04}}' short.mp4 with before="-t 2" clip short.mp4 $H264 $AAC
+row "a picture that ends early" '{"video":{"held":true,"frames":50,"every":0.04},"warning":"the last one stays"}' short.mp4 with before="-t 2" clip short.mp4 $H264 $AAC
 row "negative composition offsets" '{"video":{"frames":100,"every":0.04,"first":0}}' \
     negative.mp4 clip negative.mp4 $H264 $AAC -movflags negative_cts_offsets
 row "the index at the start" '{"video":{"frames":100,"every":0.04}}' first.mp4 clip first.mp4 $H264 $AAC -movflags faststart
