@@ -120,7 +120,7 @@ rate_parts() {
     esac
     rate=$pick
     parts+=", $rate fps"
-    case $containers in *avi* | *vob* | *mxf* | *rm*) return ;; esac
+    case $containers in *avi* | *vob* | *mxf* | *rm* | *ogg*) return ;; esac
     case $parts in mpeg* | *fields*) return ;; esac
     if once_in 5; then
         between 1 9
