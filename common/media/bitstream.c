@@ -112,13 +112,28 @@ static enum role hevc_role(unsigned type)
     return type == HEVC_SEI || type == HEVC_SEI_SUFFIX ? ROLE_KEPT : ROLE_REFUSED;
 }
 
+/* Closed captions (ATSC A/53 part 4, 6.2.3: ITU-T T.35 of the ATSC, then "GA94" and cc_data),
+ * while playlists say that there are none. A message of another kind in the same unit goes with
+ * them: what decoding needs stands in units of other types. */
+static int is_captions(const struct nal *u)
+{
+    static const uint8_t mark[] = { 0xb5, 0x00, 0x31, 'G', 'A', '9', '4', 0x03 };
+
+    return memmem(u->p, u->n, mark, sizeof(mark)) != NULL;
+}
+
+static enum role sei_role(enum role r, const struct nal *u)
+{
+    return r == ROLE_KEPT && is_captions(u) ? ROLE_DROPPED : r;
+}
+
 static enum role role_of(const struct bitstream *b, const struct nal *u)
 {
     if (b->codec == AV_CODEC_ID_H264)
-        return avc_role(nal_type(b, u));
+        return sei_role(avc_role(nal_type(b, u)), u);
     if (u->n < 2 || (u->p[0] & 1) || u->p[1] >> 3) /* another layer: a second eye, say */
         return ROLE_REFUSED;
-    return hevc_role(nal_type(b, u));
+    return sei_role(hevc_role(nal_type(b, u)), u);
 }
 
 /* Where 00 00 01 begins in p..end, or end. */

@@ -108,6 +108,25 @@ static int push(struct bitstream *b, const uint8_t *p, size_t n, AVPacket *to, i
     return r;
 }
 
+/* A/53 captions: SEI of type 4, of the ATSC. */
+#define CAPTIONS 0x06, 0x04, 0x09, 0xb5, 0x00, 0x31, 'G', 'A', '9', '4', 0x03, 0x40, 0x80
+static const uint8_t with_captions[] = { CODE, CAPTIONS, CODE, SEI, CODE, IDR };
+
+static void captions_are_no_part_of_a_copy(void **state)
+{
+    struct err e = { 0 };
+    struct bitstream *b = open_one(AV_CODEC_ID_H264, annexb, sizeof(annexb), &e);
+    AVPacket *to = av_packet_alloc();
+    int idr = 0;
+
+    (void)state;
+    assert_int_equal(push(b, with_captions, sizeof(with_captions), to, &idr, &e), 0);
+    assert_int_equal(to->size, sizeof(units_kept));
+    assert_memory_equal(to->data, units_kept, sizeof(units_kept));
+    av_packet_free(&to);
+    bitstream_free(b);
+}
+
 static void packets_become_annex_b_without_what_nobody_needs(void **state)
 {
     struct err e = { 0 };
@@ -356,6 +375,7 @@ int main(void)
         cmocka_unit_test(parameter_sets_may_be_told_twice_but_not_be_two),
         cmocka_unit_test(a_header_cut_anywhere_is_refused),
         cmocka_unit_test(packets_become_annex_b_without_what_nobody_needs),
+        cmocka_unit_test(captions_are_no_part_of_a_copy),
         cmocka_unit_test(a_packet_is_one_whole_picture_of_this_stream),
         cmocka_unit_test(lengths_that_do_not_add_up_are_damage),
         cmocka_unit_test(the_header_tells_profile_level_and_fields),
