@@ -120,15 +120,17 @@ static int span_fill(const struct timeline *t, size_t first, size_t end, struct 
                      struct chunk_span *s)
 {
     const struct index_packet *p = t->idx->packets;
-    size_t seek = seek_packet(t, frame_media(t, first), run.lowest);
 
     while (run.last + 1 < t->idx->n && completes_picture(&p[run.last + 1]))
         run.last++;
+    cover_seconds(t, first, end, &run.lowest, &run.last);
+    size_t seek = seek_packet(t, frame_media(t, first), run.lowest);
     s->seek_pts = p[seek].pts;
     s->seek_dts = p[seek].dts;
     s->seek_pos = p[seek].pos < 0 ? -1 : p[seek].pos;
     s->packets = run.last - seek + 1;
-    return times_fill(t, first, end, s);
+    int r = stamps_fill(t, seek, run.lowest, run.last, &s->stamps);
+    return r < 0 ? r : times_fill(t, first, end, s);
 }
 
 static void chunk_add(struct chunk *c, const struct chunk_span *s, const struct index_packet *last)
@@ -170,8 +172,9 @@ int edited_spans(const struct timeline *t, size_t first, size_t end, struct chun
         }
         struct chunk_span *s = &c->spans[c->n_spans++];
         *s = (struct chunk_span){ 0 };
-        if (span_fill(t, i, next, run, s) < 0)
-            return -ENOMEM;
+        int r = span_fill(t, i, next, run, s);
+        if (r < 0)
+            return r;
         chunk_add(c, s, &t->idx->packets[run.last]);
         i = next;
     }

@@ -170,17 +170,19 @@ int completes_picture(const struct index_packet *p)
            (p->pts == PLAN_NO_TIME && p->dts == PLAN_NO_TIME && !(p->flags & PACKET_KEY));
 }
 
-/* HEVC's fields are reordered one by one: the second of a frame may lie anywhere near. */
-static void cover_seconds(const struct timeline *t, size_t first, size_t end, size_t *lowest,
-                          size_t *last)
+void cover_seconds(const struct timeline *t, size_t first, size_t end, size_t *lowest, size_t *last)
 {
     enum { NEAR = 64 };
     const struct index_packet *p = t->idx->packets;
-    int64_t from = t->frames[first].pts;
-    int64_t to = end < t->n_frames ? t->frames[end].pts : INT64_MAX;
+    int64_t from = frame_media(t, first);
+    int64_t to = end < t->n_frames ? frame_media(t, end) : INT64_MAX;
     size_t a = *lowest > NEAR ? *lowest - NEAR : 0;
     size_t b = t->idx->n - *last > NEAR ? *last + NEAR : t->idx->n - 1;
 
+    if (!t->fields)
+        return;
+    if (to <= from)
+        to = INT64_MAX;
     for (size_t i = a; i <= b; i++) {
         if (!(p[i].flags & PACKET_SECOND) || p[i].pts == PLAN_NO_TIME || p[i].pts < from ||
             p[i].pts >= to)
@@ -198,22 +200,22 @@ static int times_are_made(const struct index_packet *p, size_t from, size_t last
     return 0;
 }
 
-/* The times of packets from `lowest` on, the first whose picture is needed. */
-static int stamps_fill(const struct timeline *t, size_t seek, size_t lowest, struct chunk *c)
+int stamps_fill(const struct timeline *t, size_t seek, size_t lowest, size_t last,
+                struct packet_stamps *ret)
 {
     const struct index_packet *p = t->idx->packets;
-    size_t last = seek + c->packets - 1, n = last - lowest + 1;
+    size_t n = last - lowest + 1;
 
     if (!times_are_made(p, lowest, last))
         return 0;
     if (n > CHUNK_STAMPS_MAX)
         return -E2BIG;
-    c->stamps = calloc(n, sizeof(*c->stamps));
-    if (!c->stamps)
+    ret->list = calloc(n, sizeof(*ret->list));
+    if (!ret->list)
         return -ENOMEM;
-    c->stamps_from = lowest - seek;
+    ret->from = lowest - seek;
     for (size_t i = lowest; i <= last; i++)
-        c->stamps[c->n_stamps++] = p[i].flags & PACKET_HIDDEN ? PLAN_NO_TIME : p[i].pts;
+        ret->list[ret->n++] = p[i].flags & PACKET_HIDDEN ? PLAN_NO_TIME : p[i].pts;
     return 0;
 }
 
@@ -231,15 +233,14 @@ static int decode_fill(const struct timeline *t, size_t first, size_t end, const
     }
     while (last + 1 < t->idx->n && completes_picture(&p[last + 1]))
         last++;
-    if (t->fields)
-        cover_seconds(t, first, end, &lowest, &last);
+    cover_seconds(t, first, end, &lowest, &last);
     seek = seek_packet(t, t->frames[first].pts, lowest);
     c->seek_pts = p[seek].pts;
     c->seek_dts = p[seek].dts;
     c->seek_pos = p[seek].pos < 0 ? -1 : p[seek].pos;
     c->packets = last - seek + 1;
     bytes_fill(t, seek, last, prev, c);
-    return stamps_fill(t, seek, lowest, c);
+    return stamps_fill(t, seek, lowest, last, &c->stamps);
 }
 
 static int too_many(const struct timeline *t, struct err *err)

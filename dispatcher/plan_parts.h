@@ -144,4 +144,14 @@ int groups_make(struct plan *p);
  * -EINVAL ERR_INPUT for too many. */
 int audio_cuts_make(struct plan *p, int64_t video_end, struct err *err);
 
+/* Of HEVC's fields, which are reordered one by one, the second of a frame may lie anywhere near:
+ * widen *lowest to *last, packets of the frames from `first` up to (not with) `end`, by those. */
+void cover_seconds(const struct timeline *t, size_t first, size_t end, size_t *lowest,
+                   size_t *last);
+
+/* Where any packet from `lowest` to `last` has a time that the source doesn't tell, the times of
+ * all of them; decoding begins at `seek`. 0, -ENOMEM, or -E2BIG. */
+int stamps_fill(const struct timeline *t, size_t seek, size_t lowest, size_t last,
+                struct packet_stamps *ret);
+
 #endif

@@ -106,13 +106,12 @@ static int chunk_copy(const struct chunk *from, struct chunk *ret)
 
     c.spans = NULL;
     c.n_spans = 0;
-    c.stamps = NULL;
-    c.n_stamps = 0;
+    c.stamps = (struct packet_stamps){ 0 };
     c.pts.runs = calloc(from->pts.n_runs + 1, sizeof(*c.pts.runs));
     c.gops = calloc(from->n_gops + 1, sizeof(*c.gops));
     c.segments = calloc(from->n_segments + 1, sizeof(*c.segments));
     if (!c.pts.runs || !c.gops || !c.segments || chunk_spans_copy(from, &c) < 0 ||
-        chunk_stamps_copy(from, &c) < 0) {
+        stamps_copy(&from->stamps, &c.stamps) < 0) {
         chunk_release(&c);
         return -ENOMEM;
     }

@@ -118,13 +118,21 @@ static void note_damage(struct chunk_run *c)
         c->damaged++;
 }
 
+/* Of the chunk, or of the span under way. */
+static const struct packet_stamps *stamps_of(const struct chunk_run *c)
+{
+    const struct chunk *k = &c->t->chunk;
+
+    return spans_any(&c->spans) ? &k->spans[c->spans.at].stamps : &k->stamps;
+}
+
 /* Where packets have decode times only (MPEG in AVI and PS), the last frames
  * that a decoder lets go of have no time at all. */
 static int64_t time_of(struct chunk_run *c, const AVFrame *f)
 {
     int64_t pts = f->pts != AV_NOPTS_VALUE ? f->pts : f->best_effort_timestamp;
 
-    if (c->t->chunk.n_stamps > 0) /* what has none shows nothing here */
+    if (stamps_of(c)->n > 0) /* what has none shows nothing here */
         return f->pts;
     if (pts == AV_NOPTS_VALUE && c->step > 0)
         pts = c->shown + c->step;
@@ -299,15 +307,13 @@ static int copy(struct chunk_run *c, struct err *err)
 /* Where the source doesn't tell all times, the plan's are those that count. */
 static void stamp(const struct chunk_run *c)
 {
-    const struct chunk *k = &c->t->chunk;
+    const struct packet_stamps *s = stamps_of(c);
     uint64_t i = c->fed - 1;
 
-    if (k->n_stamps == 0)
+    if (s->n == 0)
         return;
     c->read.pkt->dts = AV_NOPTS_VALUE;
-    c->read.pkt->pts = i >= k->stamps_from && i - k->stamps_from < k->n_stamps
-                           ? k->stamps[i - k->stamps_from]
-                           : AV_NOPTS_VALUE;
+    c->read.pkt->pts = i >= s->from && i - s->from < s->n ? s->list[i - s->from] : AV_NOPTS_VALUE;
 }
 
 static int take(struct chunk_run *c, struct err *err)

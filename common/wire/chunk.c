@@ -9,7 +9,7 @@ void chunk_release(struct chunk *c)
 {
     pts_list_release(&c->pts);
     chunk_spans_release(c);
-    free(c->stamps);
+    stamps_release(&c->stamps);
     free(c->gops);
     free(c->segments);
     memset(c, 0, sizeof(*c));
@@ -62,7 +62,7 @@ json_t *chunk_to_json(const struct chunk *c)
     out_int(&o, "byte_end", (int64_t)c->byte_end);
     out_put(&o, "pts", pts_list_to_json(&c->pts));
     spans_write(&o, c);
-    stamps_write(&o, c);
+    stamps_write(&o, &c->stamps);
     out_int(&o, "first_gop", c->first_gop);
     out_int(&o, "first_segment", c->first_segment);
     out_times(&o, "gops", c->gops, c->n_gops);
@@ -178,7 +178,7 @@ void chunk_read(const struct in *v, struct chunk *c)
     c->byte_end = (uint64_t)in_int(v, "byte_end", (int64_t)c->byte_start, SIZE_LIMIT);
     pts_read(v, c);
     spans_read(v, c);
-    stamps_read(v, c);
+    stamps_read(v, c->packets, &c->stamps);
     c->first_gop = (unsigned)in_int(v, "first_gop", 0, INT32_MAX);
     c->first_segment = (unsigned)in_int(v, "first_segment", 0, INT32_MAX);
     c->gops = in_rising(v, "gops", &c->n_gops);

@@ -81,6 +81,7 @@ void chunk_spans_release(struct chunk *c)
     for (size_t i = 0; i < c->n_spans; i++) {
         pts_list_release(&c->spans[i].media);
         pts_list_release(&c->spans[i].shown);
+        stamps_release(&c->spans[i].stamps);
     }
     free(c->spans);
     c->spans = NULL;
@@ -108,9 +109,11 @@ int chunk_spans_copy(const struct chunk *from, struct chunk *ret)
         struct chunk_span *s = &ret->spans[i];
         *s = from->spans[i];
         s->media.runs = s->shown.runs = NULL;
+        s->stamps = (struct packet_stamps){ 0 };
         ret->n_spans = i + 1;
         if (list_copy(&from->spans[i].media, &s->media) < 0 ||
-            list_copy(&from->spans[i].shown, &s->shown) < 0)
+            list_copy(&from->spans[i].shown, &s->shown) < 0 ||
+            stamps_copy(&from->spans[i].stamps, &s->stamps) < 0)
             return -1;
     }
     return 0;
@@ -127,6 +130,7 @@ static json_t *span_to_json(const void *item)
     out_int(&o, "packets", (int64_t)s->packets);
     out_put(&o, "media", pts_list_to_json(&s->media));
     out_put(&o, "shown", pts_list_to_json(&s->shown));
+    stamps_write(&o, &s->stamps);
     return out_done(&o);
 }
 
@@ -146,6 +150,7 @@ static void span_read(const struct in *v, struct chunk_span *s)
     struct in media = in_object(v, "media"), shown = in_object(v, "shown");
     pts_list_read(&media, &s->media);
     pts_list_read(&shown, &s->shown);
+    stamps_read(v, s->packets, &s->stamps);
     if (in_ok(v) && s->media.n_frames != s->shown.n_frames && s->media.n_frames != 1)
         in_fail(&media, "has %llu pictures for %llu times", (unsigned long long)s->media.n_frames,
                 (unsigned long long)s->shown.n_frames);

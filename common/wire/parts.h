@@ -39,10 +39,10 @@ void edits_read(const struct in *o, struct media_info *i);
 void spans_write(struct out *o, const struct chunk *c);
 void spans_read(const struct in *o, struct chunk *c);
 
-/* The fields "stamps" and "stamps_from" of a chunk; not there where there are none. Its packets
- * were read. */
-void stamps_write(struct out *o, const struct chunk *c);
-void stamps_read(const struct in *o, struct chunk *c);
+/* The fields "stamps" and "stamps_from" of a chunk or span of `packets`; not there where there are
+ * none. *ret is zeroed before. */
+void stamps_write(struct out *o, const struct packet_stamps *s);
+void stamps_read(const struct in *o, uint64_t packets, struct packet_stamps *ret);
 
 /* An array of renditions with names that differ, at most RENDITIONS_MAX. */
 struct rendition *renditions_read(const struct in *o, const char *name, size_t *ret_n);

@@ -30,6 +30,15 @@ struct pts_list {
     uint64_t n_frames; /* 1 + the sum of the runs' counts; 0: empty */
 };
 
+/* Times of packets that a source doesn't tell: of those from number `from` on, counted from where
+ * decoding begins, in decode order; INT64_MIN: shows nothing. The source's own times don't count
+ * then. n 0: they do. */
+struct packet_stamps {
+    uint64_t from;
+    int64_t *list; /* owned */
+    size_t n;
+};
+
 /* Frames of a chunk whose source is edited (media_info.edits), and of those around it that
  * filters and encoders look at: the pictures that the demuxer's packets have at `media` are shown
  * at `shown`, one each, or one at all of them. Decoding begins anew. */
@@ -37,6 +46,7 @@ struct chunk_span {
     int64_t seek_pts, seek_dts, seek_pos; /* as the chunk's */
     uint64_t packets;                     /* to feed from there at most; then flush the decoder */
     struct pts_list media, shown;
+    struct packet_stamps stamps;
 };
 enum { CHUNK_SPANS_MAX = 2 * EDITS_MAX, CHUNK_STAMPS_MAX = 1 << 20 };
 
@@ -60,12 +70,7 @@ struct chunk {
     struct chunk_span *spans;
     size_t n_spans;
 
-    /* Where the source doesn't tell the times of all packets: those of the packets from number
-     * stamps_from on, counted from where decoding begins, in decode order; INT64_MIN: shows
-     * nothing. The source's own times don't count then. None: they do. Owned. */
-    uint64_t stamps_from;
-    int64_t *stamps;
-    size_t n_stamps;
+    struct packet_stamps stamps; /* where there are no spans, which have theirs */
 
     unsigned first_gop, first_segment; /* numbers in the job, from 0 */
     int64_t *gops;                     /* start of each GOP; gops[0] == start */
@@ -108,7 +113,8 @@ void chunk_spans_release(struct chunk *c);
 /* Those of `from`, on top of what `ret` has there. 0, or negative when out of memory: `ret` is to
  * be released then, too. */
 int chunk_spans_copy(const struct chunk *from, struct chunk *ret);
-int chunk_stamps_copy(const struct chunk *from, struct chunk *ret); /* as chunk_spans_copy() */
+void stamps_release(struct packet_stamps *s);                                 /* leaves it zeroed */
+int stamps_copy(const struct packet_stamps *from, struct packet_stamps *ret); /* 0, or negative */
 void plan_release(struct plan *p);
 
 json_t *plan_to_json(const struct plan *p);

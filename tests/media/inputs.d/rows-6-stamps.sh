@@ -37,3 +37,10 @@ twice() {
 }
 row "a time each 12 pictures, twice end to end" '{"video":{"frames":200,"every":0.04},"numbers":"0-99 0-99","warning":"no time of their own"}' \
     twice.ts twice 12 $H264 -bf 3 -g 25
+
+# The last picture is repeated beside longer sound: a chunk has spans, and these have the times.
+timeless_beside_sound() {
+    quiet_ffmpeg -i "$scratch/base.nut" -f lavfi -i sine=500:d=7 -threads 1 $H264 -bf 2 $AAC whole.ts && "$PES" strip 12 <whole.ts >"$1"
+}
+row "a time each 12 pictures, beside longer sound" '{"video":{"held":true,"frames":100,"first":0.021},"sound":{"channels":1,"end":7.02},"outcome":"whole","warning":"no time of their own"}' \
+    sparse.ts timeless_beside_sound sparse.ts
