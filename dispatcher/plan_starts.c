@@ -78,6 +78,8 @@ struct trying {
 /* Deinterlacing looks at the frame before, too. */
 static int64_t first_wanted(const struct media_info *info, const struct chunk *c)
 {
+    if (c->n_spans > 0) /* a picture that is repeated has a time of its own */
+        return c->spans[0].media.first;
     return video_may_comb(&info->video) && c->prev_pts != INT64_MIN ? c->prev_pts : c->start;
 }
 
