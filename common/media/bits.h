@@ -25,4 +25,10 @@ unsigned bits_get(struct bits *b, unsigned count);
 /* ue(v) of H.264, 9.1; uvlc() of AV1, 4.10.3: UINT_MAX where it is longer than 32 bits. */
 unsigned bits_golomb(struct bits *b);
 
+/* Whether more was read than there is. */
+static inline int bits_over(const struct bits *b)
+{
+    return b->at > 8 * b->n;
+}
+
 #endif

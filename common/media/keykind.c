@@ -6,6 +6,7 @@
  * pictures from referring past it, which the bytes don't tell; nor do they for
  * a recovery point.
  */
+#include "bits.h"
 #include "index_build.h"
 #include "nals.h"
 
@@ -51,39 +52,16 @@ static int has_recovery_point(const uint8_t *p, size_t n)
 
 enum { H264_SLICE = 1, H264_PARTITION_A = 2, H264_IDR = 5, H264_SEI = 6 };
 
-struct bits {
-    const uint8_t *p;
-    size_t n, at; /* in bits */
-};
-
-static unsigned bit(struct bits *b)
-{
-    unsigned v = b->at < b->n ? b->p[b->at / 8] >> (7 - b->at % 8) & 1u : 0;
-    b->at++;
-    return v;
-}
-
-/* Exp-Golomb (9.1); what is too long to be true is huge. */
-static uint64_t golomb(struct bits *b)
-{
-    unsigned zeros = 0;
-    uint64_t v = 1;
-
-    while (zeros < 33 && !bit(b))
-        zeros++;
-    for (unsigned i = 0; i < zeros; i++)
-        v = v << 1 | bit(b);
-    return v - 1;
-}
-
 /* 7.4.3: 2 and 4 are intra, as are 7 and 9. */
 static int is_intra_slice(const uint8_t *p, size_t n)
 {
-    struct bits b = { p, n * 8, 8 };
+    struct bits b;
 
-    (void)golomb(&b); /* the first macroblock */
-    uint64_t type = golomb(&b);
-    return type == 2 || type == 4 || type == 7 || type == 9;
+    bits_plain(p, n, &b);
+    (void)bits_get(&b, 8); /* the unit's own byte */
+    (void)bits_golomb(&b); /* the first macroblock */
+    unsigned type = bits_golomb(&b);
+    return !bits_over(&b) && (type == 2 || type == 4 || type == 7 || type == 9);
 }
 
 static enum keyframe_kind h264_kind(struct nals s)
@@ -235,9 +213,10 @@ unsigned keyframe_recovery(const AVCodecParameters *par, const uint8_t *p, size_
             return 0;
         if (type != H264_SEI || !(point = recovery_point(unit + 1, size - 1, &rest)))
             continue;
-        struct bits b = { point, rest * 8, 0 };
-        uint64_t count = golomb(&b);
-        return count <= RECOVERY_MAX ? (unsigned)count : 0;
+        struct bits b;
+        bits_plain(point, rest, &b);
+        unsigned count = bits_golomb(&b);
+        return !bits_over(&b) && count <= RECOVERY_MAX ? count : 0;
     }
     return 0;
 }

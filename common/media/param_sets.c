@@ -6,10 +6,8 @@
 
 /* nal_unit_type: H.264 table 7-1, HEVC table 7-1. */
 enum {
-    H264_SLICE_LAST = 5,
     H264_SPS = 7,
     H264_PPS = 8,
-    HEVC_SLICE_LAST = 31,
     HEVC_VPS = 32,
     HEVC_PPS = 34,
 };
@@ -38,8 +36,8 @@ enum param_sets param_sets_of(const AVCodecParameters *par, const uint8_t *p, si
     if (!hevc && par->codec_id != AV_CODEC_ID_H264)
         return PARAM_SETS_NONE;
     while (nals_next(&s, &unit, &size)) {
-        int type = size == 0 ? 0 : hevc ? unit[0] >> 1 & 0x3f : unit[0] & 0x1f;
-        if (size > 0 && (hevc ? type <= HEVC_SLICE_LAST : type >= 1 && type <= H264_SLICE_LAST))
+        int type = nals_type(par->codec_id, unit, size);
+        if (size > 0 && nals_is_slice(par->codec_id, type))
             break;
         if (hevc ? type < HEVC_VPS || type > HEVC_PPS : type != H264_SPS && type != H264_PPS)
             continue;

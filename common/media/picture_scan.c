@@ -45,7 +45,7 @@ static int counts_anew(const AVCodecContext *c, const AVPacket *pkt)
 
     while (nals_next(&s, &unit, &n)) {
         int hevc = c->codec_id == AV_CODEC_ID_HEVC;
-        int type = n == 0 ? 0 : hevc ? unit[0] >> 1 & 0x3f : unit[0] & 0x1f;
+        int type = nals_type(c->codec_id, unit, n);
         if (hevc && type >= HEVC_BLA_FIRST && type <= HEVC_IDR_LAST)
             return 1;
         if (!hevc && type == H264_IDR)

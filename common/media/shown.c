@@ -2,12 +2,7 @@
 
 #include "nals.h"
 
-enum {
-    VP8_SHOW_FRAME = 0x10,
-    VP9_FRAMES_MAX = 8,
-    H264_SLICE_LAST = 5,
-    HEVC_SLICE_LAST = 31,
-};
+enum { VP8_SHOW_FRAME = 0x10 };
 
 static int vp9_frame_shows(const uint8_t *p, size_t n)
 {
@@ -47,15 +42,14 @@ static int vp9_shows(const uint8_t *p, size_t n)
 static int has_slice(const AVCodecParameters *par, const uint8_t *p, size_t n)
 {
     struct nals s = nals_of(par, p, n);
-    int hevc = par->codec_id == AV_CODEC_ID_HEVC, units = 0;
     const uint8_t *unit;
+    int units = 0;
     size_t size;
 
     while (nals_next(&s, &unit, &size)) {
         if (size == 0)
             continue;
-        int type = hevc ? unit[0] >> 1 & 0x3f : unit[0] & 0x1f;
-        if (hevc ? type <= HEVC_SLICE_LAST : type >= 1 && type <= H264_SLICE_LAST)
+        if (nals_is_slice(par->codec_id, nals_type(par->codec_id, unit, size)))
             return 1;
         units++;
     }
@@ -92,15 +86,13 @@ static int begins_with_code(const uint8_t *p, size_t n)
  * slice is the picture's first (H.264 7.3.3: ue(v) of 0; HEVC 7.3.6.1). */
 static int first_slice_begins(const AVCodecParameters *par, struct nals s)
 {
-    int hevc = par->codec_id == AV_CODEC_ID_HEVC;
-    size_t head = hevc ? 2 : 1, size;
+    size_t head = par->codec_id == AV_CODEC_ID_HEVC ? 2 : 1, size;
     const uint8_t *unit;
 
     while (nals_next(&s, &unit, &size)) {
         if (size <= head)
             continue;
-        int type = hevc ? unit[0] >> 1 & 0x3f : unit[0] & 0x1f;
-        if (hevc ? type <= HEVC_SLICE_LAST : type >= 1 && type <= H264_SLICE_LAST)
+        if (nals_is_slice(par->codec_id, nals_type(par->codec_id, unit, size)))
             return unit[head] >> 7;
     }
     return 0;
