@@ -1,5 +1,6 @@
 /* Edit lists: the reader of their boxes, and the pictures that lists show. */
 #include "fuzz.h"
+#include "parent.h"
 
 #include "common/base/err.h"
 #include "common/child/inside.h"
@@ -8,30 +9,6 @@
 #include "common/wire/media_info.h"
 
 enum { PICTURES = 50, TICKS_MAX = 1 << 20 };
-
-/* ---- in place of a parent ---- */
-
-struct inside {
-    const uint8_t *data;
-    size_t size;
-};
-
-uint64_t inside_source_size(const struct inside *in)
-{
-    return in->size;
-}
-
-int inside_read(struct inside *in, uint64_t off, void *buf, size_t len, size_t *ret_n,
-                struct err *err)
-{
-    (void)err;
-    size_t left = off < in->size ? in->size - (size_t)off : 0;
-
-    *ret_n = len < left ? len : left;
-    if (*ret_n > 0)
-        memcpy(buf, in->data + off, *ret_n);
-    return 0;
-}
 
 /* What of a list edits.c would let pass, of few pictures. */
 static void show(const struct edit_track *t, uint32_t scale)

@@ -1,6 +1,7 @@
 /* A whole source, as a probe and a plan read it. libav* has no coverage
  * feedback here and is not what is tested: what we make of its answers is. */
 #include "fuzz.h"
+#include "parent.h"
 
 #include "common/base/err.h"
 #include "common/base/range.h"
@@ -9,30 +10,6 @@
 #include "common/media/probe.h"
 
 #include <libavutil/log.h>
-
-/* ---- in place of a parent ---- */
-
-struct inside {
-    const uint8_t *data;
-    size_t size;
-};
-
-uint64_t inside_source_size(const struct inside *in)
-{
-    return in->size;
-}
-
-int inside_read(struct inside *in, uint64_t off, void *buf, size_t len, size_t *ret_n,
-                struct err *err)
-{
-    (void)err;
-    size_t left = off < in->size ? in->size - (size_t)off : 0;
-
-    *ret_n = len < left ? len : left;
-    if (*ret_n > 0)
-        memcpy(buf, in->data + off, *ret_n);
-    return 0;
-}
 
 int inside_read_many(struct inside *in, struct read_range *v, size_t n, struct err *err)
 {
