@@ -2,6 +2,7 @@
 
 #include "../common/base/err.h"
 #include "../common/child/inside.h"
+#include "../common/media/prime.h"
 #include "../common/media/reader.h"
 #include "weave.h"
 
@@ -62,6 +63,9 @@ static int go_to(struct shots *s, const struct shot *k, struct err *err)
 {
     const struct packet_name to = { k->seek_pts, k->seek_dts, k->seek_pos };
 
+    int r = prime_decoder(&s->read, s->dec, err);
+    if (r < 0)
+        return r;
     avcodec_flush_buffers(s->dec);
     return reader_go_to(&s->read, &to, 0, err);
 }

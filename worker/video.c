@@ -4,6 +4,7 @@
 #include "../common/base/clock.h"
 #include "../common/base/err.h"
 #include "../common/child/inside.h"
+#include "../common/media/prime.h"
 #include "../common/media/reader.h"
 #include "encode.h"
 #include "lineup.h"
@@ -278,8 +279,10 @@ static int go_to_start(struct chunk_run *c, const struct packet_name *to, int fi
                        struct err *err)
 {
     const struct chunk *k = &c->t->chunk;
-    int r = reader_go_to(&c->read, to, first, err);
+    int r = c->dec && !first ? prime_decoder(&c->read, c->dec, err) : 0;
 
+    if (r == 0)
+        r = reader_go_to(&c->read, to, first, err);
     if (r == AVERROR_EOF)
         return err_set(err, -EINVAL, ERR_INPUT,
                        "the packet at byte %lld, where chunk %u begins, is "

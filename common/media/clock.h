@@ -28,6 +28,7 @@ struct clock_line {
     uint64_t late;        /* packets of pictures whose stream only begins later (MPEG-TS) */
     int64_t back, ahead;  /* the largest jumps, ticks */
     int combs;            /* H.264: pictures are interlaced, whatever the first ones are */
+    int build;            /* of x264, as the first packet tells (prime.h) */
 };
 
 /* Replace the times of `idx`, as a demuxer gave them in decode order, by ones

@@ -8,6 +8,7 @@
 #include "open.h"
 #include "param_sets.h"
 #include "picture_scan.h"
+#include "prime.h"
 #include "shown.h"
 #include "steady.h"
 #include "streams.h"
@@ -104,6 +105,7 @@ struct scan {
     struct beginning beginning;
     int foreign; /* parameter sets in force that only a packet told */
     uint64_t torn, late;
+    int build;      /* prime.h */
     unsigned known; /* streams when the source was opened */
 };
 
@@ -136,6 +138,8 @@ static int add_video(struct scan *c, const AVPacket *pkt)
         p->flags |= PACKET_SECOND | PACKET_HIDDEN;
     /* The bytes are at hand: no second look is needed. */
     if (!media_is_mov(c->s) && pkt->size > 0) {
+        if (c->idx->n == 1)
+            c->build = prime_build(st->codecpar, pkt->data, (size_t)pkt->size);
         index_look(p, st->codecpar, pkt->data, (size_t)pkt->size);
         follow_sets(c, p, pkt);
         beginning_look(&c->beginning, p, st->codecpar, pkt);
@@ -298,6 +302,7 @@ int index_scan(struct media_source *s, int video, struct index_track *tracks, si
     if (r == 0) {
         line.torn = c.torn;
         line.late = c.late;
+        line.build = c.build;
         *ret_line = line;
         return 0;
     }

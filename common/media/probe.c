@@ -12,6 +12,7 @@
 #include "io.h"
 #include "late.h"
 #include "open.h"
+#include "prime.h"
 #include "streams.h"
 #include "tracks.h"
 #include "unkept.h"
@@ -192,6 +193,8 @@ static int look_back(struct inside *in, struct media_source *s, struct media_inf
         r = tell_unread(i, s, idx);
     if (r == 0 && media_is_mov(s))
         r = keyframe_look_first(in, s->fmt->streams[i->video.stream]->codecpar, idx, err);
+    if (r == 0 && media_is_mov(s))
+        r = prime_look_first(in, s->fmt->streams[i->video.stream]->codecpar, idx, &i->video, err);
     return r;
 }
 
@@ -286,6 +289,7 @@ static int read_index(struct inside *in, struct media_info *i, struct media_inde
         r = index_scan(&s, video, tracks, n, idx, &line, err);
     if (line.combs && i->video.interlaced == 0)
         i->video.mixed = 1;
+    i->video.primed |= prime_is_needed(&i->video, line.build);
     if (line.halves)
         weave_fields(&i->video, line.halves);
     if (r == 0)

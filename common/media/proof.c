@@ -4,6 +4,7 @@
 #include "../base/err.h"
 #include "../child/inside.h"
 #include "index_build.h"
+#include "prime.h"
 #include "reader.h"
 
 #include <errno.h>
@@ -163,6 +164,8 @@ static int begin_at(struct proof *p, size_t packet, struct err *err)
 
     if (r == 0 && !p->dec)
         r = media_decoder(&p->read.src, p->info->video.stream, &p->dec, err);
+    if (r == 0 && packet > 0)
+        r = prime_decoder(&p->read, p->dec, err);
     if (r < 0)
         return r;
     avcodec_flush_buffers(p->dec);

@@ -44,6 +44,7 @@ struct video_info {
     int interlaced; /* 0 progressive, 1 top field first, 2 bottom field first */
     int fields;     /* 1: each picture of the decoder is a field; two are a frame, of `height` */
     int mixed;      /* 1: any picture may be interlaced, and says so itself */
+    int primed;     /* 1: decoders need the first packet, wherever they begin (media/prime.h) */
     struct hdr_info hdr; /* PQ and HLG only */
     AVRational tb;       /* of every pts in the plan */
     AVRational rate;     /* nominal frame rate: 1 / the commonest frame duration */

@@ -17,7 +17,12 @@ done
 row "RealVideo 2" "{$whole}" real.rm silent real.rm -s 352x288 -c:v rv20 -q:v 3 -g 20
 row "SVQ1" "{$whole}" svq.mov silent svq.mov -c:v svq1 -q:v 3 -g 20 -pix_fmt yuv410p
 row "intra refresh with recovery points" "{$whole}" refresh.ts silent refresh.ts $H264 -x264-params intra-refresh=1:bframes=0
-row "4:4:4 by an x264 whose build is told once" "{$whole}" told.mkv silent told.mkv -c:v libx264 -preset ultrafast -crf 16 -g 25 -pix_fmt yuv444p
+# A stream of today that says it is of an x264 before build 151, in its first packet only. Decoders take it for one, and show
+# some blocks otherwise: all chunks the same ones.
+row "4:4:4 by an x264 whose build is told once" '{"video":{"frames":100,"every":0.04}}' told.mp4 \
+    eval 'quiet_ffmpeg -f lavfi -i testsrc2=s=320x240:r=25:d=4,crop=64:32:77:56 -c:v libx264 -bf 0 -crf 40 -g 25 \
+        -x264-params slice-max-mbs=2:partitions=i8x8 -pix_fmt yuv444p today.mp4 &&
+        LC_ALL=C sed "s/x264 - core [0-9]*/x264 - core 150/" today.mp4 >told.mp4'
 
 # Two streams of other parameters as one, whose second sets stand before its first picture only.
 sets_once() { # FILE OPTION...: of the second encode
