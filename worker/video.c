@@ -200,6 +200,13 @@ static int make_whole(struct chunk_run *c, struct err *err)
     return r < 0 ? err_set(err, -ENOMEM, ERR_RESOURCE, "out of memory for a frame") : r;
 }
 
+/* Pictures before the chunk are decoded for what refers to them. A decoder that begins at a
+ * recovery point calls these damaged, and what is, the chunk before tells. */
+static int is_own(const struct chunk_run *c, int64_t pts, size_t shown)
+{
+    return spans_any(&c->spans) ? shown > 0 : pts == AV_NOPTS_VALUE || pts >= c->t->chunk.start;
+}
+
 static int take_whole(struct chunk_run *c, struct err *err)
 {
     const AVFrame *f = c->frame;
@@ -208,12 +215,12 @@ static int take_whole(struct chunk_run *c, struct err *err)
     size_t n = 1;
     int r = 0;
 
-    if (f->decode_error_flags || f->flags & AV_FRAME_FLAG_CORRUPT)
+    if (pts != AV_NOPTS_VALUE && spans_any(&c->spans))
+        n = spans_shown(&c->spans, pts, &shown);
+    if ((f->decode_error_flags || f->flags & AV_FRAME_FLAG_CORRUPT) && is_own(c, pts, n))
         note_damage(c);
     if (pts == AV_NOPTS_VALUE)
         return 0;
-    if (spans_any(&c->spans))
-        n = spans_shown(&c->spans, pts, &shown);
     if (keep_latest(c, n, pts) < 0)
         return err_set(err, -ENOMEM, ERR_RESOURCE, "out of memory for a frame");
     for (size_t i = 0; r == 0 && i < n; i++)

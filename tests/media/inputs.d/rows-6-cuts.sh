@@ -16,7 +16,7 @@ for codec in msmpeg4v2 wmv2 flv; do
 done
 row "RealVideo 2" "{$whole}" real.rm silent real.rm -s 352x288 -c:v rv20 -q:v 3 -g 20
 row "SVQ1" "{$whole}" svq.mov silent svq.mov -c:v svq1 -q:v 3 -g 20 -pix_fmt yuv410p
-row "intra refresh with recovery points" "{$whole}" refresh.ts silent refresh.ts $H264 -x264-params intra-refresh=1:bframes=0
+row "intra refresh with recovery points" "{$whole,\"chunks\":4}" refresh.ts silent refresh.ts $H264 -x264-params intra-refresh=1:bframes=0
 # A stream of today that says it is of an x264 before build 151, in its first packet only. Decoders take it for one, and show
 # some blocks otherwise: all chunks the same ones.
 row "4:4:4 by an x264 whose build is told once" '{"video":{"frames":100,"every":0.04}}' told.mp4 \
