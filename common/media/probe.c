@@ -8,6 +8,7 @@
 #include "clock.h"
 #include "edits.h"
 #include "hdr.h"
+#include "hidden.h"
 #include "index_build.h"
 #include "io.h"
 #include "late.h"
@@ -177,6 +178,17 @@ static int tell_unread(struct media_info *i, const struct media_source *s,
                       idx->n);
 }
 
+/* What the samples of an MP4 have to be looked at for. */
+static int look_at_samples(struct inside *in, const AVCodecParameters *par, struct media_info *i,
+                           struct media_index *idx, struct err *err)
+{
+    int r = keyframe_look_first(in, par, idx, err);
+
+    if (r == 0)
+        r = prime_look_first(in, par, idx, &i->video, err);
+    return r == 0 ? hidden_look(in, par, idx, err) : r;
+}
+
 /* After the scan: what it found to be odd, and whether it begins at a keyframe. */
 static int look_back(struct inside *in, struct media_source *s, struct media_info *i,
                      struct media_index *idx, struct err *err)
@@ -192,9 +204,7 @@ static int look_back(struct inside *in, struct media_source *s, struct media_inf
     if (missing == 0)
         r = tell_unread(i, s, idx);
     if (r == 0 && media_is_mov(s))
-        r = keyframe_look_first(in, s->fmt->streams[i->video.stream]->codecpar, idx, err);
-    if (r == 0 && media_is_mov(s))
-        r = prime_look_first(in, s->fmt->streams[i->video.stream]->codecpar, idx, &i->video, err);
+        r = look_at_samples(in, s->fmt->streams[i->video.stream]->codecpar, i, idx, err);
     return r;
 }
 

@@ -8,6 +8,9 @@ whole='"video":{"frames":100,"every":0.04},"numbers":"0-99","quiet":true'
 row "VP9, hidden frames in packets of their own" "{$whole}" hidden.mkv \
     eval 'silent a.webm -c:v libvpx-vp9 -deadline realtime -cpu-used 8 -b:v 2M -g 25 -auto-alt-ref 1 -lag-in-frames 16 &&
         copy a.webm hidden.mkv -bsf:v vp9_superframe_split'
+row "VP9, hidden frames in samples of their own, in MP4" '{"video":{"frames":100},"numbers":"0-99","quiet":true}' hidden.mp4 \
+    eval 'silent a.webm -c:v libvpx-vp9 -deadline realtime -cpu-used 8 -b:v 2M -g 25 -auto-alt-ref 1 -lag-in-frames 16 &&
+        copy a.webm hidden.mp4 -bsf:v vp9_superframe_split -movflags frag_keyframe+empty_moov'
 for kind in avi mkv mov; do
     row "H.263 in $kind" "{$whole}" h263.$kind silent h263.$kind -s 352x288 -c:v h263 -q:v 3 -g 20
 done
