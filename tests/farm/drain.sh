@@ -14,12 +14,18 @@ runs_one() { # WORKER
     api GET /v1/workers | jq -e --arg w "$1" 'any(.workers[] | select(.id == $w); .running | length > 0)' >/dev/null
 }
 gone() { ! is_up "$farm" "$1"; }
+# Between two tasks a worker has no child: one that is stopped, and stays, is in the middle of a task.
+stands_still() { # WORKER
+    local children
+    children=$(pgrep -s "$(pid_of "$farm" "$1")" gopmill-child) && xargs kill -STOP <<<"$children" || return 1
+    sleep 0.2
+    ps -o stat= -p "${children//$'\n'/,}" | grep -q '^T'
+}
 # The only worker goes while its task runs, whose child stands still: COMMAND tells it to.
 goes() { # WORKER SECONDS COMMAND...
     local worker=$1 within=$2
     shift 2
-    await 30 runs_one "$worker" || { echo "$worker runs nothing" && return 1; }
-    pgrep -s "$(pid_of "$farm" "$worker")" gopmill-child | xargs kill -STOP
+    await 30 runs_one "$worker" && await 30 stands_still "$worker" || { echo "$worker runs nothing" && return 1; }
     "$@" && await "$within" gone "$worker" || { echo "$worker doesn't go" && tail -n 5 "$farm/log/$worker" && return 1; }
     grep -q '"worker.handing_back"' "$farm/log/$worker" && grep -q '"worker.ended"' "$farm/log/$worker" ||
         { echo "it handed nothing back" && tail -n 5 "$farm/log/$worker" && return 1; }
