@@ -8,6 +8,7 @@
 #include "digest.h"
 #include "encode.h"
 #include "spans.h"
+#include "text_reader.h"
 #include "webvtt.h"
 
 #include <errno.h>
@@ -16,19 +17,22 @@
 #include <string.h>
 
 enum {
-    PACKET_MAX = 1 << 16, /* bytes: what is longer is no subtitle */
-    CUES_MAX = 100000,    /* of a track */
-    UNTIMED_MS = 10000,   /* at most, for a cue that doesn't say when it ends */
+    CUES_MAX = 100000,  /* of a track */
+    UNTIMED_MS = 10000, /* at most, for a cue that doesn't say when it ends */
+    TOUCH_MS = 1,       /* between cues that touch: times are rounded */
+    LOOK_BACK = 64,     /* cues, for one that goes on */
 };
 
 #define TRACK_BYTES_MAX (UINT64_C(32) << 20) /* of all files of a track */
 
 struct track {
     const struct rendition *r;
-    AVCodecContext *dec;
+    struct text_reader *reader;
+    struct text_said said; /* by the packet in hand */
     struct cues cues;
-    uint64_t damaged, cut;
-    struct err out; /* why it is left out; cls ERR_NONE: it isn't */
+    uint64_t taken;   /* cues, also those that only go on */
+    uint64_t outside; /* documents of which nothing lies in their own time */
+    struct err out;   /* why it is left out; cls ERR_NONE: it isn't */
 };
 
 struct run {
@@ -65,40 +69,63 @@ static int64_t ticks_to_ms(const struct run *u, int64_t ticks)
 
 /* ---- packets to cues ---- */
 
-static int take_rect(struct run *u, struct track *k, const AVSubtitleRect *rect, int64_t start,
-                     int64_t end, struct err *err)
+static int64_t origin_ms(const struct run *u)
 {
-    int plain = rect->type == SUBTITLE_TEXT, cut = 0;
-    const char *text = plain ? rect->text : rect->ass;
-    struct cue c = { .start = start, .end = end };
+    return av_rescale_q(u->t->origin, u->t->info.video.tb, (AVRational){ 1, 1000 });
+}
 
-    (void)u;
-    if ((rect->type != SUBTITLE_TEXT && rect->type != SUBTITLE_ASS) || !text)
+/* Where packets repeat what goes on, a cue that ends where the same one begins. */
+static struct cue *cue_before(struct track *k, const struct cue *c, int64_t start)
+{
+    for (size_t i = k->cues.n; i-- > 0 && i + LOOK_BACK >= k->cues.n;) {
+        struct cue *b = &k->cues.v[i];
+        if (b->end >= start - TOUCH_MS && b->start <= start && b->top == c->top &&
+            strcmp(b->text, c->text) == 0 && strcmp(b->settings, c->settings) == 0)
+            return b;
+    }
+    return NULL;
+}
+
+/* In its own time and in that of its packet, on the timeline. `end` INT64_MAX: nobody knows. */
+static int take_cue(struct run *u, struct track *k, const struct cue *said, int64_t start,
+                    int64_t end, struct err *err)
+{
+    struct cue c = *said;
+
+    if (said->start != CUE_FROM_START && av_sat_sub64(said->start, origin_ms(u)) > start)
+        start = av_sat_sub64(said->start, origin_ms(u));
+    if (said->end != CUE_TO_END && av_sat_sub64(said->end, origin_ms(u)) < end)
+        end = av_sat_sub64(said->end, origin_ms(u));
+    if (end <= start || k->cues.n > CUES_MAX)
         return 0;
-    if (webvtt_text(text, plain, &c.text, &c.top, &cut) < 0)
-        return no_memory(err);
-    k->cut += cut != 0;
-    if (!*c.text || cues_add(&k->cues, c) < 0) {
-        int lost = *c.text != '\0';
+    k->taken++;
+    struct cue *before = k->said.repeats ? cue_before(k, said, start) : NULL;
+    if (before) {
+        before->end = end > before->end ? end : before->end;
+        return 0;
+    }
+    c.start = start;
+    c.end = end;
+    c.text = strdup(said->text);
+    if (!c.text || cues_add(&k->cues, c) < 0) {
         free(c.text);
-        return lost ? no_memory(err) : 0;
+        return no_memory(err);
     }
     return 0;
 }
 
-static int take_rects(struct run *u, struct track *k, const AVSubtitle *sub, int64_t start,
-                      int64_t end, struct err *err)
+static int take_cues(struct run *u, struct track *k, int64_t start, int64_t end, struct err *err)
 {
     int r = 0;
 
-    for (unsigned i = 0; i < sub->num_rects && r == 0; i++)
-        r = take_rect(u, k, sub->rects[i], start, end, err);
+    for (size_t i = 0; i < k->said.cues.n && r == 0; i++)
+        r = take_cue(u, k, &k->said.cues.v[i], start, end, err);
     return r;
 }
 
 /* As often as an edit list shows it; there are no edits but in MP4, where packets have durations.
  */
-static int take_edited(struct run *u, struct track *k, const AVSubtitle *sub, struct err *err)
+static int take_edited(struct run *u, struct track *k, struct err *err)
 {
     const struct media_info *info = &u->t->info;
     AVRational tb = u->src.fmt->streams[k->r->text.stream]->time_base;
@@ -110,56 +137,76 @@ static int take_edited(struct run *u, struct track *k, const AVSubtitle *sub, st
         const struct edit *e = &info->edits[i];
         if (e->stream != k->r->text.stream || !cue_edit(e, scale, tb, from, to, &start, &end))
             continue;
-        r = take_rects(u, k, sub, on_timeline(u, start, scale), on_timeline(u, end, scale), err);
+        r = take_cues(u, k, on_timeline(u, start, scale), on_timeline(u, end, scale), err);
     }
     return r;
 }
 
-static int take_subtitle(struct run *u, struct track *k, const AVSubtitle *sub, struct err *err)
+static int take_said(struct run *u, struct track *k, struct err *err)
 {
     AVRational tb = u->src.fmt->streams[k->r->text.stream]->time_base;
-    int64_t start = on_timeline(u, u->pkt->pts, tb), end = -1;
+    int64_t start, end = INT64_MAX;
 
+    if (k->said.placed)
+        return take_cues(u, k, INT64_MIN, INT64_MAX, err);
     if (media_is_edited(&u->t->info, k->r->text.stream))
-        return take_edited(u, k, sub, err);
+        return take_edited(u, k, err);
+    start = on_timeline(u, u->pkt->pts, tb);
     if (u->pkt->duration > 0)
         end = on_timeline(u, av_sat_add64(u->pkt->pts, u->pkt->duration), tb);
-    else if (sub->end_display_time > 0 && sub->end_display_time < UINT32_MAX)
-        end = av_sat_add64(start, sub->end_display_time);
-    return take_rects(u, k, sub, start, end, err);
+    else if (k->said.lasts_ms >= 0)
+        end = av_sat_add64(start, k->said.lasts_ms);
+    return take_cues(u, k, start, end, err);
 }
 
-/* What a decoder refuses is left out; the next packet may be better. */
-static int feed(struct run *u, struct track *k, struct err *err)
+/* `r`: what the reader gave. */
+static int take_read(struct run *u, struct track *k, int r, struct err *err)
 {
-    AVSubtitle sub = { 0 };
-    int got = 0;
+    uint64_t before = k->taken;
 
-    if (u->pkt->pts == AV_NOPTS_VALUE || u->pkt->size <= 0)
-        return 0;
-    if (u->pkt->size > PACKET_MAX) {
-        k->damaged++;
-        return 0;
-    }
-    int n = avcodec_decode_subtitle2(k->dec, &sub, &got, u->pkt);
-    if (n == AVERROR(ENOMEM))
+    if (r < 0)
         return no_memory(err);
-    if (n < 0)
-        k->damaged++;
-    int r = n >= 0 && got ? take_subtitle(u, k, &sub, err) : 0;
-    if (got)
-        avsubtitle_free(&sub);
+    r = take_said(u, k, err);
+    k->outside += k->said.cues.n > 0 && k->taken == before && !k->said.placed &&
+                  k->said.cues.v[0].start != CUE_FROM_START &&
+                  !media_is_edited(&u->t->info, k->r->text.stream);
+    text_said_clear(&k->said);
     if (r == 0 && k->cues.n > CUES_MAX)
         (void)err_set(&k->out, -E2BIG, ERR_INPUT, "it has more than %d cues", CUES_MAX);
     return r;
 }
 
-static struct track *track_of(struct run *u, int stream)
+static int feed(struct run *u, struct track *k, struct err *err)
 {
-    for (size_t i = 0; i < u->n_tracks; i++)
-        if (u->tracks[i].r->text.stream == stream && u->tracks[i].out.cls == ERR_NONE)
-            return &u->tracks[i];
-    return NULL;
+    if (u->pkt->pts == AV_NOPTS_VALUE || u->pkt->size <= 0)
+        return 0;
+    return take_read(u, k, text_reader_feed(k->reader, u->pkt, &k->said), err);
+}
+
+/* All tracks of the stream: teletext has several in one. */
+static int feed_tracks(struct run *u, struct err *err)
+{
+    int r = 0;
+
+    for (size_t i = 0; i < u->n_tracks && r == 0; i++)
+        if (u->tracks[i].r->text.stream == u->pkt->stream_index &&
+            u->tracks[i].out.cls == ERR_NONE && u->tracks[i].reader)
+            r = feed(u, &u->tracks[i], err);
+    return r;
+}
+
+static int end_tracks(struct run *u, struct err *err)
+{
+    int r = 0;
+
+    for (size_t i = 0; i < u->n_tracks && r == 0; i++) {
+        struct track *k = &u->tracks[i];
+        if (k->reader && k->out.cls == ERR_NONE)
+            r = take_read(u, k, text_reader_end(k->reader, &k->said), err);
+        text_reader_free(k->reader);
+        k->reader = NULL;
+    }
+    return r;
 }
 
 /* Milliseconds of the timeline, as sound's: how much of the source was read. */
@@ -176,15 +223,14 @@ static int read_all(struct run *u, struct err *err)
     int r;
 
     while ((r = media_read(&u->src, u->pkt, err)) >= 0) {
-        struct track *k = track_of(u, u->pkt->stream_index);
         int64_t at = u->pkt->pos;
-        r = k ? feed(u, k, err) : 0;
+        r = feed_tracks(u, err);
         av_packet_unref(u->pkt);
         if (r < 0)
             return r;
         report_progress(u, at);
     }
-    return r == AVERROR_EOF ? 0 : r;
+    return r == AVERROR_EOF ? end_tracks(u, err) : r;
 }
 
 /* ---- cues to the timeline ---- */
@@ -192,7 +238,7 @@ static int read_all(struct run *u, struct err *err)
 static int same(const struct cue *a, const struct cue *b)
 {
     return a->start == b->start && a->end == b->end && a->top == b->top &&
-           strcmp(a->text, b->text) == 0;
+           strcmp(a->text, b->text) == 0 && strcmp(a->settings, b->settings) == 0;
 }
 
 /* When what begins with cue `i` is over at the latest. */
@@ -201,7 +247,7 @@ static int64_t ends(const struct cues *l, size_t i, int64_t until)
     const struct cue *c = &l->v[i];
     size_t next = i + 1;
 
-    if (c->end >= 0 || c->start >= until)
+    if (c->end != INT64_MAX || c->start >= until)
         return c->end < until ? c->end : until;
     while (next < l->n && l->v[next].start <= c->start)
         next++;
@@ -338,14 +384,21 @@ static int tell(struct run *u, struct track *k, struct err *err)
         (void)snprintf(what, sizeof(what), "are left out: %s", k->out.text);
         return warn(u, k, what, err);
     }
-    if (k->damaged > 0) {
+    if (k->said.damaged > 0) {
         (void)snprintf(what, sizeof(what), "lack %llu packets that can't be decoded",
-                       (unsigned long long)k->damaged);
+                       (unsigned long long)k->said.damaged);
         r = warn(u, k, what, err);
     }
-    if (r == 0 && k->cut > 0) {
+    if (r == 0 && k->said.cut > 0) {
         (void)snprintf(what, sizeof(what), "have %llu cues of more than %d bytes, which are cut",
-                       (unsigned long long)k->cut, CUE_TEXT_MAX);
+                       (unsigned long long)k->said.cut, CUE_TEXT_MAX);
+        r = warn(u, k, what, err);
+    }
+    if (r == 0 && k->outside > 0) {
+        (void)snprintf(what, sizeof(what),
+                       "have %llu documents whose texts are all outside of their own time, and are "
+                       "not shown",
+                       (unsigned long long)k->outside);
         r = warn(u, k, what, err);
     }
     return r;
@@ -383,12 +436,11 @@ static int open_track(struct run *u, const struct rendition *r, struct err *err)
         (void)err_set(&k->out, -EINVAL, ERR_INPUT, "the source has no such stream any more");
         return 0;
     }
-    int n = media_decoder(&u->src, r->text.stream, &k->dec, &k->out);
+    k->said.lasts_ms = -1;
+    int n = text_reader_open(&u->src, &r->text, &k->reader, &k->out);
     if (n == -ENOMEM)
         return no_memory(err);
     if (n == 0) {
-        /* A line in some older code page is better with '?' than not at all. */
-        k->dec->sub_charenc_mode = FF_SUB_CHARENC_MODE_IGNORE;
         u->src.fmt->streams[r->text.stream]->discard = AVDISCARD_DEFAULT;
         u->reads = 1;
     }
@@ -454,7 +506,8 @@ static void release(struct run *u)
 {
     for (size_t i = 0; i < u->n_tracks; i++) {
         cues_release(&u->tracks[i].cues);
-        avcodec_free_context(&u->tracks[i].dec);
+        text_said_clear(&u->tracks[i].said);
+        text_reader_free(u->tracks[i].reader);
     }
     free(u->tracks);
     av_packet_free(&u->pkt);

@@ -296,12 +296,17 @@ static void put_cue(FILE *f, const struct cue *c)
     put_time(f, c->start);
     fputs(" --> ", f);
     put_time(f, c->end);
-    fprintf(f, "%s\n%s\n\n", c->top ? " line:0" : "", c->text);
+    if (c->settings[0])
+        fprintf(f, " %s\n", c->settings);
+    else
+        fputs(c->top ? " line:0\n" : "\n", f);
+    fprintf(f, "%s\n\n", c->text);
 }
 
 size_t webvtt_cue_bytes(const struct cue *c)
 {
-    return strlen(c->text) + 48; /* two times, an arrow, a setting and line ends */
+    return strlen(c->text) + strlen(c->settings) +
+           48; /* two times, an arrow, a setting and line ends */
 }
 
 int webvtt_file(const struct cues *l, int64_t from, int64_t to, int map, char **ret,

@@ -1,7 +1,7 @@
 /* webvtt.h - what a subtitle decoder gives, as cues of WebVTT, and cues as
  * files. Pure functions over hostile text.
  *
- * Decoders give lines of ASS: bold, italic and underlined are kept, every
+ * Decoders give lines of ASS, also of WebVTT: bold, italic and underlined are kept, every
  * other override and all drawings are dropped; what stands at the top of the
  * picture stays there. Cues are in order of their start.
  */
@@ -11,12 +11,16 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { CUE_TEXT_MAX = 4096 }; /* bytes of a cue */
+enum {
+    CUE_TEXT_MAX = 4096,   /* bytes of a cue */
+    CUE_SETTINGS_MAX = 96, /* of its settings, with their end */
+};
 
 struct cue {
-    int64_t start, end; /* milliseconds, from 0; end > start */
-    char *text;         /* lines, escaped and with tags, none of them empty */
-    int top;            /* 1: it stands at the top */
+    int64_t start, end;              /* milliseconds, from 0; end > start */
+    char *text;                      /* lines, escaped and with tags, none of them empty */
+    int top;                         /* 1: it stands at the top */
+    char settings[CUE_SETTINGS_MAX]; /* where else it stands, as WebVTT says it; "": nowhere */
 };
 
 struct cues {
@@ -35,6 +39,10 @@ void cues_sort(struct cues *l);
  * *ret is allocated; "" where nothing of it is shown. *ret_top: \an7 to \an9.
  * *ret_cut: it was longer than CUE_TEXT_MAX, and ends there. 0 or -ENOMEM. */
 int webvtt_text(const char *dialogue, int plain, char **ret, int *ret_top, int *ret_cut);
+
+/* Settings of a cue of WebVTT (W3C WebVTT, 4.4), `n` bytes of them: those that are known and well
+ * written, for `settings`. Of a region, which isn't kept, nothing is. */
+void webvtt_settings(const char *s, size_t n, char ret[static CUE_SETTINGS_MAX]);
 
 /* Bytes that a cue has in a file. */
 size_t webvtt_cue_bytes(const struct cue *c);

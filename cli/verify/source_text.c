@@ -131,7 +131,10 @@ static int read_lines(const struct source *s, int stream, double origin_s, struc
     if (stream < 0 || stream >= (int)f->nb_streams)
         return err_set(err, -EINVAL, ERR_INPUT, "the source has no stream %d", stream);
     const AVStream *st = f->streams[stream];
-    const AVCodec *codec = avcodec_find_decoder(st->codecpar->codec_id);
+    /* Matroska's S_TEXT/WEBVTT has no codec in libavformat 5.1. */
+    enum AVCodecID id = st->codecpar->codec_id == AV_CODEC_ID_NONE ? AV_CODEC_ID_WEBVTT
+                                                                   : st->codecpar->codec_id;
+    const AVCodec *codec = avcodec_find_decoder(id);
     c = codec ? avcodec_alloc_context3(codec) : NULL;
     if (!c || avcodec_parameters_to_context(c, st->codecpar) < 0)
         return err_set(err, -EINVAL, ERR_INPUT, "stream %d can't be decoded here", stream);

@@ -4,6 +4,7 @@
 #include "../child/inside.h"
 #include "../wire/media_info.h"
 #include "io.h"
+#include "text_kind.h"
 #include "unpack.h"
 
 #include <errno.h>
@@ -197,7 +198,7 @@ static int open_stream(struct inside *in, int flags, struct media_source *s, str
         if (r < 0 && r != -EINVAL)
             return r;
     }
-    return 0;
+    return text_kinds_learn(in, s, err);
 }
 
 int media_open(struct inside *in, int flags, struct media_source *ret, struct err *err)
@@ -259,20 +260,28 @@ void media_select(struct media_source *s, int stream)
 
 int media_decoder(const struct media_source *s, int stream, AVCodecContext **ret, struct err *err)
 {
+    return media_decoder_of(s, stream, s->fmt->streams[stream]->codecpar->codec_id, NULL, ret, err);
+}
+
+int media_decoder_of(const struct media_source *s, int stream, enum AVCodecID id,
+                     AVDictionary **options, AVCodecContext **ret, struct err *err)
+{
     const AVStream *st = s->fmt->streams[stream];
-    const AVCodec *codec = find_decoder(st->codecpar->codec_id);
+    const AVCodec *codec = find_decoder(id);
 
     if (!codec)
         return err_set(err, -ENOTSUP, ERR_UNSUPPORTED, "%s is not decoded here",
-                       avcodec_get_name(st->codecpar->codec_id));
+                       avcodec_get_name(id));
     AVCodecContext *c = avcodec_alloc_context3(codec);
     int r = c ? avcodec_parameters_to_context(c, st->codecpar) : AVERROR(ENOMEM);
     if (r >= 0) {
+        c->codec_id = id;
+        c->codec_type = codec->type;
         c->pkt_timebase = st->time_base;
         c->thread_count = 1;
         c->flags |= AV_CODEC_FLAG_OUTPUT_CORRUPT;
         c->max_pixels = MEDIA_PIXELS_MAX;
-        r = avcodec_open2(c, codec, NULL);
+        r = avcodec_open2(c, codec, options);
     }
     if (r < 0) {
         avcodec_free_context(&c);

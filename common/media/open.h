@@ -25,6 +25,7 @@ struct media_source {
     int64_t last_pos;            /* of the last packet that has one */
     struct AVBSFContext *unpack; /* of the stream `unpacked` (unpack.h); NULL: none needs it */
     int unpacked;
+    uint8_t webvtt[128]; /* by stream: S_TEXT/WEBVTT of Matroska (text_kind.h) */
 };
 
 enum { MEDIA_PIXELS_MAX = 8192 * 8192 }; /* of a picture; larger ones aren't decoded */
@@ -63,6 +64,10 @@ void media_select(struct media_source *s, int stream);
 /* A decoder for `stream` on one thread. -ENOTSUP with ERR_UNSUPPORTED where
  * it isn't on the list. */
 int media_decoder(const struct media_source *s, int stream, AVCodecContext **ret, struct err *err);
+/* The same for a codec other than the container says, with options of the decoder (taken; NULL:
+ * none; one that it doesn't know is no error). */
+int media_decoder_of(const struct media_source *s, int stream, enum AVCodecID id,
+                     AVDictionary **options, AVCodecContext **ret, struct err *err);
 
 /* The next packet, its times with the offset of its splice; the parent's
  * error rather than libav's EIO. AVERROR_EOF at the end. -ENOTSUP with

@@ -42,18 +42,21 @@ static int tell_programmes(AVFormatContext *f, struct media_info *i)
     return n ? probe_warn(i, "%d stream(s) of other programmes are left out", n) : 0;
 }
 
-static int describe_texts(AVFormatContext *f, struct media_info *i)
+static int describe_texts(struct inside *in, struct media_source *s, struct media_info *i,
+                          struct err *err)
 {
     struct texts_left left;
-    int r = streams_texts(f, i, &left);
+    int r = streams_texts(in, s, i, &left, err);
 
-    if (r == 0 && left.not_text > 0)
-        r = probe_warn(i, "%d subtitle track(s) left out: %s is not text", left.not_text,
-                       left.codec);
+    if (r < 0)
+        return r;
+    for (size_t k = 0; r == 0 && k < left.n_kinds; k++)
+        r = probe_warn(i, "%d subtitle track(s) left out: %s %s", left.kinds[k].n,
+                       left.kinds[k].codec, left.kinds[k].why);
     if (r == 0 && left.too_many > 0)
         r = probe_warn(i, "%d subtitle track(s) left out: more than %d", left.too_many,
                        TEXT_TRACKS_MAX);
-    return r;
+    return r < 0 ? err_set(err, r, ERR_RESOURCE, "out of memory while probing") : 0;
 }
 
 /* Streams, from a context that has decoded the first frames. *ret_delay: how
@@ -84,10 +87,10 @@ static int describe(struct inside *in, struct media_info *i, int *ret_delay, str
         r = probe_warn(i, "%d more video stream(s) left out; stream %d is used", others_v, v);
     if (r == 0)
         r = tell_programmes(s.fmt, i);
-    if (r == 0)
-        r = describe_texts(s.fmt, i);
     if (r < 0)
         r = err_set(err, r, ERR_RESOURCE, "out of memory while probing");
+    if (r == 0)
+        r = describe_texts(in, &s, i, err);
     if (r == 0 && v >= 0)
         r = hdr_describe(&s, &i->video, err);
     if (r == 0 && tracks_find(&s, i) < 0)

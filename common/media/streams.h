@@ -7,6 +7,10 @@
 
 #include <libavformat/avformat.h>
 
+struct err;
+struct inside;
+struct media_source;
+
 /* Whether it is moving pictures, of whatever kind, and no cover or thumbnails. */
 int streams_is_film(const AVStream *st);
 
@@ -26,15 +30,23 @@ int streams_is_audio(const AVStream *st);
 void streams_video(const AVStream *st, struct video_info *v);
 void streams_audio(const AVStream *st, struct audio_info *a);
 
-/* Tracks of subtitles that aren't used: pictures, or text that isn't decoded
- * here (`codec` of the last one), and those beyond TEXT_TRACKS_MAX. */
+enum { TEXT_KINDS_LEFT_MAX = 8 };
+
+/* Tracks of subtitles that aren't used: of each kind that isn't read here how many, and those
+ * beyond TEXT_TRACKS_MAX. */
 struct texts_left {
-    int not_text, too_many;
-    char codec[32];
+    struct {
+        char codec[32];
+        const char *why; /* "is not text" */
+        int n;
+    } kinds[TEXT_KINDS_LEFT_MAX];
+    size_t n_kinds;
+    int too_many;
 };
 
-/* Fills in i->texts, in the container's order. 0 or -ENOMEM. */
-int streams_texts(AVFormatContext *f, struct media_info *i, struct texts_left *ret_left);
+/* Fills in i->texts, in the container's order; each page of teletext is a track. 0 or negative. */
+int streams_texts(struct inside *in, struct media_source *s, struct media_info *i,
+                  struct texts_left *ret_left, struct err *err);
 
 /* What the container calls a stream's language; "" where it doesn't, or not in words. */
 void streams_language(const AVStream *st, char *ret, size_t size);

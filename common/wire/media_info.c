@@ -266,6 +266,8 @@ json_t *text_info_to_json(const struct text_info *t)
     out_int(&o, "default", t->is_default);
     out_int(&o, "forced", t->forced);
     out_int(&o, "hearing_impaired", t->hearing_impaired);
+    if (t->page > 0)
+        out_int(&o, "page", t->page);
     return out_done(&o);
 }
 
@@ -284,6 +286,8 @@ void text_info_read(const struct in *v, struct text_info *t)
     t->is_default = in_flag(v, "default");
     t->forced = in_flag(v, "forced");
     t->hearing_impaired = in_flag(v, "hearing_impaired");
+    if (in_field(v, "page").j)
+        t->page = (int)in_int(v, "page", 100, 899);
 }
 
 /* None of a probe by an older version. */

@@ -89,6 +89,7 @@ struct text_info {
     char title[128];              /* as the container has it; "": none */
     int is_default, forced;       /* what the container flags it as */
     int hearing_impaired;         /* … for those who don't hear the sound */
+    int page;                     /* of teletext, 100 to 899; 0: none, or all that are subtitles */
 };
 
 enum { TEXT_TRACKS_MAX = 32 };

@@ -172,6 +172,33 @@ static void a_segment_has_the_cues_of_its_time_with_all_of_theirs(void **state)
 
 /* ---- the verifier's reader ---- */
 
+static void settings_of_cues_are_passed_on_where_they_are_known(void **state)
+{
+    static const struct {
+        const char *name, *from, *want;
+    } rows[] = {
+        {"all that there are",       "vertical:rl line:10%,end position:50%,center size:35% align:start",
+         "vertical:rl line:10%,end position:50%,center size:35% align:start"                                                 },
+        { "lines from below",        "line:-1",                                                           "line:-1"          },
+        { "any blanks",              "\tline:0 \n align:left\r\n",                                        "line:0 align:left"},
+        { "a region isn't kept",     "region:fred line:1",                                                "line:1"           },
+        { "what nobody knows",       "top:3 line:2 colour:red",                                           "line:2"           },
+        { "what isn't well written", "line:a size:-3% align: position:5%%",                               ""                 },
+        { "numbers are numbers",     "line:- position:.5% size:1e3%",                                     ""                 },
+        { "no second of a kind",     "line:1 line:2",                                                     "line:1"           },
+        { "an arrow is none",        "line:0 --> align:end",                                              "line:0 align:end" },
+        { "nothing",                 "",                                                                  ""                 },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+        char got[CUE_SETTINGS_MAX];
+        webvtt_settings(rows[i].from, strlen(rows[i].from), got);
+        if (strcmp(got, rows[i].want) != 0)
+            fail_msg("%s: '%s'", rows[i].name, got);
+    }
+}
+
 static void what_is_written_is_read_by_the_verifier(void **state)
 {
     struct cues l = { 0 };
@@ -235,6 +262,7 @@ int main(void)
         cmocka_unit_test(braces_that_never_close_cost_no_more_than_their_text),
         cmocka_unit_test(cues_are_sorted_by_their_start_and_stay_in_order),
         cmocka_unit_test(a_segment_has_the_cues_of_its_time_with_all_of_theirs),
+        cmocka_unit_test(settings_of_cues_are_passed_on_where_they_are_known),
         cmocka_unit_test(what_is_written_is_read_by_the_verifier),
         cmocka_unit_test(the_verifier_refuses_what_players_would_misread),
     };

@@ -51,6 +51,10 @@ static const char audio_text[] =
 static const char track_text[] =
     "{'stream':2,'codec':'subrip','language':'eng','title':'English','default':1,'forced':0,"
     " 'hearing_impaired':1}";
+/* A page of teletext. */
+static const char page_text[] =
+    "{'stream':3,'codec':'dvb_teletext','language':'ger','title':'','default':0,'forced':0,"
+    " 'hearing_impaired':0,'page':777}";
 static const char poster_text[] =
     "{'kind':'poster','name':'poster','codec':'jpeg','encoder':'mjpeg','params':[],"
     " 'width':1280,'height':720,'pix_fmt':'yuv420p','color':{'primaries':1,"
@@ -142,7 +146,8 @@ static json_t *sample_extras_plan(void)
 {
     json_t *j = sample_plan();
 
-    json_object_set_new(json_object_get(j, "info"), "texts", json_pack("[o]", parse(track_text)));
+    json_object_set_new(json_object_get(j, "info"), "texts",
+                        json_pack("[o,o]", parse(track_text), parse(page_text)));
     json_object_set_new(
         j, "extras",
         json_pack("[o,o,o]", text_rendition(), parse(poster_text), parse(storyboard_text)));
@@ -452,6 +457,8 @@ static const struct bad_row {
     { &ATASK,   "info.audio",                        NULL,                                    "task.info: has no audio stream"                    },
     { &XPLAN,   "info.texts[0].default",             "2",                                     "plan.info.texts[0].default: 2"                     },
     { &XPLAN,   "info.texts[0].stream",              "-1",                                    "plan.info.texts[0].stream: -1"                     },
+    { &XPLAN,   "info.texts[1].page",                "99",                                    "plan.info.texts[1].page: 99 is outside"            },
+    { &XPLAN,   "info.texts[1].page",                "'888'",                                 "plan.info.texts[1].page: must be an integer"       },
     { &XPLAN,   "extras[0].kind",                    "'picture'",                             "plan.extras[0].kind: 'picture' is not known"       },
     { &XPLAN,   "extras[0].name",                    "'h264-1080'",                           "plan.extras[0]: has the name of a rendition"       },
     { &XPLAN,   "extras[0].name",                    "'poster'",                              "plan.extras[1].name: 'poster' is the name"         },

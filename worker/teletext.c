@@ -1,0 +1,119 @@
+#include "teletext.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    UNSEEN_MS = 10000,      /* so long a page stays that nothing follows */
+    PAGES_MAX = 64,         /* of a packet: what the decoder queues is less */
+    PAGE_BYTES_MAX = 65504, /* of a packet */
+};
+
+int teletext_options(int page, AVDictionary **ret)
+{
+    char number[16] = "subtitle";
+
+    if (page > 0)
+        (void)snprintf(number, sizeof(number), "%d", page);
+    return av_dict_set(ret, "txt_page", number, 0) < 0 ||
+                   av_dict_set(ret, "txt_format", "text", 0) < 0
+               ? -ENOMEM
+               : 0;
+}
+
+void teletext_release(struct teletext *t)
+{
+    free(t->now.text);
+    t->now.text = NULL;
+}
+
+/* What is shown ends. */
+static int page_leave(struct teletext *t, int64_t at, struct text_said *ret)
+{
+    struct cue c = t->now;
+
+    if (!c.text)
+        return 0;
+    c.end = at < t->seen + UNSEEN_MS ? at : t->seen + UNSEEN_MS;
+    t->now.text = NULL;
+    int r = c.end > c.start ? cues_add(&ret->cues, c) : 1;
+    if (r != 0)
+        free(c.text);
+    return r < 0 ? r : 0;
+}
+
+/* A page that is whole; `text` is taken, NULL or empty where nothing stands on it. */
+static int page_enter(struct teletext *t, int64_t at, char *text, int top, struct text_said *ret)
+{
+    int same = t->now.text && text && strcmp(text, t->now.text) == 0 && at >= t->now.start;
+
+    if (same && at <= t->seen + UNSEEN_MS) {
+        t->seen = at;
+        free(text);
+        return 0;
+    }
+    int r = page_leave(t, at, ret);
+    if (r < 0 || !text || !*text) {
+        free(text);
+        return r;
+    }
+    t->now = (struct cue){ .start = at, .text = text, .top = top };
+    t->seen = at;
+    return 0;
+}
+
+static int page_read(struct teletext *t, const AVSubtitle *sub, struct text_said *ret)
+{
+    const AVSubtitleRect *rect = sub->num_rects > 0 ? sub->rects[0] : NULL;
+    char *text = NULL;
+    int top = 0, cut = 0, plain = rect && rect->type == SUBTITLE_TEXT;
+    const char *said = !rect ? NULL : plain ? rect->text : rect->ass;
+
+    if (sub->pts == AV_NOPTS_VALUE)
+        return 0;
+    if (said && webvtt_text(said, plain, &text, &top, &cut) < 0)
+        return -ENOMEM;
+    ret->cut += cut != 0;
+    return page_enter(t, av_rescale(sub->pts, 1000, AV_TIME_BASE), text, top, ret);
+}
+
+/* The decoder gives a page for each packet that it gets, and may have more. */
+static int pages_drain(struct teletext *t, AVPacket *pkt, struct text_said *ret)
+{
+    int r = 0, got = 1;
+
+    for (int i = 0; r == 0 && got && i < PAGES_MAX; i++) {
+        AVSubtitle sub = { 0 };
+        int n = avcodec_decode_subtitle2(t->dec, &sub, &got, i > 0 ? t->none : pkt);
+        if (n == AVERROR(ENOMEM))
+            r = -ENOMEM;
+        else if (n < 0)
+            ret->damaged++;
+        if (r == 0 && got)
+            r = page_read(t, &sub, ret);
+        if (got)
+            avsubtitle_free(&sub);
+        got = n >= 0 && got;
+    }
+    return r;
+}
+
+int teletext_feed(struct teletext *t, AVPacket *pkt, struct text_said *ret)
+{
+    ret->placed = 1;
+    if (pkt->size > PAGE_BYTES_MAX) {
+        ret->damaged++;
+        return 0;
+    }
+    return pages_drain(t, pkt, ret);
+}
+
+int teletext_end(struct teletext *t, struct text_said *ret)
+{
+    int r = pages_drain(t, t->none, ret);
+
+    ret->placed = 1;
+    return r < 0 ? r : page_leave(t, INT64_MAX, ret);
+}
