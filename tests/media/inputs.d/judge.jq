@@ -110,7 +110,8 @@ def wrong($e; $g):
     ($e.warning as $w | if $w and ([$g.warnings[] | select(test($w))] | length) == 0 then "no warning of that" else empty end),
     (if $e.quiet and ($g.warnings | length) > 0 then "there is nothing to warn of" else empty end),
     ($e.sentence as $w | if $w and (($g.stderr | join("\n") | test($w)) | not) then "another sentence" else empty end),
-    (if $e.numbers and $e.numbers != $g.numbers then "frames in another order: \($g.numbers)" else empty end);
+    (if $e.numbers and $e.numbers != $g.numbers then "frames in another order: \($g.numbers)" else empty end),
+    (if $e.steps and $e.steps != $g.steps then "steps of \($g.steps) frames below a cap" else empty end);
 
 # What is known of a row, over what was seen. Frames `every` so many seconds
 # need no list of their times.
