@@ -45,7 +45,7 @@ x264_parts() {
     one_of yuv420p yuv420p yuv420p yuv420p yuv422p yuv444p yuv420p10le
     encode+=" -pix_fmt $pick" parts+=" $pick"
     [ -z "$x264" ] || encode+=" -x264-params ${x264#:}"
-    containers="mp4 mov fragments mkv mkv-live ts m2ts flv nut"
+    containers="mp4 mp4 mp4 mov fragments mkv mkv-live ts ts m2ts flv nut"
     [ "$pick" = yuv420p ] || containers="mp4 mov mkv ts nut"
 }
 
@@ -58,7 +58,7 @@ x265_parts() {
     encode+=" -c:v libx265 -preset ultrafast -crf 16 -x265-params $x265"
     one_of yuv420p yuv420p yuv420p10le
     encode+=" -pix_fmt $pick" parts+=" $pick"
-    containers="mp4 mov fragments mkv ts m2ts nut"
+    containers="mp4 mov fragments mkv ts ts m2ts nut"
 }
 
 mpeg_parts() { # CODEC CONTAINERS
@@ -85,13 +85,13 @@ simple_parts() { # CODEC CONTAINERS
 }
 
 picture_parts() {
-    one_of h264 h264 h264 h264 h264 hevc hevc mpeg2 mpeg2 mpeg4 mpeg4 vp8 vp9 vp9 msmpeg4 msmpeg4v2 h263 \
+    one_of h264 h264 h264 h264 h264 h264 h264 h264 h264 hevc hevc hevc mpeg2 mpeg2 mpeg2 mpeg4 mpeg4 vp8 vp9 vp9 msmpeg4 msmpeg4v2 h263 \
         flv1 wmv2 mpeg1 theora rv20 svq1 mjpeg ffv1 av1 prores
     parts=$pick
     case $pick in
     h264) x264_parts ;;
     hevc) x265_parts ;;
-    mpeg2) mpeg_parts mpeg2video "ts m2ts vob mkv mp4 mxf avi nut" ;;
+    mpeg2) mpeg_parts mpeg2video "ts ts m2ts vob mkv mp4 mxf avi nut" ;;
     mpeg1) mpeg_parts mpeg1video "vob mkv ts" ;;
     mpeg4) mpeg_parts mpeg4 "mp4 mkv avi ts mov 3gp" ;;
     vp8) vpx_parts libvpx ;;
@@ -152,7 +152,7 @@ sound_parts() { # CONTAINER
     sound="-f lavfi -i aevalsrc='0.3*sin(2*PI*(150+45*t)*t)':s=48000:d=$length"
     sound_options="-map 1:a -c:a $pick -b:a 96k"
     if once_in 5; then
-        one_of -0.6 0.35 1.2
+        one_of -0.6 0.35 1.2 6.5
         sound="-itsoffset $pick $sound" parts+=" from $pick s on"
     fi
 }
@@ -188,13 +188,47 @@ trim() {
     quiet_ffmpeg -ss "$(seconds_of "$length * $pick / 100")" -i "whole.$file" -map 0 -c copy "$file"
 }
 
-# The same stream goes on with pictures of other parameters.
+# The same stream goes on with pictures of other parameters: a shape, a depth, a size.
 join_other() {
-    parts+=", joined with one of other parameters"
-    quiet_ffmpeg -i "$file" -map 0 -c copy -c:v libx264 -preset ultrafast -bf 0 -g 30 -crf 18 \
+    local codec
+    case $parts in
+    h264*) codec="libx264 -preset ultrafast" ;;
+    hevc*) codec="libx265 -preset ultrafast -x265-params log-level=error" ;;
+    *) codec="mpeg2video -q:v 3" ;;
+    esac
+    one_of "" "" "-s 640x360" "-s 160x90" "-s 240x180" "-pix_fmt yuv422p"
+    parts+=", joined with one of other parameters${pick:+ ($pick)}"
+    # shellcheck disable=SC2086 # lists of options
+    quiet_ffmpeg -i "$file" -map 0 -c copy -c:v $codec -bf 0 -g 30 $pick \
         -output_ts_offset "$length" "other.$file"
     cat "other.$file" >>"$file"
     whole=''
+}
+
+# Edit lists of the picture and of the sound, by chance.
+edit() {
+    local lists
+    between 1 30000
+    mv "$file" "whole.$file"
+    lists=$("$EDITS" random "$pick" "whole.$file" "$file" | tr '\n' ' ') || return
+    parts+=", edits $lists" edited=yes
+}
+
+# Times are few, or PES packets begin where pictures don't.
+lay_pes() {
+    if once_in 2; then
+        one_of 2 5 12 25
+        set -- strip "$pick"
+        parts+=", times in one of $pick PES packets"
+    else
+        between 1 150
+        set -- shift "$pick"
+        one_of 1 1 1 2 3
+        set -- "$@" "$pick"
+        parts+=", PES packets of $3 pictures that begin $2 bytes early, picture only"
+    fi
+    mv "$file" "whole.$file"
+    "$PES" "$@" <"whole.$file" >"$file"
 }
 
 damage() {
@@ -213,7 +247,11 @@ file_parts() {
     mp4 | mkv | ts) ! once_in 8 || { trim && return; } ;;
     esac
     case $container:$parts in
-    ts:h264*) ! once_in 5 || { join_other && return; } ;;
+    ts:h264* | ts:hevc* | ts:mpeg2*)
+        ! once_in 5 || { join_other && return; }
+        ! once_in 3 || { lay_pes && return; }
+        ;;
+    mp4:h264*aac* | mov:h264*aac*) [ "$mux" = "-movflags faststart" ] || ! once_in 2 || { edit && return; } ;;
     esac
     case $container in
     ts | mkv | vob | flv) ! once_in 10 || damage ;;
