@@ -384,8 +384,7 @@ static void text_sets(struct mpd *m, const struct package *p, unsigned *id)
 }
 
 /* Where the last of all segments ends, µs. A codec's last packet may reach beyond the
- * sound. A period that ended before has dash.js seek back once the element is beyond it,
- * and 'ended' never comes. */
+ * sound. */
 static int64_t longest_us(const struct package *p)
 {
     int64_t us = ticks_to_us(p->plan->duration, p->plan->timescale);
@@ -398,9 +397,21 @@ static int64_t longest_us(const struct package *p)
     return us;
 }
 
+/* dash.js rounds to this, and takes an element that is less than half of it before the end of
+ * the period for ended: it pauses the element, or seeks it to where nothing is, and 'ended' never
+ * comes. (StreamController, _startPlaybackEndedTimerInterval, in 5.2.) */
+enum { END_STEP_US = 10 };
+
+/* The presentation's end lies at least one step behind what can be buffered, so that elements
+ * always end by themselves. Not before it: shaka-player cuts there what is appended. */
+static int64_t presentation_us(const struct package *p)
+{
+    return (longest_us(p) + 2 * END_STEP_US - 1) / END_STEP_US * END_STEP_US;
+}
+
 static void manifest(struct mpd *m, const struct package *p)
 {
-    int64_t us = longest_us(p);
+    int64_t us = presentation_us(p);
     unsigned id = 0;
 
     m->failed |= xmlTextWriterStartDocument(m->w, NULL, "UTF-8", NULL) < 0;

@@ -262,6 +262,12 @@ fact "a presentation a second too long" breaks dash.mpd \
     change manifest.mpd 's/mediaPresentationDuration="PT13/mediaPresentationDuration="PT14/'
 fact "a presentation that ends before its sound" breaks dash.mpd \
     change manifest.mpd 's/\(mediaPresentationDuration="PT13\)\.[0-9]*/\1.000000/'
+ends_with_its_sound() {
+    local end
+    end=$(sed -n 's/.*Duration="PT\([0-9.]*\)S".*/\1/p' manifest.mpd | awk '{ printf "%.6f", $1 - 0.00002 }') &&
+        change manifest.mpd "s/Duration=\"PT[0-9.]*S\"/Duration=\"PT${end}S\"/"
+}
+fact "a presentation that ends just where its sound does" breaks dash.mpd ends_with_its_sound
 fact "one S element less" breaks dash.timeline drop_s_element
 fact "an S off by one tick" breaks dash.timeline change manifest.mpd '0,/<S t="0"/s//<S t="1"/'
 fact "wrong codecs in the MPD" breaks dash.representation \

@@ -169,7 +169,7 @@ static void playlists_of_a_plain_package(void **state)
 static const char manifest_plain[] =
     "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n"
     "<MPD xmlns=\"urn:mpeg:dash:schema:mpd:2011\" profiles=\"urn:mpeg:dash:profile:isoff-live:2011\""
-    " type=\"static\" mediaPresentationDuration=\"PT13.013333S\" minBufferTime=\"PT6.016S\">\n"
+    " type=\"static\" mediaPresentationDuration=\"PT13.013350S\" minBufferTime=\"PT6.016S\">\n"
     "  <Period id=\"0\" start=\"PT0S\">\n"
     "    <AdaptationSet id=\"1\" contentType=\"video\" mimeType=\"video/mp4\""
     " segmentAlignment=\"true\" startWithSAP=\"1\" par=\"16:9\" maxWidth=\"1280\""

@@ -112,10 +112,9 @@ lasts() { # NAME PICTURE SOUND DELAY
         ffmpeg -nostdin -v error -itsoffset "$4" -i picture.mp4 -i clip.mp4 -map 0:v -map 1:a -t "$3" -c copy "lasts-$1.mp4" &&
         package "lasts-$1" "lasts-$1.mp4" h264
 }
-# Not 12 s: Chromium buffers sound of 12.032 s up to 12.031999, a microsecond less than the MPD says, and
-# dash.js (once in twelve on a busy machine) seeks there for ever instead of ending. 14 s come out even.
-fact "one picture and its sound become a package" lasts still 0.04 14 0
-fact "a picture and longer sound become a package" lasts sound 4 14 0
+# Of 12 s Chromium buffers 12.031999 s of sound: each time of a packet is cut to a microsecond.
+fact "one picture and its sound become a package" lasts still 0.04 12 0
+fact "a picture and longer sound become a package" lasts sound 4 12 0
 fact "a picture that begins after its sound becomes a package" lasts late 6 14 6.65
 lasts_picture() {
     ffmpeg -nostdin -v error -i clip.mp4 -t 4 -vn -c copy sound.mp4 &&
