@@ -120,7 +120,10 @@ void sound_release(struct sound *s)
 #define IDLE_S 0.004 /* stamps that are off by less say nothing */
 #define JITTER_S \
     0.018 /* stamps are off by that: phones, by half a frame; more is a hole or an overlap */
-enum { AHEAD = 8 }; /* frames that say whether it lasts */
+enum {
+    AHEAD = 8, /* frames that say whether it lasts */
+    LAST = 4   /* so few at the end don't: there it is as it was before */
+};
 
 /* Where frames differ in size (Vorbis) a stamp may be of their ends: then by that
  * difference it says nothing. Matroska rounds stamps to milliseconds. */
@@ -134,18 +137,19 @@ static double sound_idle(const struct sound *s)
     return least * 2 < most ? most - least + 0.001 : 0;
 }
 
-/* Whether what follows frame `i` stays off by about as much as it is. */
-static int sound_lasts(const struct sound *s, size_t i, double off, double next_s)
+/* Whether what follows frame `i` stays off, rather than being where it was due: by `next_s`.
+ * `jitters`: stamps before came back. */
+static int sound_lasts(const struct sound *s, size_t i, double off, double next_s, int jitters)
 {
     int stays = 0, returns = 0;
     for (size_t k = i; k < s->n && k < i + AHEAD; k++) {
-        double other = s->frames[k].at_s - next_s;
+        double other = (s->frames[k].at_s - next_s) / off;
         next_s += s->frames[k].seconds;
-        if (isnan(other))
-            continue;
-        stays += fabs(other - off) < JITTER_S;
-        returns += fabs(other - off) >= JITTER_S;
+        stays += other >= 0.5;
+        returns += other < 0.5;
     }
+    if (jitters && i + AHEAD > s->n && fabs(off) <= LAST * s->frames[i].seconds)
+        return s->n - i > LAST && !returns;
     return stays > returns;
 }
 
@@ -169,6 +173,7 @@ int sound_settle(struct sound *s)
 {
     int r = s->samples ? sound_flush(s) : 0;
     double next_s = NAN, idle = sound_idle(s);
+    int jitters = 0; /* by whole frames */
     for (size_t i = 0; i < s->n; i++) {
         struct sound_frame *f = &s->frames[i];
         double off = f->at_s - next_s;
@@ -177,8 +182,10 @@ int sound_settle(struct sound *s)
             next_s = f->at_s;
         else if (fabs(off) > idle && fabs(off) < JITTER_S)
             next_s += (off - fmin(fmax(off, -IDLE_S), IDLE_S)) / 20; /* a clock that drifts */
-        else if (fabs(off) > idle && sound_lasts(s, i, off, next_s))
+        else if (fabs(off) > idle && sound_lasts(s, i, off, next_s, jitters))
             next_s = f->at_s;
+        else
+            jitters |= fabs(off) > idle;
         f->at_s = next_s;
         f->loose = isnan(lasting) || fabs(lasting) > JITTER_S ? 0 : (float)fabs(lasting);
         next_s += f->seconds;

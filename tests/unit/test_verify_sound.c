@@ -179,6 +179,37 @@ static void stamps_that_come_back_are_jitter(void **state)
     sound_release(&s);
 }
 
+/* The last of them have none behind that would tell. */
+static void stamps_that_came_back_are_jitter_at_the_end(void **state)
+{
+    (void)state;
+    for (int last = 1; last <= 2; last++) {
+        struct sound s = { 0 };
+        double late[FRAMES] = { 0 };
+        for (int i = 5; i < FRAMES - last; i += 6)
+            late[i] = -0.1;
+        for (int i = FRAMES - last; i < FRAMES; i++)
+            late[i] = -0.1;
+        add_frames(&s, late);
+        for (int i = 0; i < FRAMES; i++)
+            assert_true(fabsf(heard(&s, i * 0.1 + 0.05) - (float)(i + 1)) < 0.1F);
+        assert_true(fabs(sound_end(&s) - FRAMES * 0.1) < 1e-6);
+        sound_release(&s);
+    }
+}
+
+static void a_hole_at_the_end_is_one(void **state)
+{
+    struct sound s = { 0 };
+    double late[FRAMES] = { 0 };
+    (void)state;
+    late[FRAMES - 1] = 0.1;
+    add_frames(&s, late);
+    assert_true(fabsf(heard(&s, (FRAMES - 1) * 0.1 + 0.05)) < 0.1F);
+    assert_true(fabsf(heard(&s, FRAMES * 0.1 + 0.05) - FRAMES) < 0.1F);
+    sound_release(&s);
+}
+
 static void a_hole_is_a_hole(void **state)
 {
     struct sound s = { 0 };
@@ -198,6 +229,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(stamps_that_come_back_are_jitter),
+        cmocka_unit_test(stamps_that_came_back_are_jitter_at_the_end),
+        cmocka_unit_test(a_hole_at_the_end_is_one),
         cmocka_unit_test(a_hole_is_a_hole),
         cmocka_unit_test(tone_is_where_it_is),
         cmocka_unit_test(low_tone_is_late),
