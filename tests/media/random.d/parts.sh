@@ -149,7 +149,7 @@ sound_parts() { # CONTAINER
     one_of $codecs
     [ "$pick" != none ] || { parts+=", no sound" && return; }
     parts+=", $pick"
-    sound="-f lavfi -i aevalsrc='0.3*sin(2*PI*(150+45*t)*t)':s=48000:d=$length"
+    sound="-f lavfi -i anoisesrc=d=$length:r=48000:a=0.4:seed=5,lowpass=f=4000"
     sound_options="-map 1:a -c:a $pick -b:a 96k"
     if once_in 5; then
         one_of -0.6 0.35 1.2 6.5
@@ -186,6 +186,8 @@ trim() {
     parts+=", trimmed at $pick % of its length"
     mv "$file" "whole.$file"
     quiet_ffmpeg -ss "$(seconds_of "$length * $pick / 100")" -i "whole.$file" -map 0 -c copy "$file"
+    # Behind the last keyframe nothing is left.
+    [ -s "$file" ] || mv "whole.$file" "$file"
 }
 
 # The same stream goes on with pictures of other parameters: a shape, a depth, a size.
