@@ -9,6 +9,7 @@
 #include "param_sets.h"
 #include "picture_scan.h"
 #include "prime.h"
+#include "reorder.h"
 #include "shown.h"
 #include "steady.h"
 #include "streams.h"
@@ -551,6 +552,8 @@ int index_describe(const struct media_index *idx, struct media_info *info, uint6
     if (edited)
         v->end = end > t[n - 1] ? end : t[n - 1] + 1;
     v->frames = n;
+    if (strcmp(v->codec, "h264") == 0)
+        v->reorder = reorder_depth(idx);
     v->bit_rate = (int64_t)((double)bytes * 8 / ((double)(v->end - v->start) * av_q2d(v->tb)));
     return 0;
 }

@@ -23,6 +23,8 @@ static int open_source(struct reader *r, struct err *err)
         return err_set(err, -EINVAL, ERR_INPUT, "the source has no stream %d any more", stream);
     r->src.splices = r->info->splices;
     r->src.n_splices = r->info->n_splices;
+    AVCodecParameters *par = r->src.fmt->streams[stream]->codecpar;
+    par->video_delay = FFMAX(par->video_delay, r->info->video.reorder);
     r->fresh = 1;
     media_select(&r->src, stream);
     return 0;

@@ -109,6 +109,8 @@ static json_t *video_to_json(const struct video_info *v)
         out_int(&o, "mixed", 1);
     if (v->primed)
         out_int(&o, "primed", 1);
+    if (v->reorder)
+        out_int(&o, "reorder", v->reorder);
     /* For programs that don't know "hdr" yet, and want this. */
     out_int(&o, "has_hdr_meta", v->hdr.has_mastering || v->hdr.max_cll);
     hdr_write(&o, &v->hdr);
@@ -149,6 +151,7 @@ static void video_read(const struct in *o, struct video_info *v)
     v->fields = in_field(&f, "fields").j ? in_flag(&f, "fields") : 0;
     v->mixed = in_field(&f, "mixed").j ? in_flag(&f, "mixed") : 0;
     v->primed = in_field(&f, "primed").j ? in_flag(&f, "primed") : 0;
+    v->reorder = in_field(&f, "reorder").j ? (int)in_int(&f, "reorder", 0, 16) : 0;
     hdr_read(&f, &v->hdr);
     v->tb = in_ratio(&f, "tb", 1);
     v->rate = in_ratio(&f, "rate", 0);

@@ -45,6 +45,8 @@ struct video_info {
     int fields;     /* 1: each picture of the decoder is a field; two are a frame, of `height` */
     int mixed;      /* 1: any picture may be interlaced, and says so itself */
     int primed;     /* 1: decoders need the first packet, wherever they begin (media/prime.h) */
+    int reorder; /* pictures that a decoder holds before it shows one (H.264, media/reorder.h); 0:
+                  * the stream says it, or none */
     struct hdr_info hdr; /* PQ and HLG only */
     AVRational tb;       /* of every pts in the plan */
     AVRational rate;     /* nominal frame rate: 1 / the commonest frame duration */
