@@ -414,7 +414,12 @@ static int finish(struct run *u, struct err *err)
     for (size_t i = 0; i < u->n_tracks && r == 0; i++) {
         struct track *k = &u->tracks[i];
         settle(&k->cues, ticks_to_ms(u, u->t->timeline_end));
-        if (k->out.cls == ERR_NONE && k->cues.n == 0)
+        if (k->out.cls == ERR_NONE && k->cues.n == 0 && k->said.damaged > 0)
+            (void)err_set(&k->out, -EINVAL, ERR_INPUT,
+                          "%llu packets can't be decoded, and the "
+                          "others show nothing",
+                          (unsigned long long)k->said.damaged);
+        else if (k->out.cls == ERR_NONE && k->cues.n == 0)
             (void)err_set(&k->out, -EINVAL, ERR_INPUT, "nothing of them is ever shown");
         if (k->out.cls == ERR_NONE)
             (void)check_size(u, k);

@@ -96,10 +96,28 @@ int text_kinds_learn(struct inside *in, struct media_source *s, struct err *err)
     return r;
 }
 
+/* libavformat (5.1) gives these tracks of MP4 no codec, and calls them data. */
+static enum text_kind kind_of_tag(uint32_t tag)
+{
+    switch (tag) {
+    case MKTAG('w', 'v', 't', 't'):
+        return TEXT_KIND_WEBVTT_SAMPLE;
+    case MKTAG('s', 't', 'p', 'p'):
+    case MKTAG('d', 'f', 'x', 'p'):
+        return TEXT_KIND_TTML;
+    default:
+        return TEXT_KIND_NONE;
+    }
+}
+
 enum text_kind text_kind(const struct media_source *s, int stream)
 {
     const AVCodecParameters *p = s->fmt->streams[stream]->codecpar;
 
+    enum text_kind by_tag = media_is_mov(s) ? kind_of_tag(p->codec_tag) : TEXT_KIND_NONE;
+
+    if (by_tag != TEXT_KIND_NONE)
+        return by_tag;
     if (p->codec_type != AVMEDIA_TYPE_SUBTITLE)
         return TEXT_KIND_NONE;
     switch (p->codec_id) {
@@ -109,6 +127,10 @@ enum text_kind text_kind(const struct media_source *s, int stream)
     case AV_CODEC_ID_WEBVTT:
     case AV_CODEC_ID_TEXT:
         return TEXT_KIND_DECODED;
+    case AV_CODEC_ID_TTML:
+        return TEXT_KIND_TTML;
+    case AV_CODEC_ID_DVB_TELETEXT:
+        return media_decodes(p->codec_id) ? TEXT_KIND_TELETEXT : TEXT_KIND_NONE;
     case AV_CODEC_ID_NONE:
         return (size_t)stream < sizeof(s->webvtt) && s->webvtt[stream] ? TEXT_KIND_WEBVTT
                                                                        : TEXT_KIND_NONE;
@@ -140,6 +162,8 @@ int text_kind_name(struct inside *in, const struct media_source *s, int stream, 
 
     if (kind == TEXT_KIND_WEBVTT || kind == TEXT_KIND_WEBVTT_SAMPLE)
         (void)snprintf(ret, size, "webvtt");
+    else if (kind == TEXT_KIND_TTML)
+        (void)snprintf(ret, size, "ttml");
     else if (p->codec_id != AV_CODEC_ID_NONE)
         (void)snprintf(ret, size, "%s", avcodec_get_name(p->codec_id));
     else if (p->codec_tag)

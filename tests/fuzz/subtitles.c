@@ -1,5 +1,6 @@
 /* A line of subtitles to WebVTT: whatever it says, the verifier can read what
- * becomes of it, and it is one cue. The first byte chooses: 'p' plain text. */
+ * becomes of it, and it is one cue. The first byte chooses: 'p' plain text, 's' a cue's settings.
+ */
 #include "fuzz.h"
 
 #include "cli/verify/vtt.h"
@@ -19,7 +20,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (size == 0)
         return 0;
     char *text = fuzz_text(data + 1, size - 1);
-    fuzz_must(webvtt_text(text, data[0] == 'p', &c.text, &c.top, &cut) == 0);
+    if (data[0] == 's')
+        webvtt_settings(text, size - 1, c.settings);
+    fuzz_must(webvtt_text(data[0] == 's' ? "x" : text, data[0] == 'p' || data[0] == 's', &c.text,
+                          &c.top, &cut) == 0);
     fuzz_must(strlen(c.text) <= CUE_TEXT_MAX);
     int any = c.text[0] != '\0';
     if (any)

@@ -1,10 +1,11 @@
 /* The verifier's readers of texts. The first byte chooses: 'h' a playlist,
- * 'd' a DASH manifest, 'j' a receipt, 'v' WebVTT. */
+ * 'd' a DASH manifest, 'j' a receipt, 'v' WebVTT; of a source 't' TTML, 'b' boxes of cues. */
 #include "fuzz.h"
 
 #include "cli/verify/m3u8.h"
 #include "cli/verify/mpd.h"
 #include "cli/verify/receipt.h"
+#include "cli/verify/said.h"
 #include "cli/verify/vtt.h"
 #include "common/base/err.h"
 
@@ -19,6 +20,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
     if (size == 0)
         return 0;
+    if (data[0] == 't' || data[0] == 'b') {
+        struct said l = { 0 };
+        if (data[0] == 't')
+            (void)said_ttml(data + 1, size - 1, 0, 0, INT64_MAX, &l);
+        else
+            fuzz_must(said_boxes(data + 1, size - 1, 0, 1000, &l) == 0);
+        said_release(&l);
+        return 0;
+    }
     char *text = fuzz_text(data + 1, size - 1);
     switch (data[0]) {
     case 'h':
