@@ -49,6 +49,9 @@ static void print_video(const struct video_info *v)
         printf(", turned %d degrees", v->rotation);
     if (v->hflip)
         printf(", mirrored");
+    if (crop_is_any(&v->crop))
+        printf(", cropped by %d, %d, %d, %d", v->crop.left, v->crop.top, v->crop.right,
+               v->crop.bottom);
     printf(", %s frames a second%s, %d bit (%s)%s, %s\n", fmt_rate(rate, v->rate),
            v->vfr ? " (variable)" : "", v->bit_depth, v->pix_fmt,
            v->interlaced == 1   ? ", interlaced, top field first"

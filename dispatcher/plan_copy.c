@@ -56,6 +56,8 @@ static int look_at_shape(const struct video_info *v, struct rendition *r)
         return refused(v->rotation
                            ? copy_refuse(r, "the source is turned by %d degrees", v->rotation)
                            : copy_refuse(r, "the source is mirrored"));
+    if (crop_is_any(&v->crop))
+        return refused(copy_refuse(r, "the source's container crops its pictures"));
     if (!square(v->sar) || !square(r->sar))
         return refused(
             copy_refuse(r, "the source's pixels are %d:%d, not square", v->sar.num, v->sar.den));

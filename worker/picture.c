@@ -1,6 +1,6 @@
 #include "picture.h"
 
-#include "fit.h"
+#include "colors.h"
 
 #include "../common/base/cleanup.h"
 #include "../common/base/err.h"
@@ -16,10 +16,6 @@
 enum {
     OUTPUTS_MAX = 64,
     CASCADE_MIN = 14, /* tenths */
-    /* in 100 cd/m2 */
-    NOMINAL_PEAK = 10,
-    PEAK_MIN = 2,
-    PEAK_MAX = 40,
 };
 
 struct picture {
@@ -37,9 +33,9 @@ struct picture {
 
     AVFilterGraph *graph;
     AVFilterContext *in, *sink[OUTPUTS_MAX];
-    struct fit_shape shape; /* that the graph was made for */
-    int format, lines;
-    struct picture_fitted fitted;
+    struct picture_look look; /* that the graph was made for */
+    struct video_info now;    /* the plan's, but for that look */
+    int format;
     AVFrame *frame;
 };
 
@@ -126,20 +122,6 @@ unsigned picture_output(const struct picture *p, size_t i)
 
 /* ---- the graph's description ---- */
 
-static const char *turn(const struct video_info *v)
-{
-    switch (v->rotation) {
-    case 90:
-        return "transpose=dir=clock,";
-    case 180:
-        return "hflip,vflip,";
-    case 270:
-        return "transpose=dir=cclock,";
-    default:
-        return "";
-    }
-}
-
 /* Where the stream doesn't have one, the picture's. */
 static const char *parity_of(const struct video_info *v)
 {
@@ -149,106 +131,18 @@ static const char *parity_of(const struct video_info *v)
 /* What all outputs share. The field order is the stream's (each frame says
  * whether it is interlaced at all). Another shape is fitted once fields are frames: a scaler
  * would mix them. */
-static void write_common(FILE *f, const struct video_info *v, const struct fit_shape *shape)
+static void write_common(FILE *f, struct picture *p)
 {
+    const struct video_info *v = &p->src->video;
+    int range = p->now.color.range;
+
     /* Constant luminance is in no converter; who says it mostly means the other. */
-    if (v->color.matrix == AVCOL_SPC_BT2020_CL)
+    if (p->now.color.matrix == AVCOL_SPC_BT2020_CL)
         fputs("setparams=colorspace=bt2020nc,", f);
     if (video_may_comb(v))
         fprintf(f, "bwdif=mode=send_frame:parity=%s:deint=interlaced,", parity_of(v));
-    fit_write(f, v, shape);
-    fputs(turn(v), f);
-    if (v->hflip)
-        fputs("hflip,", f);
-}
-
-static const char *matrix_name(int matrix)
-{
-    switch (matrix) {
-    case AVCOL_SPC_BT709:
-        return "bt709";
-    case AVCOL_SPC_FCC:
-        return "fcc";
-    case AVCOL_SPC_BT470BG:
-    case AVCOL_SPC_SMPTE170M:
-        return "bt601";
-    case AVCOL_SPC_SMPTE240M:
-        return "smpte240m";
-    case AVCOL_SPC_BT2020_NCL:
-    case AVCOL_SPC_BT2020_CL:
-        return "bt2020";
-    default:
-        return "auto";
-    }
-}
-
-/* The brightest that tone-mapping makes room for, in 100 cd/m2: as the source says, which may be
- * silent, or name the display's reach where no picture goes. */
-static double peak_of(const struct hdr_info *h)
-{
-    double peak = h->has_mastering ? h->max_luminance / 1e6 : NOMINAL_PEAK;
-
-    if (h->max_cll > 0 && (h->max_cll / 100.0 < peak || !h->has_mastering))
-        peak = h->max_cll / 100.0;
-    return peak < PEAK_MIN ? PEAK_MIN : peak > PEAK_MAX ? PEAK_MAX : peak;
-}
-
-/* A code point of ISO/IEC 23091-2, as zimg's options are too. */
-static int code_or(int code, int unspecified)
-{
-    return code == AVCOL_PRI_UNSPECIFIED || code == AVCOL_PRI_RESERVED0 ? unspecified : code;
-}
-
-/* RGB's code point is the one that is reserved elsewhere. */
-static int matrix_to_linear(int matrix)
-{
-    if (matrix == AVCOL_SPC_RGB)
-        return AVCOL_SPC_RGB;
-    return matrix == AVCOL_SPC_BT2020_CL ? AVCOL_SPC_BT2020_NCL
-                                         : code_or(matrix, AVCOL_SPC_BT2020_NCL);
-}
-
-/* HDR to SDR: to linear light at a nominal peak of 100 cd/m2, to BT.709
- * primaries, rolled off, back to BT.709. The peak is told, or the filter
- * would take it from each frame's metadata. */
-static void write_tonemap(FILE *f, const struct video_info *v)
-{
-    int primaries = code_or(v->color.primaries, AVCOL_PRI_BT2020);
-
-    /* Of a source that names no primaries the filter would make pictures that name none. */
-    fprintf(f, "zscale=tin=%d:pin=%d:p=%d:min=%d:rin=%s:t=linear:npl=100,format=gbrpf32le,",
-            v->color.transfer, primaries, primaries, matrix_to_linear(v->color.matrix),
-            v->color.range == AVCOL_RANGE_JPEG ? "full" : "limited");
-    fprintf(f,
-            "zscale=p=bt709,tonemap=tonemap=hable:desat=0:peak=%.4f,"
-            "zscale=t=bt709:m=bt709:r=tv:dither=none,",
-            peak_of(&v->hdr));
-}
-
-/* A source that doesn't say is what the ladder took it for: an untagged
- * picture must come through as it is, only tagged. */
-static int matrix_of(const struct video_info *v, const struct rendition *r)
-{
-    int silent = v->color.matrix == AVCOL_SPC_UNSPECIFIED || v->color.matrix == AVCOL_SPC_RGB;
-    return silent ? r->color.matrix : v->color.matrix;
-}
-
-/* Scaled from another output, a picture has the right colours already. */
-static void write_scale(FILE *f, const struct video_info *v, const struct rendition *r,
-                        int cascaded)
-{
-    if (r->tonemap && !cascaded) {
-        fprintf(f, "zscale=w=%d:h=%d:filter=bicubic,", r->width, r->height);
-        write_tonemap(f, v);
-        fprintf(f, "format=%s", r->pix_fmt);
-        return;
-    }
-    fprintf(f, "scale=w=%d:h=%d:flags=bicubic", r->width, r->height);
-    if (!cascaded)
-        fprintf(f, ":in_range=%s:out_range=limited:in_color_matrix=%s:out_color_matrix=%s",
-                v->color.range == AVCOL_RANGE_JPEG ? "full" : "limited",
-                matrix_name(matrix_of(v, r)), matrix_name(r->color.matrix));
-    fprintf(f, ",format=%s", r->pix_fmt);
+    if (fit_write(f, v, &p->look.shape, p->format, range))
+        p->now.color.range = AVCOL_RANGE_MPEG;
 }
 
 static int comes_from(const struct picture *p, unsigned o, int from)
@@ -269,9 +163,8 @@ static void write_split(FILE *f, const struct picture *p, int from, const char *
             fprintf(f, "[s%u]", o);
 }
 
-static char *describe(const struct picture *p, const struct fit_shape *shape)
+static char *describe(struct picture *p)
 {
-    const struct video_info *v = &p->src->video;
     char *text = NULL;
     size_t n = 0;
     FILE *f = open_memstream(&text, &n);
@@ -279,7 +172,7 @@ static char *describe(const struct picture *p, const struct fit_shape *shape)
     if (!f)
         return NULL;
     fputs("[in]", f);
-    write_common(f, v, shape);
+    write_common(f, p);
     write_split(f, p, -1, "");
     for (unsigned o = 0; o < p->n_outputs; o++) {
         char sink[16] = "";
@@ -288,7 +181,7 @@ static char *describe(const struct picture *p, const struct fit_shape *shape)
         if (p->wanted[o])
             (void)snprintf(sink, sizeof(sink), "[out%u]", o);
         fprintf(f, ";[s%u]", o);
-        write_scale(f, v, &p->list[p->first[o]], p->parent[o] >= 0);
+        colors_write(f, &p->now, &p->list[p->first[o]], p->look.recolored, p->parent[o] >= 0);
         fputc(',', f);
         write_split(f, p, (int)o, sink);
     }
@@ -334,11 +227,22 @@ static int add_sinks(struct picture *p, AVFilterInOut **ret)
     return 0;
 }
 
-static int build(struct picture *p, const AVFrame *f, int lines)
+/* What the graph is to be made for. */
+static void look_take(struct picture *p, const AVFrame *f, const struct picture_look *look)
+{
+    p->look = *look;
+    p->now = p->src->video;
+    p->now.color = look->color;
+    p->format = f->format;
+    /* How bright another kind of HDR gets, the plan doesn't say. */
+    if (look->color.transfer != p->src->video.color.transfer)
+        p->now.hdr = (struct hdr_info){ 0 };
+}
+
+static int build(struct picture *p, const AVFrame *f)
 {
     AVFilterInOut *sinks = NULL, *source = avfilter_inout_alloc();
-    const struct fit_shape shape = fit_shape_of(p->src, f, lines);
-    _cleanup_free_ char *text = describe(p, &shape);
+    _cleanup_free_ char *text = describe(p);
     int r = AVERROR(ENOMEM);
 
     avfilter_graph_free(&p->graph);
@@ -359,9 +263,6 @@ static int build(struct picture *p, const AVFrame *f, int lines)
         r = avfilter_graph_config(p->graph, NULL);
     avfilter_inout_free(&sinks);
     avfilter_inout_free(&source);
-    p->shape = shape;
-    p->format = f->format;
-    p->lines = lines;
     return r;
 }
 
@@ -388,49 +289,42 @@ static int drain(struct picture *p, struct err *err)
     return 0;
 }
 
-/* A decoder knows its stream's colours no better than the probe did: the
- * plan's word holds for every frame, or chunks could differ. */
-static void set_colors(const struct color_info *c, AVFrame *f)
+static struct picture_look look_of(const struct picture *p, const AVFrame *f, int lines)
 {
-    f->color_primaries = c->primaries;
-    f->color_trc = c->transfer;
-    f->colorspace = c->matrix;
-    f->color_range = c->range ? c->range : AVCOL_RANGE_MPEG;
+    const struct video_info *v = &p->src->video;
+    struct picture_look look = { .shape = fit_shape_of(p->src, f, lines),
+                                 .color = colors_of(v, f) };
+
+    look.reshaped = fit_is_other(v, &look.shape);
+    look.recolored = !colors_same(&look.color, &v->color);
+    if (!look.recolored)
+        look.color = v->color;
+    return look;
 }
 
-/* Those that don't have the plan's shape. */
-static void note_shape(struct picture *p)
+const struct picture_look *picture_latest(const struct picture *p)
 {
-    if (!fit_is_needed(&p->src->video, &p->shape))
-        return;
-    if (p->fitted.n++ == 0) {
-        p->fitted.width = p->shape.width;
-        p->fitted.height = p->shape.height;
-    }
-}
-
-const struct picture_fitted *picture_fitted(const struct picture *p)
-{
-    return &p->fitted;
+    return &p->look;
 }
 
 static int push_lines(struct picture *p, AVFrame *f, int lines, struct err *err)
 {
-    const struct fit_shape shape = fit_shape_of(p->src, f, lines);
+    const struct picture_look look = look_of(p, f, lines);
 
-    if (!p->graph || !fit_same(&shape, &p->shape) || f->format != p->format || lines != p->lines) {
+    if (!p->graph || !fit_same(&look.shape, &p->look.shape) || f->format != p->format ||
+        !colors_same(&look.color, &p->look.color)) {
         int r = p->graph ? picture_flush(p, err) : 0;
         if (r < 0)
             return r;
-        r = build(p, f, lines);
+        look_take(p, f, &look);
+        r = build(p, f);
         if (r < 0)
             return err_set(err, r == AVERROR(ENOMEM) ? -ENOMEM : -EINVAL,
                            r == AVERROR(ENOMEM) ? ERR_RESOURCE : ERR_UNSUPPORTED,
                            "no filter graph can be made for %dx%d %s pictures: %s", f->width,
                            f->height, av_get_pix_fmt_name(f->format), av_err2str(r));
     }
-    note_shape(p);
-    set_colors(&p->src->video.color, f);
+    colors_set(&look.color, f);
     int r = av_buffersrc_add_frame_flags(p->in, f, AV_BUFFERSRC_FLAG_KEEP_REF);
     if (r < 0)
         return err_set(err, -EIO, ERR_INTERNAL, "the filter graph refuses a frame: %s",

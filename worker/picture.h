@@ -1,4 +1,4 @@
-/* picture.h - from decoded frames to each rendition's pictures: deinterlace,
+/* picture.h - from decoded frames to each rendition's pictures: crop, deinterlace,
  * rotate, scale, tone-map, by one libavfilter graph on one thread.
  *
  * The graph passes every frame through once with its pts unchanged, so which
@@ -9,6 +9,7 @@
 #define GOPMILL_WORKER_PICTURE_H
 
 #include "../common/wire/rendition.h"
+#include "fit.h"
 
 #include <libavutil/frame.h>
 
@@ -30,21 +31,22 @@ void picture_free(struct picture *p);
 /* Which output rendition `i` takes its pictures from. */
 unsigned picture_output(const struct picture *p, size_t i);
 
-/* A frame in source ticks; borrowed. The graph is made anew where size, pixel aspect or
- * format change in mid-stream: what has another shape than the plan says is fitted into
- * that one (fit.h). */
+/* A frame in source ticks; borrowed. The graph is made anew where shape, colours or format change
+ * in mid-stream: what has another shape than the plan says is fitted into that one (fit.h),
+ * and other colours are converted (colors.h). */
 int picture_push(struct picture *p, AVFrame *f, struct err *err);
 
 /* Of an interlaced frame one field, so that nothing is combed; scaling makes it high again. `f`
  * is changed in its own right, not its data. */
 int picture_push_field(struct picture *p, AVFrame *f, int bottom, struct err *err);
 
-/* Pictures of another shape, and the first one's. */
-struct picture_fitted {
-    uint64_t n;
-    int width, height;
+/* What the latest picture was taken for. */
+struct picture_look {
+    struct fit_shape shape;
+    struct color_info color;
+    int reshaped, recolored; /* it isn't as the plan says */
 };
-const struct picture_fitted *picture_fitted(const struct picture *p); /* the picture's own */
+const struct picture_look *picture_latest(const struct picture *p); /* the picture's own */
 
 /* Let out what filters with memory still hold. */
 int picture_flush(struct picture *p, struct err *err);

@@ -4,6 +4,7 @@
 #include "../common/child/inside.h"
 #include "../common/media/prime.h"
 #include "../common/media/reader.h"
+#include "../common/media/turn.h"
 #include "weave.h"
 
 #include <errno.h>
@@ -18,7 +19,8 @@ struct shots {
     struct reader read;
     AVCodecContext *dec;
     AVFrame *frame, *last; /* last: the one before `frame`, or the one that was found */
-    int running;           /* the decoder is at what shot `next` begins with, or behind it */
+    struct turn_hold turn;
+    int running; /* the decoder is at what shot `next` begins with, or behind it */
 };
 
 static int no_memory(struct err *err)
@@ -80,7 +82,7 @@ static int take_frame(struct shots *s, shot_emit emit, void *arg, struct err *er
 
     if (pts == AV_NOPTS_VALUE)
         return 0;
-    if (s->info->video.fields && weave_alone(s->frame) < 0)
+    if ((s->info->video.fields && weave_alone(s->frame) < 0) || turn_follow(&s->turn, s->frame) < 0)
         return no_memory(err);
     s->frame->pts = pts;
     /* One that was looked for and never came is stood in for by the one before. */

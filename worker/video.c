@@ -6,6 +6,8 @@
 #include "../common/child/inside.h"
 #include "../common/media/prime.h"
 #include "../common/media/reader.h"
+#include "../common/media/turn.h"
+#include "changes.h"
 #include "encode.h"
 #include "lineup.h"
 #include "picture.h"
@@ -30,6 +32,8 @@ struct chunk_run {
     AVFrame *frame;
     struct lineup line;
     struct picture *pic;
+    struct changes changes;
+    struct turn_hold turn;
     struct venc **enc;   /* one a rendition, NULL where it isn't made, or copied */
     struct vcopy **copy; /* one a rendition, NULL where it isn't copied */
     size_t *at;          /* of each rendition: number of the chunk's next frame */
@@ -92,8 +96,12 @@ static int on_frame(void *arg, size_t i, AVFrame *f, struct err *err)
 {
     struct chunk_run *c = arg;
 
+    int r = picture_push(c->pic, f, err);
+
     (void)i;
-    return picture_push(c->pic, f, err);
+    if (r == 0)
+        changes_note(&c->changes, picture_latest(c->pic), f->pts);
+    return r;
 }
 
 /* ---- decoding ---- */
@@ -197,6 +205,8 @@ static int make_whole(struct chunk_run *c, struct err *err)
                                     (c->frame->top_field_first != 0) == (v->interlaced == 1))
                       : 1;
 
+    if (r == 1 && turn_follow(&c->turn, c->frame) < 0)
+        r = -ENOMEM;
     return r < 0 ? err_set(err, -ENOMEM, ERR_RESOURCE, "out of memory for a frame") : r;
 }
 
@@ -231,7 +241,6 @@ static int take_whole(struct chunk_run *c, struct err *err)
 static int take_frame(struct chunk_run *c, struct err *err)
 {
     int r = make_whole(c, err);
-
     return r == 1 ? take_whole(c, err) : r;
 }
 
@@ -331,7 +340,6 @@ static int take(struct chunk_run *c, struct err *err)
     int r = copy(c, err);
 
     stamp(c);
-
     return r == 0 && c->dec ? feed(c, c->read.pkt, err) : r;
 }
 
@@ -544,13 +552,7 @@ static int report(struct chunk_run *c, struct err *err)
     if (r == 0 && c->damaged > 0)
         r = encode_warn(c->res, "chunk %u: the decoder found damage %llu times", k,
                         (unsigned long long)c->damaged);
-    const struct picture_fitted *fit = c->pic ? picture_fitted(c->pic) : NULL;
-    if (r == 0 && fit && fit->n > 0)
-        r = encode_warn(c->res,
-                        "chunk %u: %llu pictures have another shape (%dx%d); they are fitted into "
-                        "the first one, %dx%d",
-                        k, (unsigned long long)fit->n, fit->width, fit->height,
-                        c->t->info.video.width, c->t->info.video.height);
+    r = r == 0 ? changes_tell(&c->changes, c->t, c->res) : r;
     for (size_t i = 0; r == 0 && c->damaged > 0 && i < c->t->n_renditions; i++)
         if (c->copy[i])
             r = encode_warn(c->res, "chunk %u: %s is a copy of the source, with its damage", k,

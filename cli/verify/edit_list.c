@@ -198,14 +198,19 @@ static int moov_lists(const uint8_t *buf, size_t len, struct edit_lists *l)
     return r;
 }
 
-int edit_lists_read(const char *path, struct edit_lists *ret)
+uint8_t *moov_of_file(const char *path, size_t *ret_len)
 {
     _cleanup_fd_ int fd = open(path, O_RDONLY | O_CLOEXEC);
     struct stat st;
-    size_t len = 0;
     if (fd < 0 || fstat(fd, &st) < 0)
-        return 0; /* libavformat says what is wrong with it */
-    _cleanup_free_ uint8_t *moov = moov_read(fd, st.st_size, &len);
+        return NULL; /* libavformat says what is wrong with it */
+    return moov_read(fd, st.st_size, ret_len);
+}
+
+int edit_lists_read(const char *path, struct edit_lists *ret)
+{
+    size_t len = 0;
+    _cleanup_free_ uint8_t *moov = moov_of_file(path, &len);
     return moov ? moov_lists(moov, len, ret) : 0;
 }
 

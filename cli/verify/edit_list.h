@@ -37,6 +37,9 @@ struct edit_lists {
     size_t n;
 };
 
+/* The body of a file's moov; NULL: it has none that can be read. */
+uint8_t *moov_of_file(const char *path, size_t *ret_len);
+
 /* Of a file that is no ISO media, or has none that can be read: none. 0 or -ENOMEM. */
 int edit_lists_read(const char *path, struct edit_lists *ret);
 void edit_lists_release(struct edit_lists *l);

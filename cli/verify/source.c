@@ -237,6 +237,17 @@ static void find_streams(struct source *s, AVFormatContext *f)
     }
 }
 
+static void find_area(struct source *s, const AVFormatContext *f)
+{
+    unsigned before = 0;
+    for (int i = 0; i < s->video; i++)
+        before += f->streams[i]->codecpar->codec_type == AVMEDIA_TYPE_VIDEO;
+    if (s->video >= 0 && strstr(f->iformat->name, "mov"))
+        clean_area_iso(s->path, (uint32_t)f->streams[s->video]->id, &s->area);
+    if (s->video >= 0 && strstr(f->iformat->name, "matroska"))
+        clean_area_matroska(s->path, before, &s->area);
+}
+
 static int find_seams(struct source *s, struct err *err)
 {
     _cleanup_(format_freep) AVFormatContext *f = NULL;
@@ -259,6 +270,7 @@ int source_open(const char *path, const struct source_wish *w, struct source **r
     if (strstr(f->iformat->name, "mov") && edit_lists_read(path, &s->edits) < 0)
         return err_set(err, -ENOMEM, ERR_RESOURCE, "out of memory");
     find_streams(s, f);
+    find_area(s, f);
     if (s->video < 0 && !s->sound)
         return err_set(err, -EINVAL, ERR_INPUT, "%s: neither video nor audio", path);
     r = seams_possible(f) ? find_seams(s, err) : 0;

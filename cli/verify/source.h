@@ -13,6 +13,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "clean_area.h"
 #include "edit_list.h"
 #include "seams.h"
 #include "sound.h"
@@ -52,6 +53,7 @@ struct source {
     struct source_sound *sound; /* the best of them; NULL: none */
     int32_t matrix[9];
     int has_matrix;
+    struct clean_area area;
     struct seams seams;
     uint8_t has_packets[SOURCE_STREAMS_MAX]; /* where streams may begin late: which have some */
     struct edit_lists edits;

@@ -42,6 +42,7 @@ struct reading {
     AVCodecContext *video;
     AVFrame *frame;
     struct thumb_maker thumbs;
+    int32_t turned[9]; /* that a picture said */
     struct picture_times times;
     struct hearing heard[SOURCE_SOUNDS_MAX];
     int64_t pos;
@@ -114,6 +115,31 @@ static int is_second_field(struct reading *r, const AVFrame *f)
     return 1;
 }
 
+/* Without a matrix of the track a picture's own message says how it is turned, up to the next
+ * keyframe (H.264, D.2.27). */
+static void follow_turn(struct reading *r, const AVFrame *f)
+{
+    const AVFrameSideData *d = av_frame_get_side_data(f, AV_FRAME_DATA_DISPLAYMATRIX);
+    int says = d && d->size >= sizeof(r->turned);
+    if (r->s->has_matrix)
+        return;
+    if (says)
+        memcpy(r->turned, d->data, sizeof(r->turned));
+    if (says)
+        r->thumbs.matrix = r->turned;
+    else if (f->key_frame)
+        r->thumbs.matrix = NULL;
+}
+
+/* Of what the container has players show. */
+static int view_thumb(struct reading *r, const AVFrame *f, struct thumb *ret)
+{
+    AVFrame *view = clean_area_of(&r->s->area, f);
+    int rc = view ? thumb_make(&r->thumbs, view, ret) : -ENOMEM;
+    av_frame_free(&view);
+    return rc;
+}
+
 static int picture_add(struct reading *r, const AVFrame *f)
 {
     struct source *s = r->s;
@@ -126,7 +152,8 @@ static int picture_add(struct reading *r, const AVFrame *f)
         return 0;
     r->thumbs.sar = av_guess_sample_aspect_ratio(r->format, r->format->streams[s->video],
                                                  (AVFrame *)f);
-    int rc = thumb_make(&r->thumbs, f, &t);
+    follow_turn(r, f);
+    int rc = view_thumb(r, f, &t);
     if (rc == -ENOMEM)
         return rc;
     rc = spill_add(s->thumbs, &t, sizeof(t));

@@ -70,17 +70,25 @@ struct inset {
     int x, y, width, height; /* of the canvas */
 };
 
+/* Whether a quarter turn makes it upright. */
+static int is_across(const int32_t *m)
+{
+    return m && !sign(m[0]) && !sign(m[4]) && sign(m[1]) && sign(m[3]);
+}
+
+/* Shapes are those of pictures that stand upright. */
 static struct inset inset_of(struct thumb_maker *m, const AVFrame *f)
 {
+    int across = is_across(m->matrix);
     double sar = m->sar.num > 0 && m->sar.den > 0 ? av_q2d(m->sar) : 1;
-    double shape = sar * f->width / f->height, by = m->shape > 0 ? shape / m->shape : 1;
+    double stored = sar * f->width / f->height, shape = across ? 1 / stored : stored;
+    double by = m->shape > 0 ? shape / m->shape : 1;
     struct inset in = { .width = CANVAS_SIDE, .height = CANVAS_SIDE };
     if (m->shape <= 0)
         m->shape = shape;
-    if (by > 1.02)
-        in.height = (int)fmax(rint(CANVAS_SIDE / by), 1);
-    else if (by < 0.98)
-        in.width = (int)fmax(rint(CANVAS_SIDE * by), 1);
+    int *narrow = (by < 1) != across ? &in.width : &in.height;
+    if (by > 1.02 || by < 0.98)
+        *narrow = (int)fmax(rint(CANVAS_SIDE * fmin(by, 1 / by)), 1);
     in.x = (CANVAS_SIDE - in.width) / 2;
     in.y = (CANVAS_SIDE - in.height) / 2;
     return in;

@@ -29,6 +29,7 @@ struct clock_line {
     int64_t back, ahead;  /* the largest jumps, ticks */
     int combs;            /* H.264: pictures are interlaced, whatever the first ones are */
     int build;            /* of x264, as the first packet tells (prime.h) */
+    int rotation, hflip;  /* as the first keyframe tells (turn.h) */
 };
 
 /* Replace the times of `idx`, as a demuxer gave them in decode order, by ones

@@ -13,6 +13,7 @@
 #include "shown.h"
 #include "steady.h"
 #include "streams.h"
+#include "turn.h"
 
 #include <errno.h>
 #include <libavutil/intreadwrite.h>
@@ -106,7 +107,9 @@ struct scan {
     struct beginning beginning;
     int foreign; /* parameter sets in force that only a packet told */
     uint64_t torn, late;
-    int build;      /* prime.h */
+    int build;    /* prime.h */
+    int oriented; /* the first keyframe was met */
+    struct video_info turn;
     unsigned known; /* streams when the source was opened */
 };
 
@@ -142,6 +145,8 @@ static int add_video(struct scan *c, const AVPacket *pkt)
         if (c->idx->n == 1)
             c->build = prime_build(st->codecpar, pkt->data, (size_t)pkt->size);
         index_look(p, st->codecpar, pkt->data, (size_t)pkt->size);
+        if (p->flags & PACKET_KEY && !c->oriented++)
+            turn_look(st->codecpar, pkt->data, (size_t)pkt->size, &c->turn);
         follow_sets(c, p, pkt);
         beginning_look(&c->beginning, p, st->codecpar, pkt);
         if (packet_shows_nothing(st->codecpar, pkt->data, (size_t)pkt->size))
@@ -304,6 +309,8 @@ int index_scan(struct media_source *s, int video, struct index_track *tracks, si
         line.torn = c.torn;
         line.late = c.late;
         line.build = c.build;
+        line.rotation = c.turn.rotation;
+        line.hflip = c.turn.hflip;
         *ret_line = line;
         return 0;
     }

@@ -6,6 +6,7 @@
 #include "../child/inside.h"
 #include "admit.h"
 #include "clock.h"
+#include "crop.h"
 #include "edits.h"
 #include "hdr.h"
 #include "hidden.h"
@@ -16,6 +17,7 @@
 #include "prime.h"
 #include "streams.h"
 #include "tracks.h"
+#include "turn.h"
 #include "unkept.h"
 
 #include <errno.h>
@@ -96,9 +98,11 @@ static int describe(struct inside *in, struct media_info *i, int *ret_delay, str
     if (r == 0 && tracks_find(&s, i) < 0)
         r = err_set(err, -ENOMEM, ERR_RESOURCE, "out of memory while probing");
     if (r == 0)
+        r = crop_find(in, &s, i, err);
+    if (r == 0)
         r = admit_streams(&s, i, err);
     if (r == 0)
-        r = unkept_tell(in, &s, i, err);
+        r = unkept_tell(&s, i, err);
     media_close(&s);
     return r;
 }
@@ -189,6 +193,8 @@ static int look_at_samples(struct inside *in, const AVCodecParameters *par, stru
 
     if (r == 0)
         r = prime_look_first(in, par, idx, &i->video, err);
+    if (r == 0)
+        r = turn_look_first(in, par, idx, &i->video, err);
     return r == 0 ? hidden_look(in, par, idx, err) : r;
 }
 
@@ -275,7 +281,19 @@ static void weave_fields(struct video_info *v, int first)
 {
     v->fields = 1;
     v->height *= 2;
+    v->crop.top *= 2;
+    v->crop.bottom *= 2;
     v->interlaced = first;
+}
+
+/* The container's word counts before a picture's. */
+static void turn_first(struct video_info *v, const struct clock_line *line)
+{
+    if (v->rotation || v->hflip || (!line->rotation && !line->hflip))
+        return;
+    v->rotation = line->rotation;
+    v->hflip = line->hflip;
+    v->turns = 1;
 }
 
 /* Times, from a context like those that will encode. The index of an MP4
@@ -305,6 +323,7 @@ static int read_index(struct inside *in, struct media_info *i, struct media_inde
     i->video.primed |= prime_is_needed(&i->video, line.build);
     if (line.halves)
         weave_fields(&i->video, line.halves);
+    turn_first(&i->video, &line);
     if (r == 0)
         r = tell_clock(i, &line);
     if (r == 0 && !mine)

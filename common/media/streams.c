@@ -5,12 +5,11 @@
 #include "../base/utf8.h"
 #include "bitstream.h"
 #include "open.h"
+#include "turn.h"
 
 #include <errno.h>
 #include <libavutil/channel_layout.h>
-#include <libavutil/display.h>
 #include <libavutil/pixdesc.h>
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -120,30 +119,15 @@ static void read_rotate_tag(const AVStream *st, struct video_info *v)
     v->rotation = (int)((degrees % 360 + 360) % 360);
 }
 
-/* Clockwise, to the nearest quarter; a mirrored matrix is told apart by its
- * determinant. */
 static void read_rotation(const AVStream *st, struct video_info *v)
 {
     const int32_t *m = (const int32_t *)av_stream_get_side_data(st, AV_PKT_DATA_DISPLAYMATRIX,
                                                                 NULL);
-    int32_t turned[9];
 
-    if (!m) {
+    if (m)
+        turn_of_matrix(m, &v->rotation, &v->hflip);
+    else
         read_rotate_tag(st, v);
-        return;
-    }
-    memcpy(turned, m, sizeof(turned));
-    v->hflip = (double)m[0] * m[4] - (double)m[1] * m[3] < 0;
-    if (v->hflip)
-        av_display_matrix_flip(turned, 1, 0);
-    double ccw = av_display_rotation_get(turned);
-    if (isnan(ccw)) {
-        v->hflip = 0;
-        return;
-    }
-    v->rotation = (int)lround(-ccw / 90.0) * 90 % 360;
-    if (v->rotation < 0)
-        v->rotation += 360;
 }
 
 static int field_order(const AVCodecParameters *p)

@@ -5,14 +5,10 @@
 #define GOPMILL_MEDIA_UNKEPT_H
 
 struct err;
-struct inside;
 struct media_info;
 struct media_source;
 
-/* Of the video stream of `i`: a crop of Matroska (PixelCropTop and the like, RFC 9559 5.1.4.1.28.8
- * to 11), which libavformat (5.1) doesn't tell, and that pictures are spherical or of two
- * views. 0 or negative. */
-int unkept_tell(struct inside *in, const struct media_source *s, struct media_info *i,
-                struct err *err);
+/* Of the video stream of `i`: that pictures are spherical or of two views. 0 or negative. */
+int unkept_tell(const struct media_source *s, struct media_info *i, struct err *err);
 
 #endif

@@ -87,6 +87,34 @@ struct color_info color_read(const struct in *o, const char *name)
     return c;
 }
 
+int crop_is_any(const struct crop_info *c)
+{
+    return c->left || c->top || c->right || c->bottom;
+}
+
+static json_t *crop_to_json(const struct crop_info *c)
+{
+    struct out o = out_new();
+
+    out_int(&o, "left", c->left);
+    out_int(&o, "top", c->top);
+    out_int(&o, "right", c->right);
+    out_int(&o, "bottom", c->bottom);
+    return out_done(&o);
+}
+
+/* None of a probe by an older version, nor of most sources. */
+static void crop_read(const struct in *o, struct crop_info *c)
+{
+    if (!in_field(o, "crop").j)
+        return;
+    struct in v = in_object(o, "crop");
+    c->left = (int)in_int(&v, "left", 0, PICTURE_MAX);
+    c->top = (int)in_int(&v, "top", 0, PICTURE_MAX);
+    c->right = (int)in_int(&v, "right", 0, PICTURE_MAX);
+    c->bottom = (int)in_int(&v, "bottom", 0, PICTURE_MAX);
+}
+
 static json_t *video_to_json(const struct video_info *v)
 {
     struct out o = out_new();
@@ -100,6 +128,10 @@ static json_t *video_to_json(const struct video_info *v)
     out_ratio(&o, "sar", v->sar);
     out_int(&o, "rotation", v->rotation);
     out_int(&o, "hflip", v->hflip);
+    if (v->turns)
+        out_int(&o, "turns", 1);
+    if (crop_is_any(&v->crop))
+        out_put(&o, "crop", crop_to_json(&v->crop));
     out_int(&o, "bit_depth", v->bit_depth);
     out_put(&o, "color", color_to_json(&v->color));
     out_int(&o, "interlaced", v->interlaced);
@@ -145,6 +177,8 @@ static void video_read(const struct in *o, struct video_info *v)
         in_fail(&r, "%d is not 0, 90, 180 or 270", v->rotation);
     }
     v->hflip = in_flag(&f, "hflip");
+    v->turns = in_field(&f, "turns").j ? in_flag(&f, "turns") : 0;
+    crop_read(&f, &v->crop);
     v->bit_depth = (int)in_int(&f, "bit_depth", 1, 32);
     v->color = color_read(&f, "color");
     v->interlaced = (int)in_int(&f, "interlaced", 0, 2);

@@ -32,13 +32,22 @@ struct hdr_info {
     unsigned max_cll, max_fall; /* cd/m2, brightest pixel and frame average; 0: unknown */
 };
 
+/* Pixels of the decoder's pictures that aren't shown, by the container's word: on each side. */
+struct crop_info {
+    int left, top, right, bottom;
+};
+
+int crop_is_any(const struct crop_info *c);
+
 struct video_info {
     int stream; /* index in the container; -1: no video */
     char codec[32], profile[32], pix_fmt[32];
-    int width, height; /* as coded, before rotation */
-    AVRational sar;    /* 1:1 where the source doesn't say */
-    int rotation;      /* degrees clockwise that a player must turn it: 0 90 180 270 */
-    int hflip;         /* 1: mirrored horizontally (after rotation) */
+    int width, height;     /* as coded, without what `crop` cuts off; before rotation */
+    struct crop_info crop; /* of pictures whose size is that and `width` or `height` */
+    AVRational sar;        /* 1:1 where the source doesn't say */
+    int rotation;          /* degrees clockwise that a player must turn it: 0 90 180 270 */
+    int hflip;             /* 1: mirrored horizontally (after rotation) */
+    int turns;             /* 1: that is the first picture's, by itself; each says its own */
     int bit_depth;
     struct color_info color;
     int interlaced; /* 0 progressive, 1 top field first, 2 bottom field first */

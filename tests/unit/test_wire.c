@@ -23,7 +23,7 @@
 static const char info_text[] =
     "{'container':'mov,mp4','size_bytes':1000,'duration_ms':4000,"
     " 'video':{'stream':0,'codec':'h264','profile':'High','pix_fmt':'yuv420p','width':1920,"
-    "  'height':1080,'sar':[1,1],'rotation':90,'hflip':1,'bit_depth':8,'color':{'primaries':1,"
+    "  'height':1080,'sar':[1,1],'rotation':90,'hflip':1,'turns':1,'crop':{'left':2,'top':4,'right':6,'bottom':8},'bit_depth':8,'color':{'primaries':1,"
     "  'transfer':1,'matrix':1,'range':1,'chroma_location':1},'interlaced':0,'fields':1,'mixed':1,'primed':1,'reorder':2,'has_hdr_meta':0,"
     "  'tb':[1,1000],'rate':[25,1],'vfr':0,'start':-80,'end':3920,'frames':100,'bit_rate':2000},"
     " 'audio':{'stream':1,'codec':'aac','layout':'5.1','language':'eng','sample_rate':48000,"
@@ -361,6 +361,10 @@ static const struct bad_row {
     { &PLAN,    "info.video.reorder",                "17",                                    "plan.info.video.reorder: 17 is outside 0 to 16"    },
     { &PLAN,    "info.video.tb",                     "[0,1]",                                 "plan.info.video.tb[0]: 0 is outside"               },
     { &PLAN,    "info.video.rotation",               "45",                                    "plan.info.video.rotation: 45 is not"               },
+    { &PLAN,    "info.video.turns",                  "2",                                     "plan.info.video.turns: 2 is outside"               },
+    { &PLAN,    "info.video.crop",                   "[]",                                    "plan.info.video.crop: must be an object"           },
+    { &PLAN,    "info.video.crop.left",              "-1",                                    "plan.info.video.crop.left: -1 is outside"          },
+    { &PLAN,    "info.video.crop.bottom",            "65536",                                 "plan.info.video.crop.bottom: 65536 is outside"     },
     { &PLAN,    "info.video.color.range",            "3",                                     "plan.info.video.color.range: 3"                    },
     { &PLAN,    "info.video.color",                  NULL,                                    "plan.info.video.color: is missing"                 },
     { &PLAN,    "info.video.end",                    "-81",                                   "plan.info.video.end: -81 is outside -80"           },
