@@ -68,11 +68,11 @@ static size_t starts_find(const struct plan *p, const struct media_info *info,
 
 /* ---- trying ---- */
 
-struct trying {
-    const struct plan_source *s;
-    const struct plan *plan;
-    const size_t *which; /* the packet that each chunk begins at */
-    size_t n, failed;
+/* Where decoding begins, and what is wanted of it. Of an edited source, whose spans go back and
+ * forth, each packet once. */
+struct starts {
+    struct proof_cut *list;
+    size_t n;
 };
 
 /* Deinterlacing looks at the frame before, too. */
@@ -83,50 +83,74 @@ static int64_t first_wanted(const struct media_info *info, const struct chunk *c
     return video_may_comb(&info->video) && c->prev_pts != INT64_MIN ? c->prev_pts : c->start;
 }
 
-static int try_cut(struct trying *t, size_t chunk, uint64_t *spent, struct err *err)
+/* The first span that begins at that packet; NULL: none. */
+static const struct chunk_span *span_at(const struct plan *p, const struct index_packet *packet)
 {
-    const struct proof_cut cut = { t->which[chunk],
-                                   first_wanted(t->s->info, &t->plan->chunks[chunk]) };
-    int r = proof_try(t->s->proof, &cut, spent, err);
+    for (size_t c = 0; c < p->n_chunks; c++)
+        for (size_t k = 0; k < p->chunks[c].n_spans; k++)
+            if (p->chunks[c].spans[k].seek_dts == packet->dts)
+                return &p->chunks[c].spans[k];
+    return NULL;
+}
 
-    if (r != 0)
-        return r < 0 ? r : 0;
-    t->s->idx->packets[cut.packet].flags &= ~(uint32_t)PACKET_KEY;
-    t->failed++;
+/* None where the packets aren't one a chunk, which can't be: places of a plan are from its index.
+ */
+static int starts_make(const struct plan_source *s, const struct plan *p, const size_t *which,
+                       size_t n, struct starts *ret)
+{
+    int edited = media_is_edited(s->info, s->info->video.stream);
+
+    *ret = (struct starts){ .list = calloc(n + 1, sizeof(*ret->list)) };
+    if (!ret->list)
+        return -ENOMEM;
+    for (size_t i = 0; edited && i < n; i++) {
+        const struct chunk_span *span = span_at(p, &s->idx->packets[which[i]]);
+        if (span)
+            ret->list[ret->n++] = (struct proof_cut){ which[i], span->media.first };
+    }
+    for (size_t i = 0; !edited && n == p->n_chunks && i < n; i++)
+        ret->list[ret->n++] = (struct proof_cut){ which[i], first_wanted(s->info, &p->chunks[i]) };
     return 0;
 }
 
-static int try_all(struct trying *t, struct err *err)
+static int try_cut(const struct plan_source *s, const struct proof_cut *cut, uint64_t *spent,
+                   size_t *failed, struct err *err)
+{
+    int r = proof_try(s->proof, cut, spent, err);
+
+    if (r != 0)
+        return r < 0 ? r : 0;
+    s->idx->packets[cut->packet].flags &= ~(uint32_t)PACKET_KEY;
+    ++*failed;
+    return 0;
+}
+
+/* Those whose packet has one of these flags, or all. */
+static int try_flagged(const struct plan_source *s, const struct starts *t, uint32_t flags,
+                       size_t *failed, struct err *err)
 {
     uint64_t spent = 0;
     int r = 0;
 
-    for (size_t i = 1; r == 0 && i < t->n; i++)
-        r = try_cut(t, i, &spent, err);
+    for (size_t i = 0; r == 0 && i < t->n; i++)
+        if (flags == 0 || s->idx->packets[t->list[i].packet].flags & flags)
+            r = try_cut(s, &t->list[i], &spent, failed, err);
     return r;
 }
 
-/* Where bytes say that more than the keyframe is needed, but not how much: recovery points. */
-static int is_doubtful(const struct trying *t, size_t chunk)
+/* All of which bytes say that more than the keyframe is needed; of the others some, spread over the
+ * source, as far as that takes little beside an encode. */
+static int try_some(const struct plan_source *s, const struct starts *t, size_t *failed,
+                    struct err *err)
 {
-    return (t->s->idx->packets[t->which[chunk]].flags & PACKET_UNSAFE) != 0;
-}
-
-/* All that are doubtful; of the others some, spread over the source, as far as that takes little
- * beside an encode. */
-static int try_some(struct trying *t, struct err *err)
-{
-    uint64_t spent = 0, doubts = 0, most = t->s->idx->n / 4;
+    uint64_t spent = 0, most = s->idx->n / 4;
     size_t step = t->n > SAMPLES ? t->n / SAMPLES : 1;
-    int r = 0;
+    int r = try_flagged(s, t, PACKET_UNSAFE, failed, err);
 
     most = most < SPENT_LEAST ? SPENT_LEAST : most > SPENT_MAX ? SPENT_MAX : most;
-    for (size_t i = 1; r == 0 && i < t->n; i++) {
-        if (is_doubtful(t, i))
-            r = try_cut(t, i, &doubts, err);
-        else if (i % step == 0 && spent < most)
-            r = try_cut(t, i, &spent, err);
-    }
+    for (size_t i = 1; r == 0 && i < t->n && spent < most; i++)
+        if (i % step == 0 && !(s->idx->packets[t->list[i].packet].flags & PACKET_UNSAFE))
+            r = try_cut(s, &t->list[i], &spent, failed, err);
     return r;
 }
 
@@ -145,24 +169,75 @@ static void keep_first_key(struct media_index *idx)
         idx->packets[i].flags &= ~(uint32_t)PACKET_KEY;
 }
 
+static int warn_of_doubts(const struct plan_source *s, size_t n, struct err *err)
+{
+    int r = probe_warn(
+        s->info,
+        "pictures decoded from some of the source's keyframes on differ from those "
+        "decoded from further back; decoding begins at none of the %zu of their kind",
+        n);
+
+    return r < 0 ? err_set(err, r, ERR_RESOURCE, "out of memory for a plan") : 0;
+}
+
+/* Where one that promises nothing fails, none like it is believed. */
+static int drop_doubtful(const struct plan_source *s, struct err *err)
+{
+    _cleanup_free_ size_t *keys = malloc((s->idx->n + 1) * sizeof(*keys));
+    size_t n = 0, dropped = 0;
+
+    if (!keys)
+        return err_set(err, -ENOMEM, ERR_RESOURCE, "out of memory for a plan");
+    for (size_t i = 0; i < s->idx->n; i++)
+        if (s->idx->packets[i].flags & PACKET_KEY)
+            keys[n++] = i;
+    int r = media_index_check(s->in, s->info, s->idx, keys, n, err);
+    for (size_t i = 1; r >= 0 && i < s->idx->n; i++) {
+        struct index_packet *p = &s->idx->packets[i];
+        dropped += (p->flags & PACKET_DOUBT) != 0;
+        if (p->flags & PACKET_DOUBT)
+            p->flags &= ~(uint32_t)PACKET_KEY;
+    }
+    return r < 0 ? r : warn_of_doubts(s, dropped, err);
+}
+
 /* How many places failed, or negative. */
+static int try_starts(const struct plan_source *s, const struct starts *t, struct err *err)
+{
+    size_t failed = 0;
+    int r = 0;
+
+    switch (s->proof ? proof_need(s->proof) : PROOF_NONE) {
+    case PROOF_NONE:
+        break;
+    case PROOF_DOUBTS:
+        r = try_flagged(s, t, PACKET_DOUBT, &failed, err);
+        if (r == 0 && failed > 0)
+            r = drop_doubtful(s, err);
+        break;
+    case PROOF_SAMPLE:
+        r = try_some(s, t, &failed, err);
+        if (r == 0 && failed > 0)
+            distrust_all(s->idx);
+        break;
+    case PROOF_ALL:
+        r = try_flagged(s, t, 0, &failed, err);
+        break;
+    }
+    return r < 0 ? r : (int)failed;
+}
+
 static int try_plan(const struct plan_source *s, const struct plan *p, const size_t *which,
                     size_t n, struct err *err)
 {
-    struct trying t = { s, p, which, n, 0 };
-    enum proof_need need = s->proof ? proof_need(s->proof) : PROOF_NONE;
-    int r = 0;
+    struct starts t;
+    int r = starts_make(s, p, which, n, &t);
 
-    /* Spans of an edited source go back and forth; their keyframes were looked at. */
-    if (n != p->n_chunks || media_is_edited(s->info, s->info->video.stream))
-        return 0;
-    if (need == PROOF_ALL)
-        r = try_all(&t, err);
-    else if (need == PROOF_SAMPLE)
-        r = try_some(&t, err);
-    if (r == 0 && need == PROOF_SAMPLE && t.failed > 0)
-        distrust_all(s->idx);
-    return r < 0 ? r : (int)t.failed;
+    if (r < 0)
+        return err_set(err, r, ERR_RESOURCE, "out of memory for a plan");
+    r = try_starts(s, &t, err);
+    free(t.list);
+    return r;
 }
 
 /* ---- plans ---- */

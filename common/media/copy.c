@@ -2,6 +2,7 @@
 
 #include "../base/err.h"
 #include "../child/inside.h"
+#include "index_build.h"
 #include "open.h"
 
 #include <errno.h>
@@ -116,6 +117,9 @@ static void mark(struct look *l, struct index_packet *p, int idr)
         p->flags |= PACKET_IDR;
     if (l->st->codecpar->codec_id == AV_CODEC_ID_H264)
         p->flags |= PACKET_SEEN | (idr ? 0u : (unsigned)PACKET_UNSAFE);
+    if (!idr &&
+        keyframe_kind(l->st->codecpar, l->pkt->data, (size_t)l->pkt->size) == KEYFRAME_DOUBTFUL)
+        p->flags |= PACKET_DOUBT;
 }
 
 static int look_at(struct look *l, struct err *err)

@@ -77,8 +77,12 @@ void index_look(struct index_packet *p, const AVCodecParameters *par, const uint
     case KEYFRAME_NOT:
         p->flags &= ~(uint32_t)PACKET_KEY;
         break;
-    case KEYFRAME_UNSAFE:
+    case KEYFRAME_DOUBTFUL:
         /* Not every intra picture is a way in: only where somebody says so. */
+        if (p->flags & PACKET_KEY)
+            p->flags |= PACKET_SEEN | PACKET_UNSAFE | PACKET_DOUBT;
+        break;
+    case KEYFRAME_UNSAFE:
         if (p->flags & PACKET_KEY)
             p->flags |= PACKET_SEEN | PACKET_UNSAFE;
         break;

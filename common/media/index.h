@@ -16,16 +16,18 @@ enum packet_flags {
     PACKET_KEY = 1, /* flagged as a keyframe by the demuxer */
     PACKET_HIDDEN =
         2, /* decoded but not shown: before an edit list's start, or without a picture */
-    PACKET_UNSAFE = 4, /* keyframe after which decoding is only right if begun a keyframe
-                        * earlier (a non-IDR H.264 picture, say) */
-    PACKET_SECOND = 8, /* the second field of the packet before; hidden, too: it has no time of
-                        * its own, but the picture isn't whole without it */
-    PACKET_SEEN = 16,  /* keyframe that was looked at: safe unless it is marked as unsafe */
-    PACKET_MADE = 32,  /* the source doesn't tell its time: pts is made of those around it */
-    PACKET_OPEN = 128, /* keyframe that was looked at: what is decoded after it and shown before it
-                        * needs pictures before it */
-    PACKET_BARE = 256, /* keyframe that was looked at: without parameter sets of its own */
-    PACKET_IDR = 64,   /* keyframe that media_copy_look() found to be an IDR picture */
+    PACKET_UNSAFE = 4,  /* keyframe after which decoding is only right if begun a keyframe
+                         * earlier (a non-IDR H.264 picture, say) */
+    PACKET_SECOND = 8,  /* the second field of the packet before; hidden, too: it has no time of
+                         * its own, but the picture isn't whole without it */
+    PACKET_SEEN = 16,   /* keyframe that was looked at: safe unless it is marked as unsafe */
+    PACKET_MADE = 32,   /* the source doesn't tell its time: pts is made of those around it */
+    PACKET_OPEN = 128,  /* keyframe that was looked at: what is decoded after it and shown before it
+                         * needs pictures before it */
+    PACKET_BARE = 256,  /* keyframe that was looked at: without parameter sets of its own */
+    PACKET_DOUBT = 512, /* keyframe that was looked at, and unsafe: its bytes don't promise that
+                         * what is shown from it on is right */
+    PACKET_IDR = 64,    /* keyframe that media_copy_look() found to be an IDR picture */
 };
 
 struct index_packet {

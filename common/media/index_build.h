@@ -37,8 +37,9 @@ uint64_t index_begin_at_key(struct media_index *idx);
 /* What the bytes of a packet say of it, whatever its flag says (keyframe.c). */
 enum keyframe_kind {
     KEYFRAME_UNKNOWN,
-    KEYFRAME_NOT,    /* nothing can be decoded from here on */
-    KEYFRAME_UNSAFE, /* it can, but is only right if decoding began a keyframe earlier */
+    KEYFRAME_NOT,      /* nothing can be decoded from here on */
+    KEYFRAME_DOUBTFUL, /* it may be that it can: nothing says when pictures are right again */
+    KEYFRAME_UNSAFE,   /* it can, but is only right if decoding began a keyframe earlier */
     KEYFRAME_SAFE,
 };
 

@@ -88,7 +88,7 @@ static int is_known(const struct index_packet *p)
 static void note(struct check *c, struct index_packet *p)
 {
     if (!is_known(p))
-        p->flags |= PACKET_UNSAFE;
+        p->flags |= PACKET_UNSAFE | PACKET_DOUBT;
     c->dropped += !(p->flags & PACKET_KEY);
     c->marked += (p->flags & PACKET_UNSAFE) != 0;
 }
@@ -194,6 +194,25 @@ static int check_all(struct check *c, const size_t *which, size_t n, struct err 
     return r;
 }
 
+/* Of those that are unsafe decoding begins at the keyframe before. */
+static int check_before(struct check *c, const size_t *which, size_t n, struct err *err)
+{
+    _cleanup_free_ size_t *before = malloc((n + 1) * sizeof(*before));
+    size_t k = 0;
+
+    if (!before)
+        return err_set(err, -ENOMEM, ERR_RESOURCE, "out of memory for keyframes");
+    for (size_t i = 0; i < n; i++) {
+        size_t at = which[i];
+        if (!(c->idx->packets[at].flags & PACKET_UNSAFE))
+            continue;
+        while (at > 0 && !(c->idx->packets[--at].flags & PACKET_KEY))
+            ;
+        before[k++] = at;
+    }
+    return check_all(c, before, k, err);
+}
+
 /* Where one was no keyframe, no flag can be believed. */
 static int check_every(struct check *c, struct err *err)
 {
@@ -245,6 +264,8 @@ int media_index_check(struct inside *in, const struct media_info *info, struct m
     media_select(&s, info->video.stream);
     if (is_worth_it(c.par, idx))
         r = check_all(&c, which, n, err);
+    if (r == 0 && c.marked > 0)
+        r = check_before(&c, which, n, err);
     if (r == 0 && (c.dropped > 0 || c.foreign > 0))
         r = check_every(&c, err);
     if (r == 0)

@@ -4,11 +4,13 @@
  * point of HEVC, AV1, VP9 and of MPEG-1, 2 and 4 for the frames shown after
  * it. A non-IDR intra picture of H.264 is only where its encoder kept later
  * pictures from referring past it, which the bytes don't tell; nor do they for
- * a recovery point.
+ * a recovery point, unless it says that all is exact at once (D.2.8: what is shown from it on needs
+ * nothing decoded before it).
  */
 #include "bits.h"
 #include "index_build.h"
 #include "nals.h"
+#include "obu.h"
 
 #include <string.h>
 
@@ -41,11 +43,36 @@ static const uint8_t *recovery_point(const uint8_t *p, size_t n, size_t *ret_n)
     return NULL;
 }
 
-static int has_recovery_point(const uint8_t *p, size_t n)
+enum recovery { RECOVERY_NONE, RECOVERY_SOME, RECOVERY_EXACT };
+
+/* recovery_frame_cnt or recovery_poc_cnt of 0, then exact_match_flag (H.264 D.1.8; HEVC D.2.8:
+ * se(v), of which 0 is the same bits). */
+static enum recovery recovery_of(const uint8_t *p, size_t n)
 {
     size_t rest;
+    const uint8_t *point = recovery_point(p, n, &rest);
+    struct bits b;
 
-    return recovery_point(p, n, &rest) != NULL;
+    if (!point)
+        return RECOVERY_NONE;
+    bits_plain(point, rest, &b);
+    return bits_get(&b, 2) == 3 ? RECOVERY_EXACT : RECOVERY_SOME;
+}
+
+/* An access unit may have several such messages. */
+static enum recovery recovery_best(enum recovery before, const uint8_t *p, size_t n)
+{
+    enum recovery r = recovery_of(p, n);
+
+    return r > before ? r : before;
+}
+
+/* Of a picture that isn't a random access point by itself. */
+static enum keyframe_kind kind_by(enum recovery r, int intra)
+{
+    if (r == RECOVERY_EXACT)
+        return KEYFRAME_UNSAFE;
+    return r == RECOVERY_SOME || intra ? KEYFRAME_DOUBTFUL : KEYFRAME_NOT;
 }
 
 /* ---- H.264 ---- */
@@ -68,16 +95,16 @@ static enum keyframe_kind h264_kind(struct nals s)
 {
     const uint8_t *p;
     size_t n;
-    int recovers = 0;
+    enum recovery recovers = RECOVERY_NONE;
 
     while (nals_next(&s, &p, &n)) {
         int type = n > 1 ? p[0] & 0x1f : 0;
         if (type == H264_IDR)
             return KEYFRAME_SAFE;
         if (type == H264_SEI)
-            recovers |= has_recovery_point(p + 1, n - 1);
+            recovers = recovery_best(recovers, p + 1, n - 1);
         if (type == H264_SLICE || type == H264_PARTITION_A)
-            return recovers || is_intra_slice(p, n) ? KEYFRAME_UNSAFE : KEYFRAME_NOT;
+            return kind_by(recovers, is_intra_slice(p, n));
     }
     return KEYFRAME_UNKNOWN;
 }
@@ -90,16 +117,16 @@ static enum keyframe_kind hevc_kind(struct nals s)
 {
     const uint8_t *p;
     size_t n;
-    int recovers = 0;
+    enum recovery recovers = RECOVERY_NONE;
 
     while (nals_next(&s, &p, &n)) {
         int type = n > 2 ? p[0] >> 1 & 0x3f : HEVC_VCL_LAST + 1;
         if (type == HEVC_SEI)
-            recovers |= has_recovery_point(p + 2, n - 2);
+            recovers = recovery_best(recovers, p + 2, n - 2);
         if (type >= HEVC_IRAP_FIRST && type <= HEVC_IRAP_LAST)
             return KEYFRAME_SAFE;
         if (type <= HEVC_VCL_LAST)
-            return recovers ? KEYFRAME_UNSAFE : KEYFRAME_NOT;
+            return kind_by(recovers, 0);
     }
     return KEYFRAME_UNKNOWN;
 }
@@ -114,6 +141,13 @@ static enum keyframe_kind mpeg_kind(const uint8_t *p, size_t n, uint8_t code, si
         if (!p[i] && !p[i + 1] && p[i + 2] == 1 && p[i + 3] == code)
             return (p[i + at] >> shift & mask) == intra ? KEYFRAME_SAFE : KEYFRAME_NOT;
     return KEYFRAME_UNKNOWN;
+}
+
+static enum keyframe_kind av1_kind(const uint8_t *p, size_t n)
+{
+    int key = obu_keyframe(p, n);
+
+    return key < 0 ? KEYFRAME_UNKNOWN : key ? KEYFRAME_SAFE : KEYFRAME_NOT;
 }
 
 static enum keyframe_kind vp9_kind(const uint8_t *p, size_t n)
@@ -143,6 +177,8 @@ enum keyframe_kind keyframe_kind(const AVCodecParameters *par, const uint8_t *p,
         return n < 4 ? KEYFRAME_UNKNOWN : p[0] & 1 ? KEYFRAME_NOT : KEYFRAME_SAFE;
     case AV_CODEC_ID_VP9:
         return vp9_kind(p, n);
+    case AV_CODEC_ID_AV1:
+        return av1_kind(p, n);
     default:
         return KEYFRAME_UNKNOWN;
     }
@@ -153,7 +189,7 @@ int keyframe_can_tell(const AVCodecParameters *par)
     static const enum AVCodecID known[] = { AV_CODEC_ID_H264,       AV_CODEC_ID_HEVC,
                                             AV_CODEC_ID_MPEG1VIDEO, AV_CODEC_ID_MPEG2VIDEO,
                                             AV_CODEC_ID_MPEG4,      AV_CODEC_ID_VP8,
-                                            AV_CODEC_ID_VP9 };
+                                            AV_CODEC_ID_VP9,        AV_CODEC_ID_AV1 };
 
     for (size_t i = 0; i < sizeof(known) / sizeof(*known); i++)
         if (par->codec_id == known[i])

@@ -33,4 +33,8 @@ void obu_facts(const struct obu_header *h, struct bitstream_facts *ret);
 int obu_packet(const struct obu_header *known, const struct obu_header *told,
                const struct AVPacket *from, struct AVPacket *to, int *ret_idr, struct err *err);
 
+/* Whether the first frame of a packet is a key frame that is shown by itself: 1, 0, or -1 where the
+ * bytes don't tell. */
+int obu_keyframe(const uint8_t *p, size_t n);
+
 #endif

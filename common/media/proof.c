@@ -86,8 +86,8 @@ enum proof_need proof_need(const struct proof *p)
 
     if (d && d->props & AV_CODEC_PROP_INTRA_ONLY)
         return PROOF_NONE;
-    if (d && (keyframe_can_tell(&par) || d->id == AV_CODEC_ID_AV1))
-        return is_well_kept(p->info) ? PROOF_NONE : PROOF_SAMPLE;
+    if (d && (keyframe_can_tell(&par)))
+        return is_well_kept(p->info) ? PROOF_DOUBTS : PROOF_SAMPLE;
     return PROOF_ALL;
 }
 

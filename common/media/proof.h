@@ -18,7 +18,9 @@ struct inside;
 struct proof;
 
 enum proof_need {
-    PROOF_NONE,   /* bytes tell, in a container that loses nothing; or every picture is whole */
+    PROOF_NONE,   /* every picture is whole */
+    PROOF_DOUBTS, /* bytes tell, in a container that loses nothing: only places that they don't
+                   * promise anything of are tried (PACKET_DOUBT) */
     PROOF_SAMPLE, /* bytes tell, but how packets lie is another matter (MPEG-TS, AVI …): some
                    * places are tried */
     PROOF_ALL,    /* nobody looks at this codec's pictures: every place is tried */

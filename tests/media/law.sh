@@ -28,4 +28,26 @@ unsaid() { # FILE OPTION...
 unsaid unsaid.mkv && copy unsaid.mkv unsaid-frag.mp4 -movflags frag_keyframe+empty_moov
 fact "H.264 that doesn't say how far it is reordered, in Matroska" obeys unsaid.mkv
 fact "H.264 that doesn't say how far it is reordered, in fragments" obeys unsaid-frag.mp4
+
+# An MP4 without a list of keyframes, where every sample claims to be one.
+unlist() { # FILE
+    local at
+    at=$(grep -abo stss "$1" | head -n 1 | cut -d: -f1) && printf free | dd of="$1" bs=1 seek="$at" conv=notrunc status=none
+}
+# Scenes of 0.4 s: inside of the only GOP x264 begins each with an I picture that later ones refer past, and says
+# nothing of it.
+scenes() { # FILE
+    ffmpeg -nostdin -y -v error -f lavfi -i "testsrc2=s=320x180:r=25:d=6" -f lavfi -i "mandelbrot=s=320x180:r=25" \
+        -f lavfi -i "cellauto=s=320x180:r=25:rule=30:seed=7" -filter_complex "[0]noise=alls=8:allf=t:all_seed=7[a];[a][1]overlay=enable='eq(mod(floor(t*2.5)\,3)\,1)':shortest=1[b];
+            [b][2]overlay=enable='eq(mod(floor(t*2.5)\,3)\,2)':shortest=1,format=yuv420p" -threads 1 -t 6 -c:v libx264 -preset veryfast \
+        -x264-params keyint=500:min-keyint=251:scenecut=400:ref=8:bframes=2:weightp=0 "$1"
+}
+is_told() { timeout 60 "$tools/law" 1 "$1" | grep "told: pictures decoded from some of the source's keyframes"; }
+scenes scenes.mp4 && unlist scenes.mp4
+fact "H.264 whose I pictures aren't beginnings, and claim to be" obeys scenes.mp4
+fact "… is told of" is_told scenes.mp4
+make av1.mp4 -c:v libsvtav1 -preset 12 -g 24 -svtav1-params irefresh-type=1 2>/dev/null && unlist av1.mp4
+fact "AV1 with forward keyframes, without a list of keyframes" obeys av1.mp4
+make hevc.mp4 -c:v libx265 -preset ultrafast -x265-params keyint=25:min-keyint=25:bframes=4:open-gop=1:log-level=none && unlist hevc.mp4
+fact "HEVC of open GOPs, without a list of keyframes" obeys hevc.mp4
 finish
