@@ -1,5 +1,7 @@
 #include "teletext.h"
 
+#include "../common/base/cleanup.h"
+
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,6 +13,7 @@ enum {
     PAGE_BYTES_MAX = 65504, /* of a packet */
 };
 
+/* Text as ASS says where it stands, and needs no iconv(), whose tables the jail can't open. */
 int teletext_options(int page, AVDictionary **ret)
 {
     char number[16] = "subtitle";
@@ -18,7 +21,7 @@ int teletext_options(int page, AVDictionary **ret)
     if (page > 0)
         (void)snprintf(number, sizeof(number), "%d", page);
     return av_dict_set(ret, "txt_page", number, 0) < 0 ||
-                   av_dict_set(ret, "txt_format", "text", 0) < 0
+                   av_dict_set(ret, "txt_format", "ass", 0) < 0
                ? -ENOMEM
                : 0;
 }
@@ -64,17 +67,31 @@ static int page_enter(struct teletext *t, int64_t at, char *text, int top, struc
     return 0;
 }
 
+/* Blanks of a page are hard ones to the decoder: lines that wide players don't break become ones
+ * that narrow players can't. */
+static char *page_text(const char *said)
+{
+    char *text = strdup(said);
+
+    for (char *s = text; s && *s; s += s[0] == '\\' && s[1] ? 2 : 1)
+        if (s[0] == '\\' && s[1] == 'h')
+            s[0] = s[1] = ' ';
+    return text;
+}
+
 static int page_read(struct teletext *t, const AVSubtitle *sub, struct text_said *ret)
 {
     const AVSubtitleRect *rect = sub->num_rects > 0 ? sub->rects[0] : NULL;
     char *text = NULL;
-    int top = 0, cut = 0, plain = rect && rect->type == SUBTITLE_TEXT;
-    const char *said = !rect ? NULL : plain ? rect->text : rect->ass;
+    int top = 0, cut = 0;
 
     if (sub->pts == AV_NOPTS_VALUE)
         return 0;
-    if (said && webvtt_text(said, plain, &text, &top, &cut) < 0)
-        return -ENOMEM;
+    if (rect && rect->type == SUBTITLE_ASS && rect->ass) {
+        _cleanup_free_ char *said = page_text(rect->ass);
+        if (!said || webvtt_text(said, 0, &text, &top, &cut) < 0)
+            return -ENOMEM;
+    }
     ret->cut += cut != 0;
     return page_enter(t, av_rescale(sub->pts, 1000, AV_TIME_BASE), text, top, ret);
 }

@@ -5,7 +5,6 @@
 #include "../../worker/encode.h"
 #include "ladder_job.h"
 
-#include <iconv.h>
 #include <libavutil/log.h>
 
 int main(int argc, char **argv)
@@ -20,11 +19,5 @@ int main(int argc, char **argv)
 
     /* Into the parent's pipe, as last words should it die. */
     av_log_set_level(AV_LOG_ERROR);
-    /* libzvbi (teletext) asks iconv() for this one first, whose files can't be opened in the jail:
-     * as long as it is open, they are loaded. */
-    iconv_t latin = iconv_open("UCS-2", "ISO-8859-1");
-    int status = inside_main(argc, argv, jobs);
-    if (latin != (iconv_t)-1)
-        (void)iconv_close(latin);
-    return status;
+    return inside_main(argc, argv, jobs);
 }

@@ -57,8 +57,8 @@ L
 L
 pages='1000 0 888 Hello there
 2500 0 888
-4000 0 888 Two lines|of text
-5000 0 888 Two lines|of text
+4000 0 888 ^Two lines|of text
+5000 0 888 ^Two lines|of text
 6000 0 777 Hallo
 7000 0 888
 11000 0 777'
@@ -111,7 +111,7 @@ far() { package far.mp4 && warns '1 documents whose texts are all outside of the
 pages() {
     says pages.ts sub-eng <<'C' &&
 00:00:01.000-00:00:02.500|Hello there
-00:00:04.000-00:00:07.000|Two lines|of text
+00:00:04.000-00:00:07.000 line:0|Two lines|of text
 C
         [ "$(cues out/text/sub-deu-sdh/all.vtt)" = '00:00:06.000-00:00:11.000|Hallo' ] &&
         [ "$(find out/text -name all.vtt | wc -l)" -eq 2 ] && grep -q 'LANGUAGE="de".*CHARACTERISTICS' out/master.m3u8 &&
@@ -120,7 +120,7 @@ C
 undescribed() {
     says undescribed.ts sub-eng <<'C'
 00:00:01.000-00:00:02.500|Hello there
-00:00:04.000-00:00:06.000|Two lines|of text
+00:00:04.000-00:00:06.000 line:0|Two lines|of text
 00:00:06.000-00:00:07.000|Hallo
 C
 }

@@ -9,7 +9,7 @@
  *               what the descriptor says, language, type and page
  * LINES "START LAST WHAT TEXT", in milliseconds, by rising START; lines of one START are one
  *       packet. WHAT: settings with ';' for blanks, or "-", or a page. TEXT: '|' breaks lines; of
- *       stpp the name of a file; empty: nothing is shown.
+ *       stpp the name of a file; of pages '^' before what stands above; empty: nothing is shown.
  *
  * libavformat's muxers take the packets as what they know, and the name of the codec is written
  * over then.
@@ -163,12 +163,14 @@ static size_t header_put(uint8_t *to, unsigned magazine, unsigned page)
     return unit_put(to, row);
 }
 
-/* Rows from 20 down, in a box. */
+/* Rows from 20 down, or from 2 where it begins with '^', in a box. */
 static size_t text_put(uint8_t *to, unsigned magazine, const char *text)
 {
+    unsigned number = *text == '^' ? 2 : 20;
     size_t n = 0;
 
-    for (unsigned number = 20; *text && n < 4 * UNIT_BYTES; number += 2) {
+    text += *text == '^';
+    for (; *text && n < 4 * UNIT_BYTES; number += 2) {
         uint8_t row[ROW_BYTES];
         size_t len = strcspn(text, "|"), at = 2;
         row_begin(row, magazine, number);
