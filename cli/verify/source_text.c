@@ -22,35 +22,61 @@ static int same_words(const char *source, const char *cue)
     return 1;
 }
 
-static int is_line(struct said *l, const struct vtt_cue *c, const char *words)
+/* Whether a cue ends when its line does; behind `until` nothing is shown, and what a source
+ * doesn't say may be anything. */
+static int ends_with(const struct said_line *l, const struct vtt_cue *c, int64_t until)
 {
+    int64_t off = l->end - c->end;
+    return l->end == INT64_MAX || (off >= -SAID_OFF_MS && off <= SAID_OFF_MS) ||
+           (l->end >= until - SAID_OFF_MS && c->end >= until - SAID_OFF_MS);
+}
+
+/* 1; 0: it is none; -1: it is, but ends at another time. */
+static int is_line(struct said *l, const struct vtt_cue *c, const char *words, int64_t until)
+{
+    int is = 0;
     for (size_t i = 0; i < l->n; i++) {
         int64_t off = l->v[i].start - c->start;
         if (off < -SAID_OFF_MS || off > SAID_OFF_MS || !same_words(l->v[i].words, words))
             continue;
         l->v[i].found = 1;
-        return 1;
+        if (ends_with(&l->v[i], c, until))
+            return 1;
+        is = -1;
     }
-    return 0;
+    return is;
+}
+
+/* Where subtitles end at the latest: behind the last picture and sound, whatever a manifest adds.
+ */
+static int64_t timeline_end(const struct package *p)
+{
+    return p->mpd && p->mpd->duration_s > 0
+               ? (int64_t)((p->mpd->duration_s - package_padding(p)) * 1000)
+               : INT64_MAX;
 }
 
 static int compare(struct package *p, const struct text_track *t, struct said *l)
 {
     size_t found = 0, strange = 0;
+    int64_t end = timeline_end(p);
     for (size_t i = 0; i < t->all->n; i++) {
         const struct vtt_cue *c = &t->all->cues[i];
         _cleanup_free_ char *words = strdup(c->text);
         if (!words)
             return -ENOMEM;
         vtt_words(words);
-        if (is_line(l, c, words))
+        int is = is_line(l, c, words, end);
+        if (is > 0)
             found++;
-        else if (!strange++)
+        else if (is < 0 && !strange++)
+            report_fail(p->report, CHECK_SOURCE_TEXT,
+                        "%s: the cue of %.3f s ends at %.3f s, which the source doesn't say",
+                        t->whole, (double)c->start / 1000, (double)c->end / 1000);
+        else if (is == 0 && !strange++)
             report_fail(p->report, CHECK_SOURCE_TEXT, "%s: the cue of %.3f s is none of the source",
                         t->whole, (double)c->start / 1000);
     }
-    int64_t end = p->mpd && p->mpd->duration_s > 0 ? (int64_t)(p->mpd->duration_s * 1000)
-                                                   : INT64_MAX;
     /* Of layers that say the same at the same time one is enough. */
     for (size_t i = 0; i < l->n; i++)
         for (size_t k = i;

@@ -182,6 +182,8 @@ fact "verify misses a cue in a segment" breaks text.cues without_its_second_cue 
 fact "verify misses what the source says" breaks source.text sed -i 's/^Hello/Hallo/' text/sub-eng/all.vtt
 fact "verify sees times that aren't the source's" breaks source.text \
     sed -i 's/^00:00:00.500/00:00:00.600/' text/sub-eng/all.vtt
+fact "verify sees an end that isn't the source's" breaks source.text \
+    sed -i 's/--> 00:00:05.900/--> 00:00:06.100/' text/sub-eng/all.vtt
 fact "verify sees a segment without its time" breaks text.cues sed -i /X-TIME/d text/sub-eng/seg-00003.vtt
 fact "verify sees other times than the video's" breaks text.times \
     sed -i 's/EXTINF:2.000000/EXTINF:1.990000/' text/sub-eng/index.m3u8
