@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <libavcodec/avcodec.h>
 #include <libavformat/avformat.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -142,6 +143,7 @@ struct reading {
     AVCodecContext *dec;
     AVPacket *pkt;
     double origin_s;
+    const struct edit_track *edits; /* NULL: packets have the times at which they are shown */
     struct said *to;
     char *page; /* words that are on the page now; NULL: none */
     int64_t page_since, page_seen;
@@ -220,15 +222,10 @@ static int pages(struct reading *r)
     return rc;
 }
 
-static int read_packet(struct reading *r)
+/* What the packet says is shown from then to then. */
+static int read_shown(struct reading *r, int64_t from, int64_t to)
 {
     const AVPacket *p = r->pkt;
-    double tb = av_q2d(r->st->time_base);
-    if (p->pts == AV_NOPTS_VALUE)
-        return 0;
-    int64_t from = to_ms((double)p->pts * tb - r->origin_s);
-    int64_t to = p->duration > 0 ? to_ms((double)(p->pts + p->duration) * tb - r->origin_s)
-                                 : INT64_MAX;
     int rc = 0;
     switch (r->how) {
     case BY_BOXES:
@@ -241,6 +238,40 @@ static int read_packet(struct reading *r)
     default:
         return decode(r, from, to);
     }
+}
+
+/* As often as an edit shows a part of `from` to `to`, seconds of the media. */
+static int read_edited(struct reading *r, double from, double to)
+{
+    int rc = 0;
+    for (size_t i = 0; i < r->edits->n && !rc; i++) {
+        const struct edit *e = &r->edits->edits[i];
+        double a = 0, b = e->lasts_s;
+        if (e->rate != 0) {
+            a = fmax((from - e->media_s) / e->rate, 0);
+            b = fmin((to - e->media_s) / e->rate, e->lasts_s);
+        } else if (from > e->media_s || to <= e->media_s) {
+            continue;
+        }
+        if (!e->empty && b > a)
+            rc = read_shown(r, to_ms(e->from_s + a - r->origin_s),
+                            isinf(b) ? INT64_MAX : to_ms(e->from_s + b - r->origin_s));
+    }
+    return rc;
+}
+
+static int read_packet(struct reading *r)
+{
+    const AVPacket *p = r->pkt;
+    double tb = av_q2d(r->st->time_base);
+    if (p->pts == AV_NOPTS_VALUE)
+        return 0;
+    double from = (double)p->pts * tb;
+    double to = p->duration > 0 ? (double)(p->pts + p->duration) * tb : INFINITY;
+    if (r->edits)
+        return read_edited(r, from, to);
+    return read_shown(r, to_ms(from - r->origin_s),
+                      isinf(to) ? INT64_MAX : to_ms(to - r->origin_s));
 }
 
 static int is_mov(const AVFormatContext *f)
@@ -307,12 +338,13 @@ int said_read(const struct source *s, int stream, int page, double origin_s, str
     _cleanup_(codec_freep) AVCodecContext *dec = NULL;
     _cleanup_(packet_freep) AVPacket *pkt = av_packet_alloc();
     struct reading r = { .pkt = pkt, .origin_s = origin_s, .to = ret };
-    int rc = pkt ? source_format(s, &f, err) : -ENOMEM;
+    int rc = pkt ? source_unedited(s, &f, err) : -ENOMEM;
     if (rc < 0)
         return rc;
     if (stream < 0 || stream >= (int)f->nb_streams)
         return err_set(err, -EINVAL, ERR_INPUT, "the source has no stream %d", stream);
     r.st = f->streams[stream];
+    r.edits = edit_lists_of(&s->edits, r.st->id);
     choose_how(f, &r);
     if (r.how == BY_DECODER || r.how == BY_PAGE)
         rc = open_decoder(&r, page, err);

@@ -5,6 +5,7 @@
 #include "edit_boxes.h"
 #include "open.h"
 #include "probe.h"
+#include "text_kind.h"
 
 #include <errno.h>
 #include <libavutil/common.h>
@@ -67,7 +68,7 @@ static struct list_facts facts_of(const struct edit_tracks *all, const struct ed
 /* Whether libavformat may be left to it. Of one edit of picture the first picture's place is still
  * to be looked at (edits_settle_video()). */
 static int is_plain(const struct edit_tracks *all, const struct edit_track *t,
-                    const struct list_facts *f, int is_video)
+                    const struct list_facts *f, int is_video, int is_text)
 {
     const struct raw_edit *e = &t->edits[f->last];
 
@@ -78,6 +79,10 @@ static int is_plain(const struct edit_tracks *all, const struct edit_track *t,
         return 0;
     if (all->fragmented)
         return 1;
+    /* A text that the edit begins in the middle of moves all others, and the last one ends when
+     * the edit does (libavformat 5.1). */
+    if (is_text && e->media > 0)
+        return 0;
     return !f->endless && (!is_video || e->media <= FFMAX(t->first_offset, 0));
 }
 
@@ -155,6 +160,8 @@ static int stream_find(const struct edit_tracks *all, const struct media_source 
                        struct media_info *i, struct err *err)
 {
     int is_video = stream == i->video.stream;
+    int is_text = stream >= 0 && stream < (int)s->fmt->nb_streams &&
+                  text_kind(s, stream) != TEXT_KIND_NONE;
     const struct edit_track *t = stream >= 0 && stream < (int)s->fmt->nb_streams
                                      ? track_for(all, s->fmt->streams[stream])
                                      : NULL;
@@ -167,7 +174,7 @@ static int stream_find(const struct edit_tracks *all, const struct media_source 
                              "taken for 1",
                              stream) < 0)
         return no_memory(err);
-    if (is_plain(all, t, &f, is_video))
+    if (is_plain(all, t, &f, is_video, is_text))
         return 0;
     int r = list_check(t, stream, err);
     if (r < 0)
