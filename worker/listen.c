@@ -2,6 +2,7 @@
 
 #include "../common/base/err.h"
 #include "../common/child/inside.h"
+#include "../common/media/arrivals.h"
 #include "sound.h"
 
 #include <errno.h>
@@ -99,14 +100,9 @@ int listener_open(struct listener *l, struct inside *in, const struct task *t, s
     int stream = t->info.audio.stream;
 
     *l = (struct listener){ .t = t, .near = AV_NOPTS_VALUE, .stamp = AV_NOPTS_VALUE };
-    int r = media_open(in, media_flags_for(&t->info, stream), &l->src, err);
+    int r = media_open_stream(in, &t->info, stream, &l->src, err);
     if (r < 0)
         return r;
-    if (stream >= (int)l->src.fmt->nb_streams)
-        return err_set(err, -EINVAL, ERR_INPUT, "the source has no stream %d any more", stream);
-    l->src.splices = t->info.splices;
-    l->src.n_splices = t->info.n_splices;
-    media_select(&l->src, stream);
     r = media_decoder(&l->src, stream, &l->dec, err);
     l->pkt = av_packet_alloc();
     l->frame = av_frame_alloc();

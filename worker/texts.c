@@ -4,6 +4,7 @@
 #include "../common/base/clock.h"
 #include "../common/base/err.h"
 #include "../common/child/inside.h"
+#include "../common/media/arrivals.h"
 #include "../common/media/open.h"
 #include "digest.h"
 #include "encode.h"
@@ -456,12 +457,10 @@ static int open_track(struct run *u, const struct rendition *r, struct err *err)
 static int open_tracks(struct run *u, int flags, struct err *err)
 {
     const struct task *t = u->t;
-    int r = media_open(u->in, flags, &u->src, err);
+    int r = media_open_as(u->in, &t->info, flags, &u->src, err);
 
     if (r < 0)
         return r;
-    u->src.splices = t->info.splices;
-    u->src.n_splices = t->info.n_splices;
     u->reads = 0;
     media_select(&u->src, -1);
     for (size_t i = 0; i < t->n_renditions && r == 0; i++)

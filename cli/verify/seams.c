@@ -1,5 +1,7 @@
 #include "seams.h"
 
+#include "joined.h"
+
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -134,14 +136,15 @@ int seams_possible(const AVFormatContext *f)
            (!strcmp(f->iformat->name, "ogg") && f->nb_streams == 1);
 }
 
-int seams_find(AVFormatContext *f, int video, int audio, struct seams *ret)
+int seams_find(AVFormatContext *f, const struct joined *j, int video, int audio, struct seams *ret)
 {
     struct marks lead = { 0 }, other = { 0 };
     int first = video >= 0 ? video : audio, r = 0;
     AVPacket *pkt = seams_possible(f) && first >= 0 ? av_packet_alloc() : NULL;
     if (!pkt)
         return 0;
-    while (!r && av_read_frame(f, pkt) >= 0) {
+    struct joined_reader reader = { 0 };
+    while (!r && joined_read(j, &reader, f, pkt) >= 0) {
         if (pkt->stream_index == first)
             r = keep(&lead, pkt);
         else if (pkt->stream_index == audio)

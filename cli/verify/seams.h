@@ -12,6 +12,8 @@
 #include <libavcodec/packet.h>
 #include <libavformat/avformat.h>
 
+struct joined;
+
 struct seam {
     int64_t pos; /* byte of the source */
     int64_t shift;
@@ -26,7 +28,7 @@ struct seams {
 int seams_possible(const AVFormatContext *f);
 
 /* Reads `f` to its end. `video` leads, or `audio` where it is -1. 0 or -ENOMEM. */
-int seams_find(AVFormatContext *f, int video, int audio, struct seams *ret);
+int seams_find(AVFormatContext *f, const struct joined *j, int video, int audio, struct seams *ret);
 void seams_release(struct seams *s);
 
 /* Put a packet's times where they belong; *pos is where the stream's last

@@ -102,33 +102,30 @@ void source_format_close(AVFormatContext **f)
     format_freep(f);
 }
 
-/* Of formats whose header doesn't name all streams: some may begin minutes later. Reads
- * all of the file, and notes which have packets, be it behind what libavformat probes. */
+/* Of formats whose header doesn't name all streams: some may begin minutes later, or go on others.
+ * Reads all of the file, and notes which have packets, be it behind what libavformat probes. */
 static int find_late(struct source *s, AVFormatContext *f)
 {
     AVPacket *pkt = av_packet_alloc();
-    if (!pkt)
-        return -ENOMEM;
-    while (av_read_frame(f, pkt) >= 0) {
+    struct joined_scan *scan = joined_scan_new();
+    int r = pkt && scan ? 0 : -ENOMEM;
+    while (!r && av_read_frame(f, pkt) >= 0) {
         if (pkt->stream_index < SOURCE_STREAMS_MAX)
             s->has_packets[pkt->stream_index] = 1;
+        r = joined_scan_packet(scan, f, pkt);
         av_packet_unref(pkt);
     }
+    if (!r)
+        joined_scan_end(scan, f, &s->joined);
+    joined_scan_free(scan);
     av_packet_free(&pkt);
-    return 0;
+    return r;
 }
 
 static int may_begin_late(const AVFormatContext *f)
 {
     static const char *const formats[] = { "mpegts", "mpeg", "flv" };
-    int all = strcmp(f->iformat->name, "mpegts") == 0;
-    for (unsigned i = 0; i < f->nb_streams; i++) {
-        const AVCodecParameters *c = f->streams[i]->codecpar;
-        all &= c->codec_type == AVMEDIA_TYPE_VIDEO   ? c->width > 0
-               : c->codec_type == AVMEDIA_TYPE_AUDIO ? c->sample_rate > 0
-                                                     : 1;
-    }
-    for (size_t i = 0; i < sizeof(formats) / sizeof(*formats) && !all; i++)
+    for (size_t i = 0; i < sizeof(formats) / sizeof(*formats); i++)
         if (!strcmp(f->iformat->name, formats[i]))
             return 1;
     return 0;
@@ -158,7 +155,7 @@ static int best_video(const struct source *s, const AVFormatContext *f)
             score = 1; /* nobody knows how large it is */
         if (c->codec_type != AVMEDIA_TYPE_VIDEO || score <= 0 ||
             st->disposition & (AV_DISPOSITION_ATTACHED_PIC | AV_DISPOSITION_TIMED_THUMBNAILS) ||
-            !avcodec_find_decoder(c->codec_id))
+            !avcodec_find_decoder(c->codec_id) || joined_is_part(&s->joined, i))
             continue;
         if (st->disposition & AV_DISPOSITION_DEFAULT)
             score += INT64_C(1) << 40;
@@ -209,7 +206,7 @@ static void find_sounds(struct source *s, AVFormatContext *f)
         if (st->codecpar->codec_type != AVMEDIA_TYPE_AUDIO ||
             (!begins_late(s, i) &&
              (st->codecpar->sample_rate <= 0 || st->codecpar->ch_layout.nb_channels <= 0)) ||
-            !avcodec_find_decoder(st->codecpar->codec_id))
+            !avcodec_find_decoder(st->codecpar->codec_id) || joined_is_part(&s->joined, i))
             continue;
         *x = (struct source_sound){ .stream = (int)i,
                                     .tb = st->time_base,
@@ -252,7 +249,8 @@ static int find_seams(struct source *s, struct err *err)
 {
     _cleanup_(format_freep) AVFormatContext *f = NULL;
     int r = open_format(s, 1, &f, err);
-    return r < 0 ? r : seams_find(f, s->video, s->sound ? s->sound->stream : -1, &s->seams);
+    return r < 0 ? r
+                 : seams_find(f, &s->joined, s->video, s->sound ? s->sound->stream : -1, &s->seams);
 }
 
 int source_open(const char *path, const struct source_wish *w, struct source **ret, struct err *err)

@@ -15,6 +15,7 @@
 
 #include "clean_area.h"
 #include "edit_list.h"
+#include "joined.h"
 #include "seams.h"
 #include "sound.h"
 #include "sum.h"
@@ -55,6 +56,7 @@ struct source {
     int has_matrix;
     struct clean_area area;
     struct seams seams;
+    struct joined joined;
     uint8_t has_packets[SOURCE_STREAMS_MAX]; /* where streams may begin late: which have some */
     struct edit_lists edits;
     int begins_at_key;   /* packets before the first keyframe count for nothing … */

@@ -50,6 +50,7 @@ struct reading {
     int begun;   /* the first keyframe was met */
     int refused; /* packets since the last picture */
     int pairs;   /* of fields: the first of one was the last picture; -1: there are none */
+    struct joined_reader joined;
     size_t packets_room;
     size_t packets[SOURCE_STREAMS_MAX]; /* read so far */
 };
@@ -293,6 +294,7 @@ static int video_open(struct reading *r, struct err *err)
     AVStream *st = r->format->streams[s->video];
     r->opened = 1;
     st->discard = AVDISCARD_DEFAULT;
+    joined_want(&s->joined, r->format, s->video);
     r->times.rate = st->avg_frame_rate.num ? st->avg_frame_rate : st->r_frame_rate;
     r->times.tb = st->time_base;
     r->thumbs.matrix = s->has_matrix ? s->matrix : NULL;
@@ -305,6 +307,7 @@ static int sound_start_decoding(struct reading *r, struct hearing *h)
 {
     h->opened = 1;
     r->format->streams[h->x->stream]->discard = AVDISCARD_DEFAULT;
+    joined_want(&r->s->joined, r->format, h->x->stream);
     return codec_open(r->s, r->format, h->x->stream, &h->codec, NULL) == -ENOMEM ? -ENOMEM : 0;
 }
 
@@ -452,7 +455,7 @@ static int stream_cut(const struct reading *r)
 static int packet_next(struct reading *r, AVPacket *pkt)
 {
     for (;;) {
-        int rc = av_read_frame(r->format, pkt);
+        int rc = joined_read(&r->s->joined, &r->joined, r->format, pkt);
         int cut = rc < 0 && strstr(r->format->iformat->name, "mov") ? stream_cut(r) : -1;
         if (rc >= 0 && pkt->stream_index < SOURCE_STREAMS_MAX)
             r->packets[pkt->stream_index]++;

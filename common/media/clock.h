@@ -25,7 +25,6 @@ struct clock_line {
     int halves;           /* picture_scan.h */
     uint64_t made;        /* times of pictures that the source doesn't tell (picture_times.h) */
     uint64_t unrecovered; /* pictures at the beginning that aren't whole (beginning.h) */
-    uint64_t late;        /* packets of pictures whose stream only begins later (MPEG-TS) */
     int64_t back, ahead;  /* the largest jumps, ticks */
     int combs;            /* H.264: pictures are interlaced, whatever the first ones are */
     int build;            /* of x264, as the first packet tells (prime.h) */

@@ -2,6 +2,7 @@
 
 #include "../base/err.h"
 #include "../child/inside.h"
+#include "arrivals.h"
 #include "index_build.h"
 #include "open.h"
 
@@ -161,13 +162,12 @@ static int open_all(struct look *l, struct inside *in, struct err *err)
 {
     int stream = l->info->video.stream;
     struct err e = { 0 };
-    int r = media_open(in, 0, &l->src, err);
+    int r = media_open_stream(in, l->info, stream, &l->src, err);
 
     if (r < 0)
         return r;
-    if (stream >= (int)l->src.fmt->nb_streams)
-        return err_set(err, -EINVAL, ERR_INPUT, "the source has no stream %d any more", stream);
-    media_select(&l->src, stream);
+    /* Of what is moved or joined, packets differ from the index: no copy is made of it. */
+    l->src.n_splices = l->src.n_joins = 0;
     l->st = l->src.fmt->streams[stream];
     r = weigh(l, bitstream_new(l->st->codecpar, &l->bits, &e), &e, err);
     if (r < 0 || !l->bits)

@@ -8,11 +8,11 @@
 #include "open.h"
 #include "param_sets.h"
 #include "picture_scan.h"
+#include "presence.h"
 #include "prime.h"
 #include "reorder.h"
 #include "shown.h"
 #include "steady.h"
-#include "streams.h"
 #include "turn.h"
 
 #include <errno.h>
@@ -69,6 +69,25 @@ static void follow_audio(struct index_audio *a, const struct index_packet *p, in
         a->end = p->pts + p->duration;
 }
 
+/* Of packets without durations, whose parameters a demuxer hasn't found: those behind the last one
+ * that has a time take as long as those before it. */
+static void follow_untimed(struct index_audio *a, const struct media_index *idx)
+{
+    size_t before = SIZE_MAX, last = SIZE_MAX;
+
+    for (size_t i = 0; i < idx->n; i++) {
+        if (idx->packets[i].pts == INT64_MIN)
+            continue;
+        before = last;
+        last = i;
+    }
+    if (before == SIZE_MAX || idx->packets[last].duration > 0)
+        return;
+    int64_t from = idx->packets[before].pts, to = idx->packets[last].pts;
+    if (to > from)
+        a->end = to + av_rescale(to - from, (int64_t)(idx->n - last), (int64_t)(last - before));
+}
+
 void index_look(struct index_packet *p, const AVCodecParameters *par, const uint8_t *data, size_t n)
 {
     switch (keyframe_kind(par, data, n)) {
@@ -110,11 +129,10 @@ struct scan {
     struct picture_scan pictures;
     struct beginning beginning;
     int foreign; /* parameter sets in force that only a packet told */
-    uint64_t torn, late;
+    uint64_t torn;
     int build;    /* prime.h */
     int oriented; /* the first keyframe was met */
     struct video_info turn;
-    unsigned known; /* streams when the source was opened */
 };
 
 /* A keyframe without the parameter sets that are in force since some packet before is no place to
@@ -179,8 +197,6 @@ static int read_all(struct scan *c, struct err *err)
 
     while (r == 0 && (r = media_read(c->s, pkt, err)) == 0) {
         c->torn += (pkt->flags & AV_PKT_FLAG_CORRUPT) != 0;
-        c->late += (unsigned)pkt->stream_index >= c->known &&
-                   streams_is_film(c->s->fmt->streams[pkt->stream_index]);
         r = pkt->stream_index == c->video ? add_video(c, pkt) : add_sound(c, pkt);
         av_packet_unref(pkt);
     }
@@ -260,10 +276,11 @@ static int scan_begin(struct scan *c)
     c->sounds = calloc(c->n_tracks + 1, sizeof(*c->sounds));
     if (!c->sounds)
         return -ENOMEM;
-    for (unsigned i = 0; i < c->s->fmt->nb_streams; i++)
-        c->s->fmt->streams[i]->discard = (int)i == c->video ? AVDISCARD_DEFAULT : AVDISCARD_ALL;
+    media_select(c->s, c->video);
     for (size_t t = 0; t < c->n_tracks; t++)
-        c->s->fmt->streams[c->tracks[t].stream]->discard = AVDISCARD_DEFAULT;
+        media_want(c->s, c->tracks[t].stream);
+    if (c->s->presence)
+        presence_begin(c->s->presence, c->s);
     /* The samples of MP4 are whole frames, and are not read here. */
     if (c->video >= 0 && !media_is_mov(c->s))
         picture_scan_open(&c->pictures, c->s->fmt->streams[c->video], media_has_one_clock(c->s));
@@ -277,6 +294,8 @@ static void scan_end(struct scan *c)
         *a = (struct index_audio){ AV_NOPTS_VALUE, AV_NOPTS_VALUE };
         for (size_t i = 0; i < c->sounds[t].idx.n; i++)
             follow_audio(a, &c->sounds[t].idx.packets[i], c->sounds[t].skip);
+        if (a->start != AV_NOPTS_VALUE)
+            follow_untimed(a, &c->sounds[t].idx);
         media_index_release(&c->sounds[t].idx);
     }
     free(c->sounds);
@@ -286,12 +305,7 @@ static void scan_end(struct scan *c)
 int index_scan(struct media_source *s, int video, struct index_track *tracks, size_t n_tracks,
                struct media_index *idx, struct clock_line *ret_line, struct err *err)
 {
-    struct scan c = { .s = s,
-                      .video = video,
-                      .idx = idx,
-                      .tracks = tracks,
-                      .n_tracks = n_tracks,
-                      .known = s->fmt->nb_streams };
+    struct scan c = { .s = s, .video = video, .idx = idx, .tracks = tracks, .n_tracks = n_tracks };
     struct clock_line line = { 0 };
     int r = scan_begin(&c);
 
@@ -311,7 +325,6 @@ int index_scan(struct media_source *s, int video, struct index_track *tracks, si
     scan_end(&c);
     if (r == 0) {
         line.torn = c.torn;
-        line.late = c.late;
         line.build = c.build;
         line.rotation = c.turn.rotation;
         line.hflip = c.turn.hflip;

@@ -26,6 +26,7 @@ struct media_io {
     struct extent *mdat; /* rising */
     size_t n_mdat;
     int fragmented;
+    uint64_t end; /* bytes from there on aren't read */
     uint64_t missing;
     struct err err;
 };
@@ -51,6 +52,9 @@ static int read_packet(void *opaque, uint8_t *buf, int size)
     const struct extent *e = next_mdat(io, io->pos);
     size_t want = (size_t)size, n = 0;
 
+    if (io->pos >= io->end)
+        return AVERROR_EOF;
+    want = want < io->end - io->pos ? want : (size_t)(io->end - io->pos);
     if (e && io->pos >= e->start) {
         n = want < e->end - io->pos ? want : (size_t)(e->end - io->pos);
         memset(buf, 0, n);
@@ -97,7 +101,7 @@ struct media_io *media_io_new(struct inside *in)
     uint8_t *buf = av_malloc(BUFFER_BYTES);
 
     if (io)
-        io->in = in;
+        *io = (struct media_io){ .in = in, .end = UINT64_MAX };
     if (io && buf)
         io->avio = avio_alloc_context(buf, BUFFER_BYTES, 0, io, read_packet, NULL, seek);
     if (!io || !io->avio) {
@@ -131,6 +135,19 @@ int media_io_fragmented(const struct media_io *io)
 uint64_t media_io_missing(const struct media_io *io)
 {
     return io->missing;
+}
+
+void media_io_set_end(struct media_io *io, uint64_t end)
+{
+    AVIOContext *a = io->avio;
+
+    io->end = end;
+    a->buf_ptr = a->buf_end = a->buffer;
+}
+
+uint64_t media_io_end(const struct media_io *io)
+{
+    return io->end;
 }
 
 const struct err *media_io_error(const struct media_io *io)

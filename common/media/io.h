@@ -31,6 +31,11 @@ int media_io_fragmented(const struct media_io *io);
 /* By how much the last box that it met is longer than the file. */
 uint64_t media_io_missing(const struct media_io *io);
 
+/* Let the source seem to end at byte `end` (UINT64_MAX: where it does). What was read ahead is
+ * forgotten: a seek must follow. */
+void media_io_set_end(struct media_io *io, uint64_t end);
+uint64_t media_io_end(const struct media_io *io);
+
 /* What failed the last read of the parent, if one did: libav only says EIO. */
 const struct err *media_io_error(const struct media_io *io);
 

@@ -4,6 +4,7 @@
 #include "../base/err.h"
 #include "../base/range.h"
 #include "../child/inside.h"
+#include "arrivals.h"
 #include "index_build.h"
 #include "open.h"
 #include "param_sets.h"
@@ -249,7 +250,7 @@ int media_index_check(struct inside *in, const struct media_info *info, struct m
         known++;
     if (known == n)
         return 0;
-    int r = media_open(in, media_flags_for(info, info->video.stream), &s, err);
+    int r = media_open_stream(in, info, info->video.stream, &s, err);
     if (r < 0)
         return r;
     struct check c = {
@@ -259,9 +260,6 @@ int media_index_check(struct inside *in, const struct media_info *info, struct m
         .idx = idx,
         .par = s.fmt->streams[info->video.stream]->codecpar,
     };
-    s.splices = info->splices;
-    s.n_splices = info->n_splices;
-    media_select(&s, info->video.stream);
     if (is_worth_it(c.par, idx))
         r = check_all(&c, which, n, err);
     if (r == 0 && c.marked > 0)

@@ -2,6 +2,7 @@
 
 #include "../base/err.h"
 #include "../child/inside.h"
+#include "arrivals.h"
 #include "open.h"
 
 #include <errno.h>
@@ -21,26 +22,15 @@ static int is_unknown(const AVStream *st)
     return p->codec_type == AVMEDIA_TYPE_VIDEO && (p->width <= 0 || p->height <= 0);
 }
 
-enum { KINDS = 2 }; /* pictures, sound */
-
 struct learning {
     struct media_source *to; /* gets the parameters */
     struct media_source from;
-    AVCodecContext *dec[STREAMS_MAX];    /* of those that are still unknown */
-    AVCodecParameters *par[STREAMS_MAX]; /* what was learned */
-    int64_t first[STREAMS_MAX];          /* place of the first packet of these */
-    int64_t last[KINDS];                 /* place of the last packet of those that were known */
+    AVCodecContext *dec[STREAMS_MAX]; /* of those that are still unknown */
     int fed[STREAMS_MAX];
     unsigned n, open;
-    int to_the_end; /* a stream of the same kind was known: it may end where another begins */
     AVPacket *pkt;
     AVFrame *frame;
 };
-
-static int kind_of(const AVStream *st)
-{
-    return st->codecpar->codec_type == AVMEDIA_TYPE_AUDIO;
-}
 
 static void learning_drop(struct learning *l, unsigned k)
 {
@@ -49,31 +39,15 @@ static void learning_drop(struct learning *l, unsigned k)
     l->open--;
 }
 
-static int is_known(const AVStream *st)
+/* The same streams in the same order: the table says so, or their arrivals. */
+static int learning_open(struct learning *l, struct inside *in, const struct media_info *i,
+                         struct err *err)
 {
-    enum AVMediaType type = st->codecpar->codec_type;
-
-    return (type == AVMEDIA_TYPE_AUDIO || type == AVMEDIA_TYPE_VIDEO) && !is_unknown(st) &&
-           media_decodes(st->codecpar->codec_id);
-}
-
-/* Whether a stream of the kind of `k` was known when the source was opened. */
-static int has_fellow(const struct learning *l, unsigned k)
-{
-    for (unsigned i = 0; i < l->n; i++)
-        if (is_known(l->to->fmt->streams[i]) &&
-            kind_of(l->to->fmt->streams[i]) == kind_of(l->to->fmt->streams[k]))
-            return 1;
-    return 0;
-}
-
-/* The same streams in the same order: the table says so. */
-static int learning_open(struct learning *l, struct inside *in, struct err *err)
-{
-    int r = media_open(in, 0, &l->from, err);
+    int r = media_open_as(in, i, 0, &l->from, err);
 
     if (r < 0)
         return r;
+    l->from.n_joins = l->from.n_splices = 0; /* each is asked for itself */
     l->pkt = av_packet_alloc();
     l->frame = av_frame_alloc();
     if (!l->pkt || !l->frame)
@@ -85,84 +59,73 @@ static int learning_open(struct learning *l, struct inside *in, struct err *err)
     for (unsigned k = 0; k < l->n; k++) {
         const AVStream *st = l->to->fmt->streams[k];
         if (!is_unknown(st) || st->id != l->from.fmt->streams[k]->id ||
+            media_joined_to(i, st) != JOINED_TO_NONE ||
             media_decoder(&l->from, (int)k, &l->dec[k], NULL) < 0)
             continue;
         l->from.fmt->streams[k]->discard = AVDISCARD_DEFAULT;
-        l->first[k] = -1;
         l->open++;
-        l->to_the_end |= has_fellow(l, k);
     }
-    for (unsigned k = 0; k < l->n && l->to_the_end; k++)
-        if (is_known(l->to->fmt->streams[k]))
-            l->from.fmt->streams[k]->discard = AVDISCARD_DEFAULT;
     return 0;
 }
 
 static int learn_of(struct learning *l, unsigned k, struct err *err)
 {
     AVCodecContext *dec = l->dec[k];
+    int r = 0;
 
-    if (l->first[k] < 0)
-        l->first[k] = l->pkt->pos;
     (void)avcodec_send_packet(dec, l->pkt);
     int got = avcodec_receive_frame(dec, l->frame) >= 0;
     av_frame_unref(l->frame);
-    if (got && (!(l->par[k] = avcodec_parameters_alloc()) ||
-                avcodec_parameters_from_context(l->par[k], dec) < 0))
-        return err_set(err, -ENOMEM, ERR_RESOURCE, "out of memory while probing");
+    if (got && avcodec_parameters_from_context(l->to->fmt->streams[k]->codecpar, dec) < 0)
+        r = err_set(err, -ENOMEM, ERR_RESOURCE, "out of memory while probing");
     if (got || ++l->fed[k] >= PACKETS_MAX)
         learning_drop(l, k);
-    return 0;
+    return r;
 }
 
 static int learning_run(struct learning *l, struct inside *in, struct err *err)
 {
     int r = 0;
 
-    while (r == 0 && (l->open > 0 || l->to_the_end) &&
-           (r = media_read(&l->from, l->pkt, err)) == 0) {
+    while (r == 0 && l->open > 0 && (r = media_read(&l->from, l->pkt, err)) == 0) {
         unsigned k = (unsigned)l->pkt->stream_index;
         inside_progress(in, 0);
         if (k < l->n && l->dec[k])
             r = learn_of(l, k, err);
-        else if (k < l->n && is_known(l->to->fmt->streams[k]) && l->pkt->pos >= 0)
-            l->last[kind_of(l->to->fmt->streams[k])] = l->pkt->pos;
         av_packet_unref(l->pkt);
     }
     return r == AVERROR_EOF ? 0 : r;
 }
 
-/* What begins where its like has ended is another recording's: files were joined. */
-static int learning_take(struct learning *l, struct err *err)
+/* Pictures that are decoded with a delay come at the end. */
+static int learning_end(struct learning *l, struct err *err)
 {
-    for (unsigned k = 0; k < l->n; k++) {
-        AVStream *st = l->to->fmt->streams[k];
-        if (!l->par[k] || (has_fellow(l, k) && l->first[k] > l->last[kind_of(st)]))
-            continue;
-        if (avcodec_parameters_copy(st->codecpar, l->par[k]) < 0)
-            return err_set(err, -ENOMEM, ERR_RESOURCE, "out of memory while probing");
-    }
-    return 0;
+    int r = 0;
+
+    for (unsigned k = 0; k < l->n && r == 0; k++)
+        if (l->dec[k])
+            r = learn_of(l, k, err);
+    return r;
 }
 
-int late_learn(struct inside *in, struct media_source *s, struct err *err)
+int late_learn(struct inside *in, const struct media_info *i, struct media_source *s,
+               struct err *err)
 {
     struct learning l = { .to = s };
     unsigned unknown = 0;
 
     for (unsigned k = 0; k < s->fmt->nb_streams; k++)
-        unknown += (unsigned)is_unknown(s->fmt->streams[k]);
-    if (unknown == 0 || strcmp(s->fmt->iformat->name, "mpegts") != 0)
+        unknown += is_unknown(s->fmt->streams[k]) &&
+                   media_joined_to(i, s->fmt->streams[k]) == JOINED_TO_NONE;
+    if (unknown == 0 || !media_has_arrivals(s))
         return 0;
-    int r = learning_open(&l, in, err);
+    int r = learning_open(&l, in, i, err);
     if (r == 0)
         r = learning_run(&l, in, err);
     if (r == 0)
-        r = learning_take(&l, err);
-    for (unsigned k = 0; k < l.n; k++) {
+        r = learning_end(&l, err);
+    for (unsigned k = 0; k < l.n; k++)
         avcodec_free_context(&l.dec[k]);
-        avcodec_parameters_free(&l.par[k]);
-    }
     av_packet_free(&l.pkt);
     av_frame_free(&l.frame);
     media_close(&l.from);

@@ -3,7 +3,9 @@
 #include "../base/err.h"
 #include "../child/inside.h"
 #include "../wire/media_info.h"
+#include "arrivals.h"
 #include "io.h"
+#include "presence.h"
 #include "text_kind.h"
 #include "unpack.h"
 
@@ -207,7 +209,7 @@ static int open_stream(struct inside *in, int flags, struct media_source *s, str
 
 int media_open(struct inside *in, int flags, struct media_source *ret, struct err *err)
 {
-    struct media_source s = { 0 };
+    struct media_source s = { .selected = -1 };
 
     if (inside_source_size(in) == 0)
         return err_set(err, -EINVAL, ERR_INPUT, "the source is empty (0 bytes)");
@@ -238,10 +240,25 @@ void media_close(struct media_source *s)
     *s = (struct media_source){ 0 };
 }
 
+/* A demuxer gives the last packets of a stream when the next one of the same PID comes, or at the
+ * end. Where a stream goes on in another, the source ends for a moment. */
+static uint64_t next_cut(const struct media_source *s, int64_t pos)
+{
+    uint64_t cut = UINT64_MAX;
+
+    for (size_t k = 0; k < s->n_joins; k++)
+        if (s->joins[k].stream >= 0 && s->joins[k].stream == s->selected && s->joins[k].pos > pos &&
+            (uint64_t)s->joins[k].pos < cut)
+            cut = (uint64_t)s->joins[k].pos;
+    return cut;
+}
+
 int media_seek(struct media_source *s, int stream, int64_t to, int flags)
 {
     if (s->unpack)
         av_bsf_flush(s->unpack);
+    if (s->n_joins > 0)
+        media_io_set_end(s->io, next_cut(s, to));
     return av_seek_frame(s->fmt, stream, to, flags);
 }
 
@@ -256,10 +273,30 @@ int media_has_one_clock(const struct media_source *s)
            strcmp(s->fmt->iformat->name, "mpeg") == 0;
 }
 
+/* Of a stream that goes on in others, these are its own. */
+static int is_part_of(const struct media_source *s, const AVStream *st, int stream)
+{
+    for (size_t k = 0; stream >= 0 && k < s->n_joins; k++)
+        if (s->joins[k].id == st->id && s->joins[k].stream == stream)
+            return 1;
+    return st->index == stream;
+}
+
+void media_want(struct media_source *s, int stream)
+{
+    for (unsigned i = 0; i < s->fmt->nb_streams; i++)
+        if (is_part_of(s, s->fmt->streams[i], stream))
+            s->fmt->streams[i]->discard = AVDISCARD_DEFAULT;
+}
+
 void media_select(struct media_source *s, int stream)
 {
     for (unsigned i = 0; i < s->fmt->nb_streams; i++)
-        s->fmt->streams[i]->discard = (int)i == stream ? AVDISCARD_DEFAULT : AVDISCARD_ALL;
+        s->fmt->streams[i]->discard = AVDISCARD_ALL;
+    media_want(s, stream);
+    s->selected = stream;
+    if (s->n_joins > 0)
+        (void)media_seek(s, -1, 0, AVSEEK_FLAG_BYTE);
 }
 
 int media_decoder(const struct media_source *s, int stream, AVCodecContext **ret, struct err *err)
@@ -302,14 +339,25 @@ static void shift_times(struct media_source *s, AVPacket *pkt)
 {
     int64_t offset = 0;
 
-    if (pkt->pos >= 0)
-        s->last_pos = pkt->pos;
     for (size_t i = 0; i < s->n_splices && s->splices[i].pos <= s->last_pos; i++)
         offset = s->splices[i].offset;
     if (pkt->pts != AV_NOPTS_VALUE)
         pkt->pts += offset;
     if (pkt->dts != AV_NOPTS_VALUE)
         pkt->dts += offset;
+}
+
+/* What it counts as, and when. */
+static void place_packet(struct media_source *s, AVPacket *pkt)
+{
+    if (s->presence)
+        presence_note(s->presence, s, pkt);
+    if (pkt->pos >= 0)
+        s->last_pos = pkt->pos;
+    if (s->n_joins > 0)
+        pkt->stream_index = media_joined_stream(s, pkt);
+    if (s->n_splices > 0)
+        shift_times(s, pkt);
 }
 
 int media_refuse_encrypted(struct err *err)
@@ -342,9 +390,21 @@ static int demux_picture(struct media_source *s, AVPacket *pkt)
     }
 }
 
+/* Over the places where the source seems to end. */
+static int demux_on(struct media_source *s, AVPacket *pkt)
+{
+    for (;;) {
+        uint64_t cut = media_io_end(s->io);
+        int r = demux_picture(s, pkt);
+        if (r >= 0 || cut == UINT64_MAX || media_io_error(s->io)->cls != ERR_NONE ||
+            media_seek(s, -1, (int64_t)cut, AVSEEK_FLAG_BYTE) < 0)
+            return r;
+    }
+}
+
 int media_read(struct media_source *s, AVPacket *pkt, struct err *err)
 {
-    int r = demux_picture(s, pkt);
+    int r = demux_on(s, pkt);
     const struct err *e = media_io_error(s->io);
 
     if (r < 0 && e->cls != ERR_NONE)
@@ -356,8 +416,8 @@ int media_read(struct media_source *s, AVPacket *pkt, struct err *err)
     }
     if (r == AVERROR(ENOMEM))
         return err_set(err, -ENOMEM, ERR_RESOURCE, "out of memory for a packet");
-    if (r >= 0 && s->n_splices > 0)
-        shift_times(s, pkt);
+    if (r >= 0)
+        place_packet(s, pkt);
     /* A damaged end is an end: what was read so far counts. */
     return r < 0 ? AVERROR_EOF : 0;
 }

@@ -16,12 +16,18 @@ struct inside;
 struct media_io;
 
 struct splice;
+struct stream_join;
+struct presence;
 
 struct media_source {
     struct media_io *io;
     AVFormatContext *fmt;
     const struct splice *splices; /* applied by media_read(); borrowed */
     size_t n_splices;
+    const struct stream_join *joins; /* the same (arrivals.h) */
+    size_t n_joins;
+    int selected;                /* by media_select(); -1: none */
+    struct presence *presence;   /* notes every packet; borrowed; NULL: none does */
     int64_t last_pos;            /* of the last packet that has one */
     struct AVBSFContext *unpack; /* of the stream `unpacked` (unpack.h); NULL: none needs it */
     int unpacked;
@@ -55,8 +61,12 @@ int media_is_mov(const struct media_source *s);
  * and bytes may be sought (MPEG-TS, PS). */
 int media_has_one_clock(const struct media_source *s);
 
-/* av_seek_frame(), and what was read before it is forgotten. */
+/* av_seek_frame(), and what was read before it is forgotten. Of a source with joins by byte only.
+ */
 int media_seek(struct media_source *s, int stream, int64_t to, int flags);
+
+/* Let the demuxer keep that stream, and what goes on in it. */
+void media_want(struct media_source *s, int stream);
 
 /* Let the demuxer drop what belongs to other streams. */
 void media_select(struct media_source *s, int stream);

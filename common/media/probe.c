@@ -5,6 +5,7 @@
 #include "../base/texts.h"
 #include "../child/inside.h"
 #include "admit.h"
+#include "arrivals.h"
 #include "clock.h"
 #include "crop.h"
 #include "edits.h"
@@ -14,6 +15,7 @@
 #include "io.h"
 #include "late.h"
 #include "open.h"
+#include "presence.h"
 #include "prime.h"
 #include "streams.h"
 #include "tracks.h"
@@ -40,7 +42,8 @@ static int tell_programmes(AVFormatContext *f, struct media_info *i)
 
     for (unsigned k = 0; k < f->nb_streams; k++)
         n += streams_other_programme(f, i->video.stream, k) &&
-             f->streams[k]->codecpar->codec_type != AVMEDIA_TYPE_VIDEO;
+             f->streams[k]->codecpar->codec_type != AVMEDIA_TYPE_VIDEO &&
+             f->streams[k]->codecpar->codec_type != AVMEDIA_TYPE_UNKNOWN;
     return n ? probe_warn(i, "%d stream(s) of other programmes are left out", n) : 0;
 }
 
@@ -61,21 +64,57 @@ static int describe_texts(struct inside *in, struct media_source *s, struct medi
     return r < 0 ? err_set(err, r, ERR_RESOURCE, "out of memory while probing") : 0;
 }
 
+/* Parts of others are no streams of their own. */
+static int tell_joins(const struct media_source *s, struct media_info *i)
+{
+    int joined = 0, r = 0;
+
+    for (unsigned k = 0; k < s->fmt->nb_streams && r == 0; k++) {
+        AVCodecParameters *p = s->fmt->streams[k]->codecpar;
+        int to = media_joined_to(i, s->fmt->streams[k]);
+        if (to == JOINED_TO_NONE)
+            continue;
+        joined += to >= 0;
+        if (to < 0)
+            r = probe_warn(i,
+                           "%s that goes on as %s later, in stream %u, is left out: files of two "
+                           "kinds look joined",
+                           p->codec_type == AVMEDIA_TYPE_VIDEO ? "a picture" : "sound",
+                           avcodec_get_name(p->codec_id), k);
+        p->codec_type = AVMEDIA_TYPE_UNKNOWN;
+    }
+    if (r == 0 && joined > 0)
+        r = probe_warn(i, "%d stream(s) go on under other numbers (PIDs), and are played on",
+                       joined);
+    return r;
+}
+
+static int open_to_describe(struct inside *in, struct media_info *i, struct media_source *ret,
+                            struct err *err)
+{
+    int r = media_open_as(in, i, MEDIA_OPEN_DETAILS, ret, err);
+
+    if (r < 0)
+        return r;
+    ret->n_joins = 0; /* each stream is looked at for itself */
+    r = late_learn(in, i, ret, err);
+    if (r == 0 && tell_joins(ret, i) < 0)
+        r = err_set(err, -ENOMEM, ERR_RESOURCE, "out of memory while probing");
+    if (r < 0)
+        media_close(ret);
+    return r;
+}
+
 /* Streams, from a context that has decoded the first frames. *ret_delay: how
  * many pictures are decoded before the first is shown. */
 static int describe(struct inside *in, struct media_info *i, int *ret_delay, struct err *err)
 {
     struct media_source s;
     int others_v;
-    int r = media_open(in, MEDIA_OPEN_DETAILS, &s, err);
+    int r = open_to_describe(in, i, &s, err);
 
     if (r < 0)
         return r;
-    r = late_learn(in, &s, err);
-    if (r < 0) {
-        media_close(&s);
-        return r;
-    }
     (void)snprintf(i->container, sizeof(i->container), "%s", s.fmt->iformat->name);
     i->size_bytes = inside_source_size(in);
     int v = streams_choose_video(s.fmt, &others_v);
@@ -149,11 +188,6 @@ static int tell_clock(struct media_info *i, const struct clock_line *c)
         r = probe_warn(i,
                        "%llu packets of the source are damaged, or something before them is lost",
                        (unsigned long long)c->torn);
-    if (r == 0 && c->late > 0)
-        r = probe_warn(i,
-                       "a video stream that only begins later, with %llu packets, is left out: it "
-                       "looks as if files with other stream numbers had been joined",
-                       (unsigned long long)c->late);
     if (r == 0 && c->unrecovered > 0)
         r = probe_warn(i,
                        "the video begins in the middle of an intra refresh: %llu pictures that "
@@ -296,16 +330,42 @@ static void turn_first(struct video_info *v, const struct clock_line *line)
     v->turns = 1;
 }
 
+enum { PROBE_AGAIN = 1 };
+
+/* All packets, and when streams begin, of which *ret_again: 1, `i` says more now than when the
+ * source was opened. */
+static int scan_packets(struct media_source *s, struct media_info *i, int video,
+                        struct index_track *tracks, size_t n, struct media_index *idx,
+                        struct clock_line *ret_line, int *ret_again, struct err *err)
+{
+    int looks = media_has_arrivals(s) && !i->arrivals, r = 0;
+
+    *ret_again = 0;
+    if (video < 0 && n == 0 && !looks)
+        return 0;
+    s->presence = looks ? presence_new() : NULL;
+    if (looks && !s->presence)
+        return err_set(err, -ENOMEM, ERR_RESOURCE, "out of memory while probing");
+    r = index_scan(s, video, tracks, n, idx, ret_line, err);
+    if (r == 0 && looks)
+        *ret_again = presence_find(s->presence, s, i);
+    if (*ret_again < 0)
+        r = err_set(err, *ret_again, ERR_RESOURCE, "out of memory while probing");
+    presence_free(s->presence);
+    s->presence = NULL;
+    return r;
+}
+
 /* Times, from a context like those that will encode. The index of an MP4
  * tells its sound's extent, unless it is in fragments; then, as for all
- * others, the packets are walked. */
+ * others, the packets are walked. PROBE_AGAIN: see scan_packets(). */
 static int read_index(struct inside *in, struct media_info *i, struct media_index *idx,
                       struct err *err)
 {
     struct media_source s;
     struct index_track tracks[AUDIO_TRACKS_MAX];
     struct clock_line line = { 0 };
-    int missing, mine = 0, r = media_open(in, MEDIA_OPEN_INDEX, &s, err);
+    int missing, again, mine = 0, r = media_open_as(in, i, MEDIA_OPEN_INDEX, &s, err);
 
     if (r < 0)
         return r;
@@ -316,8 +376,13 @@ static int read_index(struct inside *in, struct media_info *i, struct media_inde
     if (r == 0 && i->n_edits > 0)
         r = read_edited(in, i, idx, &mine, err);
     int video = mine ? -1 : i->video.stream;
-    if (r == 0 && (video >= 0 || n > 0))
-        r = index_scan(&s, video, tracks, n, idx, &line, err);
+    if (r == 0)
+        r = scan_packets(&s, i, video, tracks, n, idx, &line, &again, err);
+    if (r == 0 && again) {
+        free(line.splices);
+        media_close(&s);
+        return PROBE_AGAIN;
+    }
     if (line.combs && i->video.interlaced == 0)
         i->video.mixed = 1;
     i->video.primed |= prime_is_needed(&i->video, line.build);
@@ -402,19 +467,47 @@ static int settle(struct media_info *i, struct media_index *idx, struct err *err
     return r;
 }
 
+static int probe_once(struct inside *in, struct media_info *i, struct media_index *idx,
+                      struct err *err)
+{
+    int delay = 0, r = describe(in, i, &delay, err);
+
+    if (r == 0)
+        r = read_index(in, i, idx, err);
+    if (r == 0)
+        r = check_order(i, idx, delay, err);
+    return r == 0 ? settle(i, idx, err) : r;
+}
+
+/* With what a first reading has found of streams. */
+static int probe_again(struct inside *in, struct media_info *i, struct media_index *idx,
+                       struct err *err)
+{
+    struct media_info next = {
+        .arrivals = i->arrivals,
+        .n_arrivals = i->n_arrivals,
+        .joins = i->joins,
+        .n_joins = i->n_joins,
+    };
+
+    i->arrivals = NULL;
+    i->joins = NULL;
+    media_info_release(i);
+    media_index_release(idx);
+    *idx = (struct media_index){ 0 };
+    *i = next;
+    return probe_once(in, i, idx, err);
+}
+
 int media_probe(struct inside *in, struct media_info *ret, struct media_index *ret_idx,
                 struct err *err)
 {
     struct media_info i = { 0 };
     struct media_index idx = { 0 };
-    int delay = 0, r = describe(in, &i, &delay, err);
+    int r = probe_once(in, &i, &idx, err);
 
-    if (r == 0)
-        r = read_index(in, &i, &idx, err);
-    if (r == 0)
-        r = check_order(&i, &idx, delay, err);
-    if (r == 0)
-        r = settle(&i, &idx, err);
+    if (r == PROBE_AGAIN)
+        r = probe_again(in, &i, &idx, err);
     if (r < 0) {
         media_info_release(&i);
         media_index_release(&idx);

@@ -3,6 +3,7 @@
 #include "../base/err.h"
 #include "../child/inside.h"
 #include "../wire/media_info.h"
+#include "arrivals.h"
 #include "shown.h"
 
 #include <errno.h>
@@ -15,18 +16,13 @@ enum { PS_BACK_BYTES = 64 << 10, BACK_MAX_BYTES = 32 << 20 };
 static int open_source(struct reader *r, struct err *err)
 {
     int stream = r->info->video.stream;
-    int n = media_open(r->in, media_flags_for(r->info, stream), &r->src, err);
+    int n = media_open_stream(r->in, r->info, stream, &r->src, err);
 
     if (n < 0)
         return n;
-    if (stream >= (int)r->src.fmt->nb_streams)
-        return err_set(err, -EINVAL, ERR_INPUT, "the source has no stream %d any more", stream);
-    r->src.splices = r->info->splices;
-    r->src.n_splices = r->info->n_splices;
     AVCodecParameters *par = r->src.fmt->streams[stream]->codecpar;
     par->video_delay = FFMAX(par->video_delay, r->info->video.reorder);
     r->fresh = 1;
-    media_select(&r->src, stream);
     return 0;
 }
 

@@ -11,6 +11,8 @@ void media_info_release(struct media_info *i)
     texts_free(i->warnings, i->n_warnings);
     free(i->texts);
     free(i->splices);
+    free(i->arrivals);
+    free(i->joins);
     free(i->edits);
     free(i->more_audio);
     memset(i, 0, sizeof(*i));
@@ -26,7 +28,8 @@ int media_info_copy(const struct media_info *from, struct media_info *ret)
     i.splices = calloc(from->n_splices + 1, sizeof(*i.splices));
     i.edits = calloc(from->n_edits + 1, sizeof(*i.edits));
     i.more_audio = calloc(from->n_more_audio + 1, sizeof(*i.more_audio));
-    if (!i.warnings || !i.texts || !i.splices || !i.edits || !i.more_audio) {
+    int r = media_info_copy_arrivals(from, &i);
+    if (r < 0 || !i.warnings || !i.texts || !i.splices || !i.edits || !i.more_audio) {
         media_info_release(&i);
         return -ENOMEM;
     }
@@ -392,6 +395,7 @@ json_t *media_info_to_json(const struct media_info *i)
         out_list(&o, "texts", i->texts, i->n_texts, sizeof(*i->texts), text_item_to_json);
     if (i->n_splices > 0)
         out_list(&o, "splices", i->splices, i->n_splices, sizeof(*i->splices), splice_to_json);
+    arrivals_write(&o, i);
     edits_write(&o, i);
     out_texts(&o, "warnings", i->warnings, i->n_warnings);
     return out_done(&o);
@@ -408,6 +412,7 @@ void media_info_read(const struct in *v, struct media_info *ret)
     audio_read(v, ret);
     texts_read(v, ret);
     ret->splices = splices_read(v, &ret->n_splices);
+    arrivals_read(v, ret);
     edits_read(v, ret);
     ret->warnings = in_texts(v, "warnings", &ret->n_warnings);
 }

@@ -113,6 +113,17 @@ struct splice {
 };
 enum { SPLICES_MAX = 4096 };
 
+/* From byte `pos` of the source on, a stream goes on in the packets of another one: a programme of
+ * MPEG-TS whose streams move to other PIDs. */
+struct stream_join {
+    int stream; /* index in the container; -1: to none, what comes is left out */
+    int id;     /* AVStream.id (the PID) of the one whose packets these are */
+    int64_t pos;
+};
+/* Places in the source where a demuxer has found further streams, which it numbers in that order.
+ */
+enum { ARRIVALS_MAX = 128, JOINS_MAX = 128 };
+
 /* A stretch of an edit list (ISO/IEC 14496-12, 8.6.6) that is more than an offset: from `start`
  * on, for `length`, a stream shows what its media has from `media` on. Nothing lies between
  * stretches: the last picture stays, and no sound is heard. */
@@ -138,6 +149,10 @@ struct media_info {
     size_t n_texts;
     struct splice *splices; /* by rising pos; owned */
     size_t n_splices;
+    int64_t *arrivals; /* rising; a demuxer that begins later must be shown these first; owned */
+    size_t n_arrivals;
+    struct stream_join *joins; /* by rising pos; owned */
+    size_t n_joins;
     /* Of streams whose edit lists are applied here; the demuxer applies all others. By stream,
      * then by rising start; owned. */
     struct edit *edits;

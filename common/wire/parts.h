@@ -32,6 +32,12 @@ void chunk_read(const struct in *v, struct chunk *ret);
 json_t *pts_list_to_json(const struct pts_list *l);
 void pts_list_read(const struct in *v, struct pts_list *ret);
 
+/* The fields "arrivals" and "joins" of an info; not there where there are none. */
+void arrivals_write(struct out *o, const struct media_info *i);
+void arrivals_read(const struct in *o, struct media_info *i);
+/* Sets both of `to`. 0 or -ENOMEM. */
+int media_info_copy_arrivals(const struct media_info *from, struct media_info *to);
+
 /* The fields "edits" and "edit_scale" of an info, and "spans" of a chunk; not there where there
  * are none. */
 void edits_write(struct out *o, const struct media_info *i);

@@ -181,6 +181,9 @@ static json_t *sample_edited_task(void)
     json_t *info = json_object_get(j, "info");
 
     json_object_set_new(info, "edit_scale", json_integer(600));
+    json_object_set_new(info, "arrivals", parse("[0,188,188]"));
+    json_object_set_new(info, "joins",
+                        parse("[{'stream':0,'id':512,'pos':188},{'stream':-1,'id':513,'pos':0}]"));
     json_object_set_new(info, "edits",
                         parse("[{'stream':0,'start':0,'length':600,'media':-5,'rate':0},"
                               " {'stream':0,'start':600,'length':60,'media':80,'rate':65536}]"));
@@ -433,6 +436,11 @@ static const struct bad_row {
     { &VTASK,   "chunk.pts.runs[1]",                 "0",                                     "task.chunk.pts.runs[1]: 0 is outside 1"            },
     { &VTASK,   "chunk.pts.runs[1]",                 "16777216",                              "task.chunk.pts.runs[1]: makes more than"           },
     { &VTASK,   "chunk.pts.runs",                    "[1152921504606846976,9]",               "task.chunk.pts.runs[0]: leads out"                 },
+    { &ETASK,   "info.arrivals[1]",                  "-1",                                    "task.info.arrivals[1]: -1 is outside 0"            },
+    { &ETASK,   "info.arrivals[2]",                  "187",                                   "task.info.arrivals[2]: 187 is outside 188"         },
+    { &ETASK,   "info.joins[0].stream",              "-2",                                    "task.info.joins[0].stream: -2 is outside -1"       },
+    { &ETASK,   "info.joins[1].id",                  "-1",                                    "task.info.joins[1].id: -1 is outside 0"            },
+    { &ETASK,   "info.joins[0].pos",                 "-1",                                    "task.info.joins[0].pos: -1 is outside 0"           },
     { &ETASK,   "info.edit_scale",                   "0",                                     "task.info.edit_scale: 0 is outside 1"              },
     { &ETASK,   "info.edits[0].length",              "0",                                     "task.info.edits[0].length: 0 is outside 1"         },
     { &ETASK,   "info.edits[0].start",               "-1",                                    "task.info.edits[0].start: -1 is outside 0"         },
@@ -585,6 +593,8 @@ static void arrays_have_limits(void **state)
         { &PTASK,  "renditions[0].shots",    "0",   20001  },
         { &PLAN,   "info.more_audio",        "{}",  16     },
         { &VTASK,  "chunk.gops",             "0",   1000001},
+        { &ETASK,  "info.arrivals",          "0",   129    },
+        { &ETASK,  "info.joins",             "0",   129    },
         { &ETASK,  "info.edits",             "0",   4097   },
         { &ETASK,  "chunk.spans",            "0",   8193   },
         { &STASK,  "chunk.stamps",           "0",   1048577},
