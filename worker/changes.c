@@ -32,7 +32,9 @@ static int tell_shape(const struct change *c, const struct task *t, struct task_
     const struct fit_shape *s = &c->look.shape;
     char turned[32] = "";
 
-    if (s->rotation != v->rotation || s->hflip != v->hflip)
+    if (!s->rotation && !s->hflip && (v->rotation || v->hflip))
+        (void)snprintf(turned, sizeof(turned), ", not turned");
+    else if (s->rotation != v->rotation || s->hflip != v->hflip)
         (void)snprintf(turned, sizeof(turned), ", turned by %d%s", s->rotation,
                        s->hflip ? " and mirrored" : "");
     return encode_warn(res,

@@ -41,11 +41,25 @@ static int range_of(const struct video_info *v, const AVFrame *f)
     return f->color_range != AVCOL_RANGE_UNSPECIFIED ? (int)f->color_range : v->color.range;
 }
 
+/* Those whose decoders say what the stream does, for the planner as for anybody. Others have a word
+ * of their own, whatever the container says, and it isn't one that changes. */
+static int tells_colors(const struct video_info *v)
+{
+    static const char *const codecs[] = { "h264", "hevc", "av1", "vp9", "mpeg2video" };
+
+    for (size_t i = 0; i < sizeof(codecs) / sizeof(*codecs); i++)
+        if (strcmp(v->codec, codecs[i]) == 0)
+            return 1;
+    return 0;
+}
+
 /* Of another transfer than the plan's the plan's primaries and matrix aren't to be believed. */
 struct color_info colors_of(const struct video_info *v, const AVFrame *f)
 {
     struct color_info c = v->color;
 
+    if (!tells_colors(v))
+        return c;
     if (is_given(f->color_trc))
         c.transfer = f->color_trc;
     if (color_is_hdr(&c) != color_is_hdr(&v->color)) {

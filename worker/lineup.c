@@ -3,6 +3,8 @@
 #include "../common/base/err.h"
 
 #include <errno.h>
+#include <libavutil/imgutils.h>
+#include <libavutil/pixdesc.h>
 #include <stdlib.h>
 
 int lineup_init(struct lineup *l, const struct chunk *c, struct err *err)
@@ -79,6 +81,28 @@ int lineup_lend(struct lineup *l, const AVFrame *f, struct err *err)
     return av_frame_ref(l->last, f) < 0
                ? err_set(err, -ENOMEM, ERR_RESOURCE, "out of memory for a frame")
                : 0;
+}
+
+int lineup_lend_black(struct lineup *l, const struct video_info *v, struct err *err)
+{
+    AVFrame *f = av_frame_alloc();
+    ptrdiff_t strides[4];
+    int r = f ? 0 : err_set(err, -ENOMEM, ERR_RESOURCE, "out of memory for a frame");
+
+    if (f) {
+        f->format = av_get_pix_fmt(v->pix_fmt);
+        f->width = v->width;
+        f->height = v->height;
+    }
+    if (f && f->format != AV_PIX_FMT_NONE && av_frame_get_buffer(f, 0) >= 0) {
+        for (int i = 0; i < 4; i++)
+            strides[i] = f->linesize[i];
+        if (av_image_fill_black(f->data, strides, f->format, AVCOL_RANGE_MPEG, f->width,
+                                f->height) >= 0)
+            r = lineup_lend(l, f, err);
+    }
+    av_frame_free(&f);
+    return r;
 }
 
 int lineup_finish(struct lineup *l, struct err *err)

@@ -41,6 +41,8 @@ static inline int lineup_empty(const struct lineup *l)
 
 /* A picture to stand in for all, where lineup_empty(); borrowed. */
 int lineup_lend(struct lineup *l, const AVFrame *f, struct err *err);
+/* The same with a black one, of the plan's size and format; none where that can't be. */
+int lineup_lend_black(struct lineup *l, const struct video_info *v, struct err *err);
 
 /* The decoder has no more: frames still missing are stood in for.
  * -EINVAL with ERR_INPUT where there was no frame at all to stand in. */

@@ -2,6 +2,7 @@
 
 #include "../common/base/err.h"
 #include "../common/child/inside.h"
+#include "../common/media/joint.h"
 #include "../common/media/prime.h"
 #include "../common/media/reader.h"
 #include "../common/media/turn.h"
@@ -20,6 +21,7 @@ struct shots {
     AVCodecContext *dec;
     AVFrame *frame, *last; /* last: the one before `frame`, or the one that was found */
     struct turn_hold turn;
+    struct joint joint;
     int running; /* the decoder is at what shot `next` begins with, or behind it */
 };
 
@@ -109,7 +111,7 @@ static int drain(struct shots *s, shot_emit emit, void *arg, struct err *err)
 }
 
 /* Pictures that nothing refers to and nobody looks for needn't be decoded. */
-static int feed(struct shots *s, const AVPacket *pkt, shot_emit emit, void *arg, struct err *err)
+static int send(struct shots *s, const AVPacket *pkt, shot_emit emit, void *arg, struct err *err)
 {
     enum AVCodecID id = s->dec->codec_id;
     int knows = id == AV_CODEC_ID_H264 || id == AV_CODEC_ID_HEVC || id == AV_CODEC_ID_MPEG2VIDEO;
@@ -121,6 +123,19 @@ static int feed(struct shots *s, const AVPacket *pkt, shot_emit emit, void *arg,
     if (n == AVERROR(ENOMEM))
         return no_memory(err);
     return drain(s, emit, arg, err);
+}
+
+/* Another recording is another decoder's. */
+static int feed(struct shots *s, const AVPacket *pkt, shot_emit emit, void *arg, struct err *err)
+{
+    int stream = s->info->video.stream, r = 0;
+
+    if (pkt && joint_is_at(&s->joint, s->read.src.fmt->streams[stream]->codecpar, pkt)) {
+        r = send(s, NULL, emit, arg, err);
+        avcodec_free_context(&s->dec);
+        r = r == 0 ? media_decoder(&s->read.src, stream, &s->dec, err) : r;
+    }
+    return r == 0 ? send(s, pkt, emit, arg, err) : r;
 }
 
 /* All shots up to `end`, which begin with the packet that was read. */

@@ -4,6 +4,7 @@
 #include "../common/base/clock.h"
 #include "../common/base/err.h"
 #include "../common/child/inside.h"
+#include "../common/media/joint.h"
 #include "../common/media/prime.h"
 #include "../common/media/reader.h"
 #include "../common/media/turn.h"
@@ -18,8 +19,6 @@
 
 #include <errno.h>
 #include <libavutil/common.h>
-#include <libavutil/imgutils.h>
-#include <libavutil/pixdesc.h>
 #include <string.h>
 
 struct chunk_run {
@@ -34,6 +33,7 @@ struct chunk_run {
     struct picture *pic;
     struct changes changes;
     struct turn_hold turn;
+    struct joint joint;
     struct venc **enc;   /* one a rendition, NULL where it isn't made, or copied */
     struct vcopy **copy; /* one a rendition, NULL where it isn't copied */
     size_t *at;          /* of each rendition: number of the chunk's next frame */
@@ -278,7 +278,7 @@ static void choose_skip(struct chunk_run *c, const AVPacket *pkt)
                              : AVDISCARD_DEFAULT;
 }
 
-static int feed(struct chunk_run *c, const AVPacket *pkt, struct err *err)
+static int send(struct chunk_run *c, const AVPacket *pkt, struct err *err)
 {
     choose_skip(c, pkt);
     int n = avcodec_send_packet(c->dec, pkt);
@@ -287,6 +287,19 @@ static int feed(struct chunk_run *c, const AVPacket *pkt, struct err *err)
     if (n < 0 && n != AVERROR_EOF)
         note_damage(c);
     return drain_decoder(c, err);
+}
+
+/* Another recording is another decoder's. */
+static int feed(struct chunk_run *c, const AVPacket *pkt, struct err *err)
+{
+    int stream = c->t->info.video.stream, r = 0;
+
+    if (pkt && joint_is_at(&c->joint, c->read.src.fmt->streams[stream]->codecpar, pkt)) {
+        r = send(c, NULL, err);
+        avcodec_free_context(&c->dec);
+        r = r == 0 ? media_decoder(&c->read.src, stream, &c->dec, err) : r;
+    }
+    return r == 0 ? send(c, pkt, err) : r;
 }
 
 /* ---- reading ---- */
@@ -474,23 +487,9 @@ static int open_all(struct chunk_run *c, struct err *err)
  * whether there is anything to see at all. */
 static int lend_black(struct chunk_run *c, struct err *err)
 {
-    const struct video_info *v = &c->t->info.video;
-    AVFrame *f = c->frame;
-    ptrdiff_t strides[4];
+    int lost = c->t->chunk.index > 0 && lineup_empty(&c->line);
 
-    if (c->t->chunk.index == 0 || !lineup_empty(&c->line))
-        return 0;
-    f->format = av_get_pix_fmt(v->pix_fmt);
-    f->width = v->width;
-    f->height = v->height;
-    if (f->format == AV_PIX_FMT_NONE || av_frame_get_buffer(f, 0) < 0)
-        return 0;
-    for (int i = 0; i < 4; i++)
-        strides[i] = f->linesize[i];
-    int r = av_image_fill_black(f->data, strides, f->format, AVCOL_RANGE_MPEG, f->width, f->height);
-    r = r < 0 ? 0 : lineup_lend(&c->line, f, err);
-    av_frame_unref(f);
-    return r;
+    return lost ? lineup_lend_black(&c->line, &c->t->info.video, err) : 0;
 }
 
 static int finish_pictures(struct chunk_run *c, struct err *err)

@@ -9,6 +9,7 @@
 
 #include <errno.h>
 #include <libavutil/display.h>
+#include <libavutil/macros.h>
 #include <math.h>
 #include <string.h>
 
@@ -16,7 +17,8 @@ enum {
     LOOK_BYTES = 4 << 10, /* nearly always holds what comes before the first slice */
     H264_SEI = 6,
     HEVC_SEI_PREFIX = 39,
-    ORIENTATION = 47, /* payloadType, H.264 D.1, HEVC D.2 */
+    ORIENTATION = 47,  /* payloadType, H.264 D.1, HEVC D.2 */
+    MESSAGE_BYTES = 4, /* that are looked at */
 };
 
 void turn_of_matrix(const int32_t m[9], int *ret_rotation, int *ret_hflip)
@@ -58,31 +60,50 @@ static int take_message(const uint8_t *p, size_t n, struct video_info *v)
     return 1;
 }
 
-/* sei_message(): type and size are sums of bytes, of which all but the last are 255. */
-static size_t sum_of_bytes(struct bits *b)
-{
-    size_t sum = 0;
-    unsigned byte;
+/* The bytes of a NAL unit without those that keep start codes out of it (H.264, 7.4.1). */
+struct payload {
+    const uint8_t *p, *end;
+    unsigned zeros;
+};
 
-    do
-        sum += byte = bits_get(b, 8);
-    while (byte == 255 && !bits_over(b));
-    return sum;
+/* -1: there are no more. */
+static int next_byte(struct payload *s)
+{
+    if (s->p < s->end && s->zeros >= 2 && *s->p == 3) {
+        s->p++;
+        s->zeros = 0;
+    }
+    if (s->p == s->end)
+        return -1;
+    s->zeros = *s->p ? 0 : s->zeros + 1;
+    return *s->p++;
 }
 
-static int take_messages(const uint8_t *unit, size_t n, size_t header, struct video_info *v)
+/* Type and size of a message are sums of bytes, of which all but the last are 255 (7.3.2.3.1). */
+static int next_sum(struct payload *s)
 {
-    struct bits b;
+    int sum = 0, byte;
 
-    bits_unescaped(unit, n, &b);
-    b.at = 8 * header;
-    while (b.at / 8 + 2 < b.n) {
-        size_t type = sum_of_bytes(&b), size = sum_of_bytes(&b), at = b.at / 8;
-        if (bits_over(&b) || size > b.n - at)
-            return 0;
-        if (type == ORIENTATION)
-            return take_message(b.buf + at, size, v);
-        b.at += 8 * size;
+    do
+        sum += byte = next_byte(s);
+    while (byte == 255);
+    return byte < 0 ? -1 : sum;
+}
+
+static int take_messages(struct payload *s, struct video_info *v)
+{
+    int type, size;
+
+    while ((type = next_sum(s)) >= 0 && (size = next_sum(s)) >= 0) {
+        uint8_t body[MESSAGE_BYTES];
+        int n = 0, byte = 0;
+        while (n < size && (byte = next_byte(s)) >= 0) {
+            if (n < MESSAGE_BYTES)
+                body[n] = (uint8_t)byte;
+            n++;
+        }
+        if (byte >= 0 && type == ORIENTATION)
+            return take_message(body, (size_t)FFMIN(n, MESSAGE_BYTES), v);
     }
     return 0;
 }
@@ -100,8 +121,9 @@ void turn_look(const AVCodecParameters *par, const uint8_t *p, size_t n, struct 
         int type = nals_type(par->codec_id, unit, size);
         if (nals_is_slice(par->codec_id, type))
             return;
-        if (type == (hevc ? HEVC_SEI_PREFIX : H264_SEI) &&
-            take_messages(unit, size, hevc ? 2 : 1, v)) {
+        size_t header = hevc ? 2 : 1;
+        struct payload payload = { unit + FFMIN(header, size), unit + size, 0 };
+        if (type == (hevc ? HEVC_SEI_PREFIX : H264_SEI) && take_messages(&payload, v)) {
             v->turns = v->rotation || v->hflip;
             return;
         }

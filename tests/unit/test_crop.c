@@ -295,8 +295,14 @@ static void a_message_turns_the_picture(void **state)
                                       0x06, 0x2f, 4, 0x08, 0x00, 0x03, 0x20, 0x80 };
     const AVCodecParameters par = { .codec_id = AV_CODEC_ID_H264 };
     struct video_info v = { 0 };
+    uint8_t late[400] = { 0, 0, 1, 0x06, 5, 255, 45 }; /* behind what an encoder says of itself */
 
     (void)state;
+    memset(late + 7, 0x55, 300);
+    memcpy(late + 307, h264 + 4, sizeof(h264) - 4);
+    turn_look(&par, late, sizeof(late), &v);
+    assert_int_equal(v.rotation, 270);
+    v = (struct video_info){ 0 };
     turn_look(&par, h264, sizeof(h264), &v);
     assert_int_equal(v.rotation, 270);
     assert_int_equal(v.turns, 1);
