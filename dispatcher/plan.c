@@ -151,7 +151,8 @@ static int chunks_make(const struct timeline *t, const struct targets *want, con
         c->index = (unsigned)i;
         c->first_gop = gop;
         c->first_segment = segment;
-        c->cost = video_cost(p) * (double)(c->end - c->start) * av_q2d(t->tb);
+        c->cost = video_cost(p) *
+                  (cut_work(t, i + 1 < n ? cuts[i + 1] : t->n_cuts) - cut_work(t, cuts[i]));
         gop += (unsigned)c->n_gops;
         segment += (unsigned)c->n_segments;
     }
@@ -223,7 +224,7 @@ static int64_t audio_end_in(const struct plan *p, AVRational tb)
 static int video_plan(const struct media_index *idx, const struct targets *want, struct plan *p,
                       int64_t *ret_end, struct err *err)
 {
-    struct extent sound = { INT64_MAX, INT64_MIN };
+    struct extent sound = { INT64_MAX, INT64_MIN, want->segment_s };
     struct timeline t;
     int r;
 

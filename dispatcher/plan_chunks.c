@@ -314,7 +314,11 @@ int chunk_cuts(const struct timeline *t, const struct targets *want, const struc
                size_t **ret, size_t *ret_n)
 {
     struct cut_list list = { 0 };
-    int r = chunks_choose(t, want, load, &list);
+    struct timeline weighed = *t; /* its arrays are borrowed */
+
+    /* Who asks for chunks of a length, or for so many, means what is played. */
+    weighed.by_work = !(want->chunk_s > 0) && want->chunk_count == 0;
+    int r = chunks_choose(&weighed, want, load, &list);
 
     if (r < 0) {
         free(list.cuts);

@@ -193,7 +193,7 @@ static int shots_make(struct plan *p, const struct timeline *t, struct rendition
 static int pictures_make(struct plan *p, const struct media_index *idx, struct err *err)
 {
     struct timeline t = { 0 };
-    const struct extent sound = { p->origin, pts_at(p, length_ms(p)) };
+    const struct extent sound = { p->origin, pts_at(p, length_ms(p)), p->segment_seconds };
     int r = 0, any = 0;
 
     for (size_t i = 0; i < p->n_extras; i++)

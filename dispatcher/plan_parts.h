@@ -41,6 +41,7 @@ struct timeline {
     size_t n_cuts;
     size_t *key_cuts; /* cuts at keyframes, rising, without 0 */
     size_t n_key_cuts;
+    int by_work; /* cut_time() is cut_work() */
 };
 
 /* Options with the defaults filled in. */
@@ -63,6 +64,7 @@ void timeline_release(struct timeline *t);
 /* Where sound that is encoded begins and ends, in video's time base. */
 struct extent {
     int64_t start, end; /* INT64_MAX, INT64_MIN: there is none */
+    double segment_s;   /* that segments are to last: pictures beside it are repeated by that */
 };
 /* -EINVAL ERR_INPUT: nothing to show, or a timeline of absurd length. */
 int timeline_make(const struct media_info *info, const struct media_index *idx,
@@ -72,6 +74,9 @@ int timeline_make(const struct media_info *info, const struct media_index *idx,
 /* Repeat the last picture while sound goes on for long, and the first one where sound begins long
  * before (plan_repeat.c). Sets t->head and t->tail. 0 or -ENOMEM. */
 int timeline_repeat(struct timeline *t, struct extent sound);
+/* Where a cut lies in seconds of pictures that move: those that are repeated cost an encoder next
+ * to nothing, and count for little. */
+double cut_work(const struct timeline *t, size_t cut);
 /* Say so in the warnings of `info`. 0 or -ENOMEM. */
 int repeat_tell(const struct timeline *t, struct media_info *info);
 /* Of frames from `first` up to `end`: whether some, or all of them, are repeated. */

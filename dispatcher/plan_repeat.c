@@ -3,13 +3,18 @@
 #include "plan_parts.h"
 #include <errno.h>
 #include <libavutil/mathematics.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define REPEAT_EVERY \
-    0.5 /* seconds: there are places to cut at, and it costs an encoder next to nothing */
-enum { REPEATS_MAX = 200000 }; /* 28 hours; then they lie further apart */
+/* Three a segment: there are places to cut at, and rate controls that count frames and not their
+ * time still have some beside each keyframe. */
+#define REPEATS_A_SEGMENT 3.0
+#define REPEAT_LONGEST    2.0 /* seconds */
+#define REPEAT_WORK \
+    0.04 /* seconds of a picture that moves, at 25 a second, that are as dear as one */
+enum { REPEATS_MAX = 200000 }; /* 111 hours; then they lie further apart */
 
 /* Where frames stand that share `length` evenly: number `i` of `n`. */
 static int64_t place(int64_t length, size_t i, size_t n)
@@ -18,13 +23,13 @@ static int64_t place(int64_t length, size_t i, size_t n)
 }
 
 /* How many fill `length`; 0: it is short, or can't be. */
-static size_t repeats(const struct timeline *t, int64_t length)
+static size_t repeats(const struct timeline *t, double segment_s, int64_t length)
 {
     double s = (double)length * av_q2d(t->tb);
 
     if (!(s > REPEAT_LEAST) || s > TIMELINE_MAX)
         return 0;
-    double n = s / REPEAT_EVERY;
+    double n = ceil(s / fmin(segment_s / REPEATS_A_SEGMENT, REPEAT_LONGEST));
     n = n < REPEATS_MAX ? n : REPEATS_MAX;
     return n < (double)length ? (size_t)n : 0;
 }
@@ -32,8 +37,8 @@ static size_t repeats(const struct timeline *t, int64_t length)
 int timeline_repeat(struct timeline *t, struct extent sound)
 {
     int64_t first = t->frames[0].pts;
-    size_t head = sound.start < first ? repeats(t, first - sound.start) : 0;
-    size_t tail = sound.end > t->end ? repeats(t, sound.end - t->end) : 0;
+    size_t head = sound.start < first ? repeats(t, sound.segment_s, first - sound.start) : 0;
+    size_t tail = sound.end > t->end ? repeats(t, sound.segment_s, sound.end - t->end) : 0;
 
     t->tail = t->n_frames;
     if (head + tail == 0)
@@ -62,6 +67,19 @@ int is_repeated(const struct timeline *t, size_t first, size_t end)
 int is_still(const struct timeline *t, size_t first, size_t end)
 {
     return first >= t->tail || end <= t->head;
+}
+
+double cut_work(const struct timeline *t, size_t cut)
+{
+    size_t frame = cut < t->n_cuts ? t->cuts[cut] : t->n_frames;
+    int64_t begin = t->frames[t->head].pts;
+    int64_t end = t->tail < t->n_frames ? t->frames[t->tail].pts : t->end;
+    int64_t at = frame < t->n_frames ? t->frames[frame].pts : t->end;
+    size_t still = frame < t->head ? frame : t->head;
+
+    still += frame > t->tail ? frame - t->tail : 0;
+    at = at < begin ? begin : at > end ? end : at;
+    return (double)(at - begin) * av_q2d(t->tb) + REPEAT_WORK * (double)still;
 }
 
 int repeated_key_cuts(struct timeline *t)

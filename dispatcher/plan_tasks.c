@@ -123,10 +123,21 @@ static int chunk_copy(const struct chunk *from, struct chunk *ret)
     return 0;
 }
 
+/* The chunk's seconds, as many as its cost stands for: of pictures that are repeated there are
+ * fewer. */
+static double chunk_work(const struct plan *p, const struct chunk *c)
+{
+    double cost = 0;
+
+    for (size_t i = 0; i < p->n_video; i++)
+        cost += p->renditions[i].cost;
+    return cost > 0 ? c->cost / cost : (double)(c->end - c->start) * av_q2d(p->info.video.tb);
+}
+
 static int video_task(const struct plan *p, const struct chunk *c, size_t group, struct task *t)
 {
     const struct task_group *g = &p->groups[group];
-    double seconds = (double)(c->end - c->start) * av_q2d(p->info.video.tb), preroll;
+    double seconds = chunk_work(p, c), preroll;
     char id[64];
     int bad = 0;
 

@@ -24,6 +24,8 @@ int64_t cut_pts(const struct timeline *t, size_t cut)
 
 double cut_time(const struct timeline *t, size_t cut)
 {
+    if (t->by_work)
+        return cut_work(t, cut);
     return (double)(cut_pts(t, cut) - t->frames[0].pts) * av_q2d(t->tb);
 }
 
@@ -247,7 +249,7 @@ static int timeline_fill(struct timeline *t, const struct media_info *info,
         return err_set(err, -EINVAL, ERR_INPUT, "the video stream has no time base");
     if (frames_collect(t) < 0)
         return -ENOMEM;
-    const struct extent no_sound = { INT64_MAX, INT64_MIN };
+    const struct extent no_sound = { INT64_MAX, INT64_MIN, 0 };
     int r = t->edited ? edited_frames(t, info) : 0;
     if (r < 0)
         return r == -E2BIG ? err_set(err, -EINVAL, ERR_INPUT, "an edit list shows too many frames")

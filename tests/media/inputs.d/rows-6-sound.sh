@@ -23,8 +23,8 @@ apart() { # FILE PICTURES SECONDS DELAY: so many pictures, that begin so late, b
     quiet_ffmpeg -f lavfi -i sine=400:r=48000:d=$3 $AAC s.m4a
     quiet_ffmpeg -itsoffset $4 -i v.mp4 -i s.m4a -map 0 -map 1 -c copy "$file"
 }
-row "one picture and 8 s of sound" '{"video":{"frames":16},"outcome":"whole","sound":{"end":8.0},"warning":"the last one stays"}' a.mp4 apart a.mp4 1 8 0
-row "4 s of picture and 9 s of sound" '{"video":{"frames":109},"outcome":"whole","sound":{"end":9.0},"warning":"the last one stays"}' a.mkv apart a.mkv 100 9 0
+row "one picture and 8 s of sound" '{"video":{"frames":13},"outcome":"whole","sound":{"end":8.0},"warning":"the last one stays"}' a.mp4 apart a.mp4 1 8 0
+row "4 s of picture and 9 s of sound" '{"video":{"frames":108},"outcome":"whole","sound":{"end":9.0},"warning":"the last one stays"}' a.mkv apart a.mkv 100 9 0
 long "4 s of picture and 1 s of sound" '{"video":{"frames":100,"every":0.04},"sound":{"end":4.0}}' a.mp4 apart a.mp4 100 1 0
 hurt_end() { # FILE: as apart, with nothing but zeros in the last two pictures
     apart "$1" 100 9 0
@@ -33,4 +33,4 @@ hurt_end() { # FILE: as apart, with nothing but zeros in the last two pictures
             dd if=/dev/zero of="$1" bs=1 seek=$pos count=$size conv=notrunc status=none || return
         done
 }
-long "4 s of picture that ends in damage, and 9 s of sound" '{"outcome":"damaged","video":{"frames":109},"sound":{"end":9.0}}' a.mp4 hurt_end a.mp4
+long "4 s of picture that ends in damage, and 9 s of sound" '{"outcome":"damaged","video":{"frames":108},"sound":{"end":9.0}}' a.mp4 hurt_end a.mp4
