@@ -11,11 +11,15 @@ void check_init(struct package *p, const struct rendition *r);
 void check_segment_bytes(struct package *p, const struct rendition *r, const struct segment *s,
                          const uint8_t *buf, const struct bmff_segment *b);
 
+/* Whether a video segment has closed captions in its samples (ATSC A/53). Pure. */
+int captions_are_in(const uint8_t *buf, const struct bmff_segment *b);
+
 void check_files(struct package *p);     /* receipt, files.* */
 void check_times(struct package *p);     /* seg.time, seg.order */
 void check_media(struct package *p);     /* hls.media, hls.extinf, hls.iframe */
 void check_master(struct package *p);    /* hls.master, init.codec, init.picture */
 void check_bandwidth(struct package *p); /* hls.bandwidth */
+void check_captions(struct package *p);  /* hls.captions */
 void check_align(struct package *p);     /* align.* */
 void check_dash(struct package *p);      /* dash.* */
 void check_pictures(struct package *p);  /* pictures.* */

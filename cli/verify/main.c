@@ -87,6 +87,7 @@ static void check_structure(struct package *p)
     check_media(p);
     check_master(p);
     check_bandwidth(p);
+    check_captions(p);
     check_align(p);
     check_dash(p);
     check_groups(p);

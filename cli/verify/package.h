@@ -42,6 +42,7 @@ struct segment {
     int64_t shown, until; /* the same when it is shown: less an audio track's priming, from 0 */
     struct m3u8_decimal extinf;
     unsigned line; /* in the playlist */
+    int captions;  /* there are some in its pictures */
 };
 
 struct rendition {

@@ -49,6 +49,9 @@ static const struct rule {
                            "default"                                                                                                  },
     [CHECK_HLS_BANDWIDTH] = { "hls.bandwidth",       "BANDWIDTH covers the measured peak; it and "
                                                "AVERAGE-BANDWIDTH are within 10 %"            },
+    [CHECK_HLS_CAPTIONS] = { "hls.captions",
+                       "pictures have no closed captions where the master playlist says "
+                             "that there are none"                                                                                    },
     [CHECK_ALIGN_VIDEO] = { "align.video",         "segments and GOPs start at the same times in every "
                                            "video rendition"                                    },
     [CHECK_ALIGN_AUDIO] = { "align.audio",         "audio segments start within one audio frame of the "

@@ -141,6 +141,7 @@ static int load_segment(struct package *p, struct rendition *r, size_t i)
         return 0;
     }
     check_segment_bytes(p, r, s, buf, &b);
+    r->segments[i].captions = r->kind == KIND_VIDEO && captions_are_in(buf, &b);
     rc = take_segment(r, i, &b);
     bmff_segment_release(&b);
     return rc;

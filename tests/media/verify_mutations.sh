@@ -253,6 +253,11 @@ fact "CODECS without the sound's" breaks init.codec change master.m3u8 's/,mp4a\
 fact "wrong RESOLUTION" breaks init.picture change master.m3u8 's/x480/x482/'
 fact "wrong FRAME-RATE" breaks hls.master change master.m3u8 's/FRAME-RATE=[0-9.]*/FRAME-RATE=30.000/'
 fact "wrong VIDEO-RANGE" breaks hls.master change master.m3u8 's/VIDEO-RANGE=SDR/VIDEO-RANGE=PQ/'
+captions() { # in the middle of a picture, which has to be whole for other checks only
+    local at
+    at=$(behind "$v/seg-00002.m4s" mdat 2) && poke "$v/seg-00002.m4s" $((at + 200)) '\xb5\x00\x31GA94\x03'
+}
+fact "closed captions in a picture, of which the master says that there are none" breaks hls.captions captions
 fact "an audio group that isn't there" breaks hls.master change master.m3u8 's/,AUDIO="/,AUDIO="x/'
 fact "a rendition that the master forgot" breaks files.extra,files.named \
     change master.m3u8 "/^#EXT-X-STREAM-INF/{N;\\|$w|d};\\|$w|d"
