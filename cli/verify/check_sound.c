@@ -10,8 +10,10 @@
 #include "match.h"
 #include "play.h"
 #include "sound.h"
+#include "sound_blocks.h"
 
 enum { WINDOW = SOUND_RATE, REACH = SOUND_RATE / 4, BLOCK = SOUND_RATE / 20 };
+enum { BLOCKS_REACH = SOUND_RATE / 20 };
 #define SILENCE 0.0015
 
 DEFINE_CLEANUP(struct player *, player_free);
@@ -108,6 +110,30 @@ static int find_shift(const struct ear *e, size_t n, long *ret_shift, double *re
     return 0;
 }
 
+/* Frames that are lost, or there twice, where the window as a whole is in its place. */
+static void compare_blocks(struct ear *e, double at, size_t n, long shift)
+{
+    struct block_pair p = {
+        .out = e->a,
+        .n = n,
+        .src = e->b + REACH + shift,
+        .reach = BLOCKS_REACH,
+        .gain = e->gain,
+        .quiet = fmax(e->quiet, 4 * SILENCE),
+    };
+    size_t first = 0;
+    long off = 0;
+    enum block_fault fault = sound_block_fault(&p, &first, &off);
+    double when = at + (double)first / SOUND_RATE;
+    if (fault == BLOCK_RIGHT || when < 0) /* an encoder's priming */
+        return;
+    if (fault == BLOCK_SILENT)
+        breach(e, when, "it is silent for a moment where the source is not");
+    else
+        breach(e, when, "it sounds for a moment as the source does %.3f s %s",
+               fabs((double)off / SOUND_RATE), off > 0 ? "later" : "before");
+}
+
 static double least_match(const struct ear *e, double loud, double loose)
 {
     return loud < e->quiet || loose > 0.004 ? 0.2 : fmax(0.3, 0.55 * e->usual);
@@ -145,8 +171,11 @@ static void compare_window(struct ear *e, double at, size_t n)
     else if (fabs(off) > e->limit_s + loose + 1.0 / SOUND_RATE)
         breach(e, at, "the sound is %.4f s %s; half an audio frame is %.4f s", fabs(off),
                off > 0 ? "late" : "early", e->limit_s);
-    else if (e->usual += (match - e->usual) / 4)
+    else if (e->usual += (match - e->usual) / 4) {
         e->gain += (sound_level(e->a, n) / loud - e->gain) / (e->compared < 8 ? 2 : 8);
+        if (match > 0.8 && loose < 0.004)
+            compare_blocks(e, at, n, shift);
+    }
     if (fabs(off) > fabs(e->worst_s))
         e->worst_s = off;
 }

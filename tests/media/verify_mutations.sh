@@ -383,6 +383,9 @@ extra() {
 fact "a frame that the source doesn't have" extra
 fact "a second of sound that is silent, as the receipt says" wrong source.audio silent -af "volume=0:enable='between(t,1.2,2.2)'"
 fact "a tenth of a second of it" wrong source.audio hole -af "volume=0:enable='between(t,1.2,1.32)'"
+fact "a fiftieth of a second of it, as a lost frame leaves" wrong source.audio lost -af "volume=0:enable='between(t,2.41,2.4314)'"
+fact "a frame of sound that is there twice, and the next one not" wrong source.audio doubled -filter_complex \
+    "[0:a]asplit=3[a][b][c];[a]atrim=0:1.2,asetpts=PTS-STARTPTS[a];[b]atrim=1.17867:1.2,asetpts=PTS-STARTPTS[b];[c]atrim=1.22133,asetpts=PTS-STARTPTS[c];[a][b][c]concat=n=3:v=0:a=1[o]" -map 0:v -map '[o]'
 fact "sound where the source is silent" wrong source.audio loud -af "aeval=val(0)+0.2*sin(2*PI*500*t)*between(t\,3.7\,4.2):c=same"
 fact "a second of sound from elsewhere" wrong source.audio other -filter_complex \
     "[0:a]asplit=3[a][b][c];[a]atrim=0:2,asetpts=PTS-STARTPTS[a];[b]atrim=4.6:5.6,asetpts=PTS-STARTPTS[b];[c]atrim=3,asetpts=PTS-STARTPTS[c];[a][b][c]concat=n=3:v=0:a=1[o]" -map 0:v -map '[o]'
