@@ -22,6 +22,8 @@ struct text_reader {
     enum text_kind kind;
     AVCodecContext *dec; /* NULL: none is needed */
     AVPacket *part;      /* a cue of a sample */
+    AVPacket *held;      /* waits for the next one, which tells its end */
+    int holds;
     struct teletext teletext;
 };
 
@@ -39,6 +41,7 @@ void text_reader_free(struct text_reader *r)
     teletext_release(&r->teletext);
     avcodec_free_context(&r->dec);
     av_packet_free(&r->part);
+    av_packet_free(&r->held);
     free(r);
 }
 
@@ -77,11 +80,12 @@ int text_reader_open(const struct media_source *s, const struct text_info *t,
     if (kind == TEXT_KIND_NONE)
         return err_set(err, -ENOTSUP, ERR_UNSUPPORTED, "%s is not text here", t->codec);
     struct text_reader *r = calloc(1, sizeof(*r));
-    if (!r || !(r->part = av_packet_alloc())) {
+    if (!r || !(r->part = av_packet_alloc()) || !(r->held = av_packet_alloc())) {
         text_reader_free(r);
         return err_set(err, -ENOMEM, ERR_RESOURCE, "out of memory for subtitles");
     }
     r->kind = kind;
+    r->holds = media_is_mov(s);
     int n = decoder_open(s, t, r, err);
     if (n < 0) {
         text_reader_free(r);
@@ -231,10 +235,12 @@ static int document_read(const AVPacket *pkt, struct text_said *ret)
 
 /* ---- all of them ---- */
 
-int text_reader_feed(struct text_reader *r, AVPacket *pkt, struct text_said *ret)
+static int packet_read(struct text_reader *r, AVPacket *pkt, struct text_said *ret)
 {
     char settings[CUE_SETTINGS_MAX];
 
+    ret->pts = pkt->pts;
+    ret->duration = pkt->duration;
     ret->lasts_ms = -1;
     if (r->kind == TEXT_KIND_TTML)
         return document_read(pkt, ret);
@@ -250,7 +256,27 @@ int text_reader_feed(struct text_reader *r, AVPacket *pkt, struct text_said *ret
     return decode(r, pkt, settings, ret);
 }
 
+static int held_read(struct text_reader *r, struct text_said *ret)
+{
+    int n = r->held->size > 0 ? packet_read(r, r->held, ret) : 0;
+
+    av_packet_unref(r->held);
+    return n;
+}
+
+int text_reader_feed(struct text_reader *r, AVPacket *pkt, struct text_said *ret)
+{
+    if (!r->holds || (r->held->size == 0 && pkt->duration > 0))
+        return packet_read(r, pkt, ret);
+    if (r->held->duration <= 0 && pkt->pts > r->held->pts)
+        r->held->duration = pkt->pts - r->held->pts;
+    int n = held_read(r, ret);
+    if (n == 0 && av_packet_ref(r->held, pkt) < 0)
+        n = -ENOMEM;
+    return n;
+}
+
 int text_reader_end(struct text_reader *r, struct text_said *ret)
 {
-    return r->kind == TEXT_KIND_TELETEXT ? teletext_end(&r->teletext, ret) : 0;
+    return r->kind == TEXT_KIND_TELETEXT ? teletext_end(&r->teletext, ret) : held_read(r, ret);
 }

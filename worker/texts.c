@@ -131,7 +131,7 @@ static int take_edited(struct run *u, struct track *k, struct err *err)
     const struct media_info *info = &u->t->info;
     AVRational tb = u->src.fmt->streams[k->r->text.stream]->time_base;
     AVRational scale = { 1, (int)info->edit_scale };
-    int64_t from = u->pkt->pts, to = av_sat_add64(from, u->pkt->duration), start, end;
+    int64_t from = k->said.pts, to = av_sat_add64(from, k->said.duration), start, end;
     int r = 0;
 
     for (size_t i = 0; i < info->n_edits && r == 0; i++) {
@@ -152,9 +152,9 @@ static int take_said(struct run *u, struct track *k, struct err *err)
         return take_cues(u, k, INT64_MIN, INT64_MAX, err);
     if (media_is_edited(&u->t->info, k->r->text.stream))
         return take_edited(u, k, err);
-    start = on_timeline(u, u->pkt->pts, tb);
-    if (u->pkt->duration > 0)
-        end = on_timeline(u, av_sat_add64(u->pkt->pts, u->pkt->duration), tb);
+    start = on_timeline(u, k->said.pts, tb);
+    if (k->said.duration > 0)
+        end = on_timeline(u, av_sat_add64(k->said.pts, k->said.duration), tb);
     else if (k->said.lasts_ms >= 0)
         end = av_sat_add64(start, k->said.lasts_ms);
     return take_cues(u, k, start, end, err);

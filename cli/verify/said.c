@@ -141,7 +141,7 @@ struct reading {
     enum { BY_DECODER, BY_BOXES, BY_DOCUMENT, BY_PAGE } how;
     const AVStream *st;
     AVCodecContext *dec;
-    AVPacket *pkt;
+    AVPacket *pkt, *before;
     double origin_s;
     const struct edit_track *edits; /* NULL: packets have the times at which they are shown */
     struct said *to;
@@ -316,6 +316,20 @@ static int open_decoder(struct reading *r, int page, struct err *err)
                : 0;
 }
 
+/* A sample lasts until the next one of its track: that before the one that has just come. */
+static int read_before(struct reading *r)
+{
+    AVPacket *now = r->pkt;
+    if (r->before->duration <= 0 && now->data && now->pts > r->before->pts)
+        r->before->duration = now->pts - r->before->pts;
+    r->pkt = r->before;
+    int rc = r->pkt->data ? read_packet(r) : 0;
+    r->pkt = now;
+    av_packet_unref(r->before);
+    av_packet_move_ref(r->before, now);
+    return rc;
+}
+
 static int read_all(struct reading *r, AVFormatContext *f)
 {
     int rc = 0;
@@ -323,9 +337,11 @@ static int read_all(struct reading *r, AVFormatContext *f)
         f->streams[i]->discard = f->streams[i] == r->st ? AVDISCARD_DEFAULT : AVDISCARD_ALL;
     while (!rc && av_read_frame(f, r->pkt) >= 0) {
         if (r->pkt->stream_index == r->st->index)
-            rc = read_packet(r);
+            rc = is_mov(f) ? read_before(r) : read_packet(r);
         av_packet_unref(r->pkt);
     }
+    if (!rc)
+        rc = read_before(r);
     if (!rc && r->how == BY_PAGE)
         rc = pages(r);
     return rc ? rc : page_over(r, INT64_MAX);
@@ -337,8 +353,9 @@ int said_read(const struct source *s, int stream, int page, double origin_s, str
     _cleanup_(format_freep) AVFormatContext *f = NULL;
     _cleanup_(codec_freep) AVCodecContext *dec = NULL;
     _cleanup_(packet_freep) AVPacket *pkt = av_packet_alloc();
-    struct reading r = { .pkt = pkt, .origin_s = origin_s, .to = ret };
-    int rc = pkt ? source_unedited(s, &f, err) : -ENOMEM;
+    _cleanup_(packet_freep) AVPacket *before = av_packet_alloc();
+    struct reading r = { .pkt = pkt, .before = before, .origin_s = origin_s, .to = ret };
+    int rc = pkt && before ? source_unedited(s, &f, err) : -ENOMEM;
     if (rc < 0)
         return rc;
     if (stream < 0 || stream >= (int)f->nb_streams)

@@ -118,7 +118,9 @@ enum text_kind text_kind(const struct media_source *s, int stream)
 
     if (by_tag != TEXT_KIND_NONE)
         return by_tag;
-    if (p->codec_type != AVMEDIA_TYPE_SUBTITLE)
+    /* Metadata in WebVTT (D_WEBVTT/METADATA) is for programs to read. */
+    if (p->codec_type != AVMEDIA_TYPE_SUBTITLE ||
+        s->fmt->streams[stream]->disposition & AV_DISPOSITION_METADATA)
         return TEXT_KIND_NONE;
     switch (p->codec_id) {
     case AV_CODEC_ID_SUBRIP:

@@ -109,6 +109,8 @@ static const char *why_left(const AVStream *st)
 {
     const AVCodecDescriptor *d = avcodec_descriptor_get(st->codecpar->codec_id);
 
+    if (st->disposition & AV_DISPOSITION_METADATA)
+        return "is metadata";
     if (st->codecpar->codec_id == AV_CODEC_ID_DVB_TELETEXT)
         return "is only read where libavcodec is built with libzvbi";
     if (d && d->props & AV_CODEC_PROP_BITMAP_SUB)

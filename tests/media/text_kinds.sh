@@ -24,16 +24,16 @@ ffmpeg -nostdin -v error -f lavfi -i testsrc2=size=160x90:rate=25:duration=12 -c
 2500 1000 position:10% Over
 9000 1000 region:x <00:09.500>Last
 L
-"$textmux" wvtt film.mp4 boxes.mp4 <<'L'
-0 500 -
+boxes='0 500 -
 500 1000 line:0 Hello <b>there</b>
 1500 500 -
 2000 500 - Long
 2500 500 - Long
 2500 500 position:10% Over &amp; out
 3000 500 - Long
-3500 8500 -
-L
+3500 8500 -'
+"$textmux" wvtt film.mp4 boxes.mp4 <<<"$boxes"
+"$textmux" wvtt film.mp4 fragments.mp4 fragments <<<"$boxes"
 cat >a.ttml <<'X'
 <?xml version="1.0" encoding="utf-8"?>
 <tt xmlns="http://www.w3.org/ns/ttml" xmlns:tts="http://www.w3.org/ns/ttml#styling"
@@ -92,8 +92,8 @@ block() {
 00:00:09.000-00:00:10.000|Last
 C
 }
-boxes() {
-    says boxes.mp4 sub-und <<'C'
+boxes() { # CLIP
+    says "$1" sub-und <<'C'
 00:00:00.500-00:00:01.500 line:0|Hello <b>there</b>
 00:00:02.000-00:00:03.500|Long
 00:00:02.500-00:00:03.000 position:10%|Over &amp; out
@@ -139,7 +139,8 @@ real() {
 }
 
 fact "WebVTT of Matroska keeps words, times and settings" block
-fact "WebVTT in boxes of MP4 does, and what goes on is one cue" boxes
+fact "WebVTT in boxes of MP4 does, and what goes on is one cue" boxes boxes.mp4
+fact "so it does in fragments, whose samples have no duration" boxes fragments.mp4
 fact "TTML has its own times, of which its sample shows a part" documents
 fact "TTML whose times are all outside of its sample's is told" far
 if ffmpeg -hide_banner -decoders 2>/dev/null | grep -q libzvbi; then

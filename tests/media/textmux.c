@@ -1,6 +1,6 @@
 /* textmux - a film with a track of text of a kind that ffmpeg doesn't write.
  *
- *   textmux KIND IN OUT [PAGES] <LINES
+ *   textmux KIND IN OUT [PAGES|fragments] <LINES
  *
  * KIND  webvtt  S_TEXT/WEBVTT in OUT.mkv, settings in BlockAdditions
  *       wvtt    samples of boxes in OUT.mp4 (ISO/IEC 14496-30, 7)
@@ -307,7 +307,11 @@ static void streams_open(struct mux *m, const char *in, const char *out, const c
     if (is(m, "pages") && pages && *pages)
         pages_describe(m->st, pages);
     must(avio_open(&m->out->pb, out, AVIO_FLAG_WRITE) >= 0, out);
-    must(avformat_write_header(m->out, NULL) >= 0, "the header can't be written");
+    AVDictionary *options = NULL;
+    if (pages && strcmp(pages, "fragments") == 0)
+        av_dict_set(&options, "movflags", "frag_keyframe+empty_moov+default_base_moof", 0);
+    must(avformat_write_header(m->out, &options) >= 0, "the header can't be written");
+    av_dict_free(&options);
 }
 
 static void film_copy(struct mux *m)
@@ -325,7 +329,7 @@ static void film_copy(struct mux *m)
     }
     lines_write(m, 1e12);
     av_packet_free(&pkt);
-    must(av_write_trailer(m->out) == 0, "the trailer can't be written");
+    must(av_write_trailer(m->out) >= 0, "the trailer can't be written");
     avio_closep(&m->out->pb);
 }
 
