@@ -143,6 +143,8 @@ struct reading {
     AVCodecContext *dec;
     AVPacket *pkt, *before;
     double origin_s;
+    const struct seams *seams;
+    int64_t pos;                    /* of the last packet, for these */
     const struct edit_track *edits; /* NULL: packets have the times at which they are shown */
     struct said *to;
     char *page; /* words that are on the page now; NULL: none */
@@ -336,8 +338,10 @@ static int read_all(struct reading *r, AVFormatContext *f)
     for (unsigned i = 0; i < f->nb_streams; i++)
         f->streams[i]->discard = f->streams[i] == r->st ? AVDISCARD_DEFAULT : AVDISCARD_ALL;
     while (!rc && av_read_frame(f, r->pkt) >= 0) {
-        if (r->pkt->stream_index == r->st->index)
+        if (r->pkt->stream_index == r->st->index) {
+            seams_apply(r->seams, r->pkt, &r->pos);
             rc = is_mov(f) ? read_before(r) : read_packet(r);
+        }
         av_packet_unref(r->pkt);
     }
     if (!rc)
@@ -354,7 +358,9 @@ int said_read(const struct source *s, int stream, int page, double origin_s, str
     _cleanup_(codec_freep) AVCodecContext *dec = NULL;
     _cleanup_(packet_freep) AVPacket *pkt = av_packet_alloc();
     _cleanup_(packet_freep) AVPacket *before = av_packet_alloc();
-    struct reading r = { .pkt = pkt, .before = before, .origin_s = origin_s, .to = ret };
+    struct reading r = {
+        .pkt = pkt, .before = before, .seams = &s->seams, .origin_s = origin_s, .to = ret
+    };
     int rc = pkt && before ? source_unedited(s, &f, err) : -ENOMEM;
     if (rc < 0)
         return rc;

@@ -64,6 +64,8 @@ pages='1000 0 888 Hello there
 11000 0 777'
 "$textmux" pages film.mp4 pages.ts eng2888,deu5777,eng1100 <<<"$pages"
 "$textmux" pages film.mp4 undescribed.ts eng1100 <<<"$pages"
+ffmpeg -nostdin -v error -i film.mp4 -c copy film.ts </dev/null
+cat film.ts pages.ts >later.ts
 
 package() { # CLIP [LADDER]
     rm -rf out
@@ -124,6 +126,12 @@ undescribed() {
 00:00:06.000-00:00:07.000|Hallo
 C
 }
+later() {
+    says later.ts sub-eng <<'C'
+00:00:13.000-00:00:14.500|Hello there
+00:00:16.000-00:00:19.000 line:0|Two lines|of text
+C
+}
 left_out() {
     package pages.ts none && package block.mkv none && package documents.mp4 none && [ ! -e out/text ]
 }
@@ -146,6 +154,7 @@ fact "TTML whose times are all outside of its sample's is told" far
 if ffmpeg -hide_banner -decoders 2>/dev/null | grep -q libzvbi; then
     fact "teletext becomes a track for each page of subtitles" pages
     fact "teletext whose pages nobody describes is one track" undescribed
+    fact "teletext that only a recording behind another has is there" later
     fact "verify sees other words in teletext" seen pages.ts
 else
     skip "teletext becomes text" "libavcodec has no libzvbi"
