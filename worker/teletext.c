@@ -3,6 +3,7 @@
 #include "../common/base/cleanup.h"
 
 #include <errno.h>
+#include <libavutil/mathematics.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -83,17 +84,20 @@ static int page_read(struct teletext *t, const AVSubtitle *sub, struct text_said
 {
     const AVSubtitleRect *rect = sub->num_rects > 0 ? sub->rects[0] : NULL;
     char *text = NULL;
+    int64_t at = sub->pts == AV_NOPTS_VALUE ? t->clock : av_rescale(sub->pts, 1000, AV_TIME_BASE);
     int top = 0, cut = 0;
 
-    if (sub->pts == AV_NOPTS_VALUE)
+    if (at == AV_NOPTS_VALUE) {
+        ret->damaged++;
         return 0;
+    }
     if (rect && rect->type == SUBTITLE_ASS && rect->ass) {
         _cleanup_free_ char *said = page_text(rect->ass);
         if (!said || webvtt_text(said, 0, &text, &top, &cut) < 0)
             return -ENOMEM;
     }
     ret->cut += cut != 0;
-    return page_enter(t, av_rescale(sub->pts, 1000, AV_TIME_BASE), text, top, ret);
+    return page_enter(t, at, text, top, ret);
 }
 
 /* The decoder gives a page for each packet that it gets, and may have more. */
@@ -124,6 +128,10 @@ int teletext_feed(struct teletext *t, AVPacket *pkt, struct text_said *ret)
         ret->damaged++;
         return 0;
     }
+    /* Not each packet need have a time (ISO/IEC 13818-1, 2.7.4): a page without one is as late as
+     * the last that had. */
+    if (pkt->pts != AV_NOPTS_VALUE)
+        t->clock = av_rescale_q(pkt->pts, t->dec->pkt_timebase, (AVRational){ 1, 1000 });
     return pages_drain(t, pkt, ret);
 }
 

@@ -16,6 +16,7 @@ struct teletext {
     AVPacket *none;
     struct cue now; /* text NULL: nothing is shown; its end isn't known yet */
     int64_t seen;   /* when it came last, in milliseconds */
+    int64_t clock;  /* of the last packet that has a time; AV_NOPTS_VALUE: none had */
 };
 
 /* For libavcodec's decoder: text of that page; 0: of all that are subtitles. 0 or -ENOMEM. */

@@ -86,6 +86,7 @@ int text_reader_open(const struct media_source *s, const struct text_info *t,
     }
     r->kind = kind;
     r->holds = media_is_mov(s);
+    r->teletext.clock = AV_NOPTS_VALUE;
     int n = decoder_open(s, t, r, err);
     if (n < 0) {
         text_reader_free(r);
@@ -266,6 +267,8 @@ static int held_read(struct text_reader *r, struct text_said *ret)
 
 int text_reader_feed(struct text_reader *r, AVPacket *pkt, struct text_said *ret)
 {
+    if (pkt->pts == AV_NOPTS_VALUE && r->kind != TEXT_KIND_TELETEXT)
+        return 0;
     if (!r->holds || (r->held->size == 0 && pkt->duration > 0))
         return packet_read(r, pkt, ret);
     if (r->held->duration <= 0 && pkt->pts > r->held->pts)

@@ -179,7 +179,7 @@ static int take_read(struct run *u, struct track *k, int r, struct err *err)
 
 static int feed(struct run *u, struct track *k, struct err *err)
 {
-    if (u->pkt->pts == AV_NOPTS_VALUE || u->pkt->size <= 0)
+    if (u->pkt->size <= 0)
         return 0;
     return take_read(u, k, text_reader_feed(k->reader, u->pkt, &k->said), err);
 }

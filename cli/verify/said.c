@@ -149,6 +149,7 @@ struct reading {
     struct said *to;
     char *page; /* words that are on the page now; NULL: none */
     int64_t page_since, page_seen;
+    int64_t page_clock; /* of the last packet that had a time; INT64_MIN: none has */
 };
 
 static int64_t to_ms(double s)
@@ -190,7 +191,8 @@ static int page_over(struct reading *r, int64_t at)
 
 static int page_comes(struct reading *r, const AVSubtitle *sub)
 {
-    int64_t at = to_ms((double)sub->pts / AV_TIME_BASE - r->origin_s);
+    int64_t at = sub->pts == AV_NOPTS_VALUE ? r->page_clock
+                                            : to_ms((double)sub->pts / AV_TIME_BASE - r->origin_s);
     const char *ass = sub->num_rects ? sub->rects[0]->ass : NULL;
     _cleanup_free_ char *words = ass ? dialogue_words(ass) : strdup("");
     if (!words)
@@ -216,7 +218,7 @@ static int pages(struct reading *r)
         AVSubtitle sub = { 0 };
         if (avcodec_decode_subtitle2(r->dec, &sub, &got, r->pkt) < 0 || !got)
             break;
-        if (sub.pts != AV_NOPTS_VALUE)
+        if (sub.pts != AV_NOPTS_VALUE || r->page_clock != INT64_MIN)
             rc = page_comes(r, &sub);
         avsubtitle_free(&sub);
         av_packet_unref(r->pkt);
@@ -235,8 +237,6 @@ static int read_shown(struct reading *r, int64_t from, int64_t to)
     case BY_DOCUMENT:
         rc = said_ttml(p->data, (size_t)p->size, to_ms(r->origin_s), from, to, r->to);
         return rc == -EINVAL ? 0 : rc; /* one that isn't readable says nothing */
-    case BY_PAGE:
-        return pages(r);
     default:
         return decode(r, from, to);
     }
@@ -266,6 +266,10 @@ static int read_packet(struct reading *r)
 {
     const AVPacket *p = r->pkt;
     double tb = av_q2d(r->st->time_base);
+    if (r->how == BY_PAGE && p->pts != AV_NOPTS_VALUE)
+        r->page_clock = to_ms((double)p->pts * tb - r->origin_s);
+    if (r->how == BY_PAGE)
+        return pages(r);
     if (p->pts == AV_NOPTS_VALUE)
         return 0;
     double from = (double)p->pts * tb;
@@ -358,9 +362,12 @@ int said_read(const struct source *s, int stream, int page, double origin_s, str
     _cleanup_(codec_freep) AVCodecContext *dec = NULL;
     _cleanup_(packet_freep) AVPacket *pkt = av_packet_alloc();
     _cleanup_(packet_freep) AVPacket *before = av_packet_alloc();
-    struct reading r = {
-        .pkt = pkt, .before = before, .seams = &s->seams, .origin_s = origin_s, .to = ret
-    };
+    struct reading r = { .pkt = pkt,
+                         .before = before,
+                         .seams = &s->seams,
+                         .page_clock = INT64_MIN,
+                         .origin_s = origin_s,
+                         .to = ret };
     int rc = pkt && before ? source_unedited(s, &f, err) : -ENOMEM;
     if (rc < 0)
         return rc;

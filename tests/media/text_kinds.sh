@@ -55,6 +55,7 @@ L
 0 9000 - a.ttml
 9000 3000 - far.ttml
 L
+LC_ALL=C sed 's,S_TEXT/WEBVTT,S_TEXT/USF\x00\x00\x00,' block.mkv >usf.mkv
 pages='1000 0 888 Hello there
 2500 0 888
 4000 0 888 ^Two lines|of text
@@ -135,6 +136,9 @@ C
 left_out() {
     package pages.ts none && package block.mkv none && package documents.mp4 none && [ ! -e out/text ]
 }
+named() {
+    package usf.mkv && warns "1 subtitle track(s) left out: S_TEXT/USF can't be read here"
+}
 # Another text in the package than in the source is seen.
 seen() { # CLIP
     package "$1" && sed -i 's/ll/lL/' out/text/*/all.vtt && sed -i 's/ere/erE/' out/text/*/all.vtt || return
@@ -159,6 +163,7 @@ if ffmpeg -hide_banner -decoders 2>/dev/null | grep -q libzvbi; then
 else
     skip "teletext becomes text" "libavcodec has no libzvbi"
 fi
+fact "a kind that nobody reads is told by the container's name" named
 fact "none of them where the ladder wants none" left_out
 for clip in block.mkv boxes.mp4 documents.mp4; do fact "verify sees other words in $clip" seen $clip; done
 if [ -f "$clips/second/webvtt_in_matroska.mkv" ]; then
