@@ -167,22 +167,25 @@ static int is_taken(const struct taken *t, const char *name)
     return 0;
 }
 
-/* "sub-eng", "sub-eng-forced", "sub-eng-2": what a person looks for in a
+/* "sub-eng", "sub-eng-forced", "sub-eng-2", "sub-und-cc1": what a person looks for in a
  * folder. */
 static char *text_name(const struct text_info *t, const struct taken *taken)
 {
-    char language[sizeof(t->language)], *name = NULL;
+    char language[sizeof(t->language)], kind[16], *name = NULL;
     size_t n = 0;
 
+    (void)snprintf(kind, sizeof(kind), "%s", t->hearing_impaired ? "-sdh" : "");
     for (const char *s = t->language; *s && *s != '-'; s++)
         language[n++] = (char)tolower((unsigned char)*s);
     language[n] = '\0';
+    if (t->captions)
+        (void)snprintf(kind, sizeof(kind), "-cc%d", t->captions);
     for (unsigned i = 1;; i++) {
         char number[16] = "";
         if (i > 1)
             (void)snprintf(number, sizeof(number), "-%u", i);
-        if (asprintf(&name, "sub-%s%s%s%s", n ? language : "und", t->forced ? "-forced" : "",
-                     t->hearing_impaired ? "-sdh" : "", number) < 0)
+        if (asprintf(&name, "sub-%s%s%s%s", n ? language : "und", t->forced ? "-forced" : "", kind,
+                     number) < 0)
             return NULL;
         if (!is_taken(taken, name))
             return name;

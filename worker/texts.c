@@ -6,6 +6,7 @@
 #include "../common/child/inside.h"
 #include "../common/media/arrivals.h"
 #include "../common/media/open.h"
+#include "caption_tracks.h"
 #include "digest.h"
 #include "encode.h"
 #include "spans.h"
@@ -42,6 +43,7 @@ struct run {
     struct task_result *res;
     struct media_source src;
     AVPacket *pkt;
+    struct caption_tracks captions;
     struct track *tracks; /* of the renditions that are made */
     size_t n_tracks;
     int reads; /* there is a track to be read */
@@ -54,13 +56,9 @@ static int no_memory(struct err *err)
 
 /* ---- times ---- */
 
-/* Milliseconds on the timeline. */
 static int64_t on_timeline(const struct run *u, int64_t pts, AVRational tb)
 {
-    static const AVRational ms = { 1, 1000 };
-
-    return av_sat_sub64(av_rescale_q(pts, tb, ms),
-                        av_rescale_q(u->t->origin, u->t->info.video.tb, ms));
+    return text_time(u->t, pts, tb);
 }
 
 static int64_t ticks_to_ms(const struct run *u, int64_t ticks)
@@ -225,13 +223,17 @@ static int read_all(struct run *u, struct err *err)
 
     while ((r = media_read(&u->src, u->pkt, err)) >= 0) {
         int64_t at = u->pkt->pos;
-        r = feed_tracks(u, err);
+        r = caption_tracks_packet(&u->captions, u->pkt, err);
+        if (r == 0)
+            r = feed_tracks(u, err);
         av_packet_unref(u->pkt);
         if (r < 0)
             return r;
         report_progress(u, at);
     }
-    return r == AVERROR_EOF ? end_tracks(u, err) : r;
+    if (r == AVERROR_EOF)
+        r = end_tracks(u, err);
+    return r == 0 ? caption_tracks_end(&u->captions, u->t, err) : r;
 }
 
 /* ---- cues to the timeline ---- */
@@ -415,6 +417,8 @@ static int finish(struct run *u, struct err *err)
     for (size_t i = 0; i < u->n_tracks && r == 0; i++) {
         struct track *k = &u->tracks[i];
         settle(&k->cues, ticks_to_ms(u, u->t->timeline_end));
+        if (k->out.cls == ERR_NONE && k->cues.n == 0 && k->r->text.captions)
+            continue; /* a channel that there might have been */
         if (k->out.cls == ERR_NONE && k->cues.n == 0 && k->said.damaged > 0)
             (void)err_set(&k->out, -EINVAL, ERR_INPUT,
                           "%llu packets can't be decoded, and the "
@@ -442,12 +446,18 @@ static int open_track(struct run *u, const struct rendition *r, struct err *err)
         (void)err_set(&k->out, -EINVAL, ERR_INPUT, "the source has no such stream any more");
         return 0;
     }
+    AVStream *st = u->src.fmt->streams[r->text.stream];
+    if (r->text.captions) {
+        st->discard = AVDISCARD_DEFAULT;
+        u->reads = 1;
+        return caption_tracks_add(&u->captions, st, r, &k->cues, &k->out, err);
+    }
     k->said.lasts_ms = -1;
     int n = text_reader_open(&u->src, &r->text, &k->reader, &k->out);
     if (n == -ENOMEM)
         return no_memory(err);
     if (n == 0) {
-        u->src.fmt->streams[r->text.stream]->discard = AVDISCARD_DEFAULT;
+        st->discard = AVDISCARD_DEFAULT;
         u->reads = 1;
     }
     return 0;
@@ -514,6 +524,7 @@ static void release(struct run *u)
         text_reader_free(u->tracks[i].reader);
     }
     free(u->tracks);
+    caption_tracks_release(&u->captions);
     av_packet_free(&u->pkt);
     media_close(&u->src);
 }

@@ -13,6 +13,7 @@
 #define GOPMILL_MEDIA_CLOCK_H
 
 #include "../wire/media_info.h"
+#include "captions.h"
 #include "index.h"
 
 struct clock_line {
@@ -29,6 +30,7 @@ struct clock_line {
     int combs;            /* H.264: pictures are interlaced, whatever the first ones are */
     int build;            /* of x264, as the first packet tells (prime.h) */
     int rotation, hflip;  /* as the first keyframe tells (turn.h) */
+    struct captions_seen captions; /* in the pictures */
 };
 
 /* Replace the times of `idx`, as a demuxer gave them in decode order, by ones

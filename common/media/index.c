@@ -133,6 +133,7 @@ struct scan {
     int build;    /* prime.h */
     int oriented; /* the first keyframe was met */
     struct video_info turn;
+    struct captions_seen captions;
 };
 
 /* A keyframe without the parameter sets that are in force since some packet before is no place to
@@ -166,6 +167,7 @@ static int add_video(struct scan *c, const AVPacket *pkt)
     if (!media_is_mov(c->s) && pkt->size > 0) {
         if (c->idx->n == 1)
             c->build = prime_build(st->codecpar, pkt->data, (size_t)pkt->size);
+        captions_look(&c->captions, st->codecpar, pkt->data, (size_t)pkt->size);
         index_look(p, st->codecpar, pkt->data, (size_t)pkt->size);
         if (p->flags & PACKET_KEY && !c->oriented++)
             turn_look(st->codecpar, pkt->data, (size_t)pkt->size, &c->turn);
@@ -328,6 +330,7 @@ int index_scan(struct media_source *s, int video, struct index_track *tracks, si
         line.build = c.build;
         line.rotation = c.turn.rotation;
         line.hflip = c.turn.hflip;
+        line.captions = c.captions;
         *ret_line = line;
         return 0;
     }

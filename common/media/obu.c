@@ -3,6 +3,7 @@
 #include "../base/err.h"
 #include "bits.h"
 #include "bitstream.h"
+#include "cc_data.h"
 
 #include <errno.h>
 #include <libavcodec/avcodec.h>
@@ -19,6 +20,7 @@ enum {
     OBU_FRAME = 6,
     OBU_HEADER_AGAIN = 7,
     OBU_PADDING = 15,
+    METADATA_T35 = 4,
     KEY_FRAME = 0,
     SIZE_MAX_BYTES = 8, /* of a leb128 */
     AV1C_HEAD = 4,
@@ -203,6 +205,32 @@ void obu_facts(const struct obu_header *h, struct bitstream_facts *ret)
 
 /* ---- packets ---- */
 
+/* Behind the leb128 of a metadata unit's type where that is T.35 (5.8.1, 6.7.1); else 0. */
+static size_t obu_t35_head(const struct obu *u)
+{
+    const uint8_t *at = u->p;
+    size_t type;
+
+    if (u->type != OBU_METADATA || read_size(&at, u->p + u->n, &type) < 0 || type != METADATA_T35)
+        return 0;
+    return (size_t)(at - u->p);
+}
+
+int obu_next_t35(const uint8_t **at, const uint8_t *end, const uint8_t **ret, size_t *ret_n)
+{
+    struct obu u;
+
+    while (next_obu(at, end, &u) > 0) {
+        size_t head = obu_t35_head(&u);
+        if (head == 0)
+            continue;
+        *ret = u.p + head;
+        *ret_n = u.n - head;
+        return 1;
+    }
+    return 0;
+}
+
 struct tally {
     unsigned frames, shown;
     int key;      /* the first frame is a key frame, and shown */
@@ -223,9 +251,18 @@ static void count_frame(const struct obu *u, struct tally *t)
     t->shown += (unsigned)shown;
 }
 
+/* Playlists say that there are no captions in the pictures. */
+static int obu_is_captions(const struct obu *u)
+{
+    size_t head = obu_t35_head(u);
+
+    return head > 0 && cc_is_t35(u->p + head, u->n - head);
+}
+
 static int is_kept(const struct obu *u)
 {
-    return u->type != OBU_SEQUENCE && u->type != OBU_DELIMITER && u->type != OBU_PADDING;
+    return u->type != OBU_SEQUENCE && u->type != OBU_DELIMITER && u->type != OBU_PADDING &&
+           !obu_is_captions(u);
 }
 
 static int count_obu(const struct obu_header *known, const struct obu *u, struct tally *t,

@@ -37,4 +37,8 @@ int obu_packet(const struct obu_header *known, const struct obu_header *told,
  * bytes don't tell. */
 int obu_keyframe(const uint8_t *p, size_t n);
 
+/* The next message of ITU-T T.35 (AV1, 6.7.2) of a packet, from *at on, from its country code on:
+ * 1, and *at is behind it; 0: there is no more, or what is there is none. */
+int obu_next_t35(const uint8_t **at, const uint8_t *end, const uint8_t **ret, size_t *ret_n);
+
 #endif

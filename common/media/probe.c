@@ -6,6 +6,7 @@
 #include "../child/inside.h"
 #include "admit.h"
 #include "arrivals.h"
+#include "captions.h"
 #include "clock.h"
 #include "crop.h"
 #include "edits.h"
@@ -223,13 +224,20 @@ static int tell_unread(struct media_info *i, const struct media_source *s,
 static int look_at_samples(struct inside *in, const AVCodecParameters *par, struct media_info *i,
                            struct media_index *idx, struct err *err)
 {
+    struct captions_seen seen = { 0 };
     int r = keyframe_look_first(in, par, idx, err);
 
     if (r == 0)
         r = prime_look_first(in, par, idx, &i->video, err);
     if (r == 0)
         r = turn_look_first(in, par, idx, &i->video, err);
-    return r == 0 ? hidden_look(in, par, idx, err) : r;
+    if (r == 0)
+        r = hidden_look(in, par, idx, err);
+    if (r == 0)
+        r = captions_look_at_samples(in, par, idx, &seen, err);
+    if (r == 0 && captions_tell(i, &seen) < 0)
+        r = err_set(err, -ENOMEM, ERR_RESOURCE, "out of memory while probing");
+    return r;
 }
 
 /* After the scan: what it found to be odd, and whether it begins at a keyframe. */
@@ -391,6 +399,8 @@ static int read_index(struct inside *in, struct media_info *i, struct media_inde
     turn_first(&i->video, &line);
     if (r == 0)
         r = tell_clock(i, &line);
+    if (r == 0)
+        r = captions_tell(i, &line.captions);
     if (r == 0 && !mine)
         r = look_back(in, &s, i, idx, err);
     for (size_t t = 0; t < n && r == 0; t++)

@@ -3,6 +3,7 @@
 
 #include "../base/err.h"
 #include "../base/utf8.h"
+#include "captions.h"
 #include "open.h"
 #include "text_kind.h"
 
@@ -139,15 +140,20 @@ static void take(struct media_source *s, unsigned k, const char *codec, struct m
 {
     const AVStream *st = s->fmt->streams[k];
     enum text_kind kind = text_kind(s, (int)k);
+    struct text_info channel;
 
-    if (kind == TEXT_KIND_NONE)
+    if (captions_is_track(st)) {
+        describe(st, codec, &channel);
+        left->too_many += captions_add(i, &channel, CAPTIONS_ANY);
+    } else if (kind == TEXT_KIND_NONE) {
         leave(st, codec, left);
-    else if (kind == TEXT_KIND_TELETEXT)
+    } else if (kind == TEXT_KIND_TELETEXT) {
         describe_pages(st, codec, i, left);
-    else if (i->n_texts == TEXT_TRACKS_MAX)
+    } else if (i->n_texts == TEXT_TRACKS_MAX) {
         left->too_many++;
-    else
+    } else {
         describe(st, codec, &i->texts[i->n_texts++]);
+    }
 }
 
 int streams_texts(struct inside *in, struct media_source *s, struct media_info *i,
@@ -162,7 +168,7 @@ int streams_texts(struct inside *in, struct media_source *s, struct media_info *
         return err_set(err, -ENOMEM, ERR_RESOURCE, "out of memory while probing");
     for (unsigned k = 0; r == 0 && k < s->fmt->nb_streams; k++) {
         const AVStream *st = s->fmt->streams[k];
-        if ((st->codecpar->codec_type != AVMEDIA_TYPE_SUBTITLE &&
+        if ((st->codecpar->codec_type != AVMEDIA_TYPE_SUBTITLE && !captions_is_track(st) &&
              text_kind(s, (int)k) == TEXT_KIND_NONE) ||
             streams_other_programme(s->fmt, i->video.stream, k))
             continue;

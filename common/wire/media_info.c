@@ -308,6 +308,8 @@ json_t *text_info_to_json(const struct text_info *t)
     out_int(&o, "hearing_impaired", t->hearing_impaired);
     if (t->page > 0)
         out_int(&o, "page", t->page);
+    if (t->captions)
+        out_int(&o, "captions", t->captions);
     return out_done(&o);
 }
 
@@ -328,6 +330,8 @@ void text_info_read(const struct in *v, struct text_info *t)
     t->hearing_impaired = in_flag(v, "hearing_impaired");
     if (in_field(v, "page").j)
         t->page = (int)in_int(v, "page", 100, 899);
+    if (in_field(v, "captions").j) /* none of older plans */
+        t->captions = (int)in_int(v, "captions", 0, CAPTIONS_MAX);
 }
 
 /* None of a probe by an older version. */

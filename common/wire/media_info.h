@@ -101,9 +101,12 @@ struct text_info {
     int is_default, forced;       /* what the container flags it as */
     int hearing_impaired;         /* … for those who don't hear the sound */
     int page;                     /* of teletext, 100 to 899; 0: none, or all that are subtitles */
+    /* Closed captions: 1 to 4, CC1 to CC4 of CEA-608, in the pictures of `stream`, or in the
+     * packets of a track that is captions. 0: a track of subtitles. */
+    int captions;
 };
 
-enum { TEXT_TRACKS_MAX = 32 };
+enum { TEXT_TRACKS_MAX = 32, CAPTIONS_MAX = 4 };
 
 /* From byte `pos` of the source on, `offset` is added to what its timestamps
  * say: recordings joined end to end, whose clocks start over or jump. Ticks of

@@ -179,6 +179,7 @@ static int set_text(json_t *o, const struct package_rendition *pr)
            json_object_set_new(o, "default", json_integer(t->is_default)) |
            json_object_set_new(o, "forced", json_integer(t->forced)) |
            json_object_set_new(o, "hearing_impaired", json_integer(t->hearing_impaired)) |
+           (t->captions > 0 ? json_object_set_new(o, "captions", json_integer(t->captions)) : 0) |
            (t->page > 0 ? json_object_set_new(o, "page", json_integer(t->page)) : 0) |
            json_object_set_new(o, "timescale", json_integer(pr->timescale)) |
            json_object_set_new(o, "cues", digits(pr->head->frames));
