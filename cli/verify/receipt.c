@@ -177,6 +177,7 @@ static int read_text(const json_t *j, struct receipt_text *ret, struct err *err)
     ret->name = text_of(j, "name");
     ret->stream = int_of(j, "stream", -1);
     ret->page = int_of(j, "page", 0);
+    ret->captions = int_of(j, "captions", 0);
     ret->width = int_of(j, "width", 0);
     ret->height = int_of(j, "height", 0);
     ret->columns = int_of(j, "columns", 0);

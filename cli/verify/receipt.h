@@ -36,6 +36,7 @@ struct receipt_text {
     char *name, *folder;                                   /* folder: "text/sub-eng" */
     int64_t stream;                                        /* of the source; -1: not said */
     int64_t page;                                          /* of teletext; 0: none */
+    int64_t captions;                                      /* 1 to 4: CC1 to CC4; 0: it is none */
     int is_storyboard;                                     /* of pictures */
     int64_t width, height, columns, rows, every_ms, tiles; /* likewise */
     struct receipt_object *objects;                        /* the whole one, then segments */

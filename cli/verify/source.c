@@ -31,6 +31,7 @@ void source_free(struct source *s)
     free(s->packets);
     seams_release(&s->seams);
     edit_lists_release(&s->edits);
+    caption_pairs_release(&s->captions);
     spill_free(s->thumbs);
     free(s->sums);
     free(s);

@@ -13,6 +13,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "captions.h"
 #include "clean_area.h"
 #include "edit_list.h"
 #include "joined.h"
@@ -72,8 +73,11 @@ struct source {
     size_t n_packets;
     int has_sound; /* one of the sounds is heard */
 
-    struct spill *thumbs; /* by number */
-    struct sum *sums;     /* by number; NULL: nobody asked */
+    struct spill *thumbs;          /* by number */
+    struct sum *sums;              /* by number; NULL: nobody asked */
+    struct caption_pairs captions; /* of the pictures, by number */
+    int is_mpeg2;                  /* … which are MPEG-1 or 2 */
+    int is_decoded;                /* 0: there are no pictures, only times */
 };
 
 struct source_wish {

@@ -49,6 +49,7 @@ struct reading {
     int opened;
     int begun;   /* the first keyframe was met */
     int refused; /* packets since the last picture */
+    size_t sent; /* packets of video, from there on */
     int pairs;   /* of fields: the first of one was the last picture; -1: there are none */
     struct joined_reader joined;
     size_t packets_room;
@@ -149,6 +150,8 @@ static int picture_add(struct reading *r, const AVFrame *f)
     int damaged = frame_damaged(f) || r->refused;
     s->damage += damaged && !r->refused;
     r->refused = 0;
+    if (r->video->codec_id != AV_CODEC_ID_AV1 && caption_pairs_add(&s->captions, i, f) < 0)
+        return -ENOMEM;
     if (is_second_field(r, f))
         return 0;
     r->thumbs.sar = av_guess_sample_aspect_ratio(r->format, r->format->streams[s->video],
@@ -222,6 +225,9 @@ static int video_packet(struct reading *r, AVPacket *pkt)
     int rc = packet_time_add(r, pkt);
     if (rc < 0 || !r->video || !r->begun)
         return rc;
+    if (r->video->codec_id == AV_CODEC_ID_AV1 &&
+        caption_pairs_add_av1(&s->captions, r->sent++, pkt->data, (size_t)pkt->size) < 0)
+        return -ENOMEM;
     int sent = avcodec_send_packet(r->video, pkt);
     if (sent == AVERROR(ENOMEM))
         return -ENOMEM;
@@ -298,6 +304,9 @@ static int video_open(struct reading *r, struct err *err)
     r->times.rate = st->avg_frame_rate.num ? st->avg_frame_rate : st->r_frame_rate;
     r->times.tb = st->time_base;
     r->thumbs.matrix = s->has_matrix ? s->matrix : NULL;
+    s->is_mpeg2 = st->codecpar->codec_id == AV_CODEC_ID_MPEG1VIDEO ||
+                  st->codecpar->codec_id == AV_CODEC_ID_MPEG2VIDEO;
+    s->is_decoded = r->w->decode;
     int rc = s->thumbs ? 0 : spill_new(&s->thumbs);
     return rc < 0 || !r->w->decode ? rc : codec_open(s, r->format, s->video, &r->video, err);
 }

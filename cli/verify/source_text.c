@@ -105,6 +105,10 @@ void check_source_texts(struct package *p, const struct source *s, const struct 
         report_ran(p->report, CHECK_SOURCE_TEXT);
         if (!t->all)
             continue;
+        if (named && named->captions) {
+            check_source_captions(p, t, named, s, m);
+            continue;
+        }
         int r = said_read(s, named ? (int)named->stream : -1, named ? (int)named->page : 0,
                           m->origin_s, &l, &err);
         if (!r)
