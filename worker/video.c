@@ -284,7 +284,7 @@ static int send(struct chunk_run *c, const AVPacket *pkt, struct err *err)
     int n = avcodec_send_packet(c->dec, pkt);
     if (n == AVERROR(ENOMEM))
         return err_set(err, -ENOMEM, ERR_RESOURCE, "out of memory while decoding");
-    if (n < 0 && n != AVERROR_EOF)
+    if (n < 0 && n != AVERROR_EOF && !(pkt && reader_shows_nothing(&c->read)))
         note_damage(c);
     return drain_decoder(c, err);
 }

@@ -111,6 +111,13 @@ void index_look(struct index_packet *p, const AVCodecParameters *par, const uint
     }
 }
 
+void packet_hide(struct index_packet *p, const AVCodecParameters *par)
+{
+    p->flags = (p->flags | PACKET_HIDDEN) & ~(uint32_t)PACKET_KEY;
+    if (par->codec_id == AV_CODEC_ID_MPEG4)
+        p->flags |= PACKET_AGAIN;
+}
+
 /* A track's packets. */
 struct scan_sound {
     struct media_index idx;
@@ -174,7 +181,7 @@ static int add_video(struct scan *c, const AVPacket *pkt)
         follow_sets(c, p, pkt);
         beginning_look(&c->beginning, p, st->codecpar, pkt);
         if (packet_shows_nothing(st->codecpar, pkt->data, (size_t)pkt->size))
-            p->flags = (p->flags | PACKET_HIDDEN) & ~(uint32_t)PACKET_KEY;
+            packet_hide(p, st->codecpar);
     }
     return 0;
 }
@@ -242,7 +249,7 @@ static int64_t shown_at(const struct media_index *idx, size_t i, int64_t step)
 
     for (size_t k = i + 1; k < idx->n; k++) {
         const struct index_packet *p = &idx->packets[k];
-        if (p->dts == INT64_MIN)
+        if (p->dts == INT64_MIN || p->flags & PACKET_AGAIN)
             continue;
         if (p->pts == INT64_MIN || p->pts > p->dts)
             return p->dts;

@@ -27,7 +27,9 @@ enum packet_flags {
     PACKET_BARE = 256,  /* keyframe that was looked at: without parameter sets of its own */
     PACKET_DOUBT = 512, /* keyframe that was looked at, and unsafe: its bytes don't promise that
                          * what is shown from it on is right */
-    PACKET_IDR = 64,    /* keyframe that media_copy_look() found to be an IDR picture */
+    PACKET_AGAIN = 1024, /* hidden: while it lasts, the picture before it is shown (uncoded.h) */
+    PACKET_SETS = 2048,  /* hidden: brings parameter sets that the container doesn't have */
+    PACKET_IDR = 64,     /* keyframe that media_copy_look() found to be an IDR picture */
 };
 
 struct index_packet {

@@ -57,6 +57,9 @@ unsigned keyframe_recovery(const AVCodecParameters *par, const uint8_t *p, size_
 void index_look(struct index_packet *p, const AVCodecParameters *par, const uint8_t *data,
                 size_t n);
 
+/* Of one that shows nothing. */
+void packet_hide(struct index_packet *p, const AVCodecParameters *par);
+
 /* Look at the first packet of an MP4 that isn't flagged as a keyframe. 0 or negative. */
 int keyframe_look_first(struct inside *in, const AVCodecParameters *par, struct media_index *idx,
                         struct err *err);

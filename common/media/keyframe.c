@@ -260,6 +260,8 @@ int media_index_check(struct inside *in, const struct media_info *info, struct m
         .idx = idx,
         .par = s.fmt->streams[info->video.stream]->codecpar,
     };
+    for (size_t i = 0; i < idx->n; i++)
+        c.foreign += (idx->packets[i].flags & PACKET_SETS) != 0;
     if (is_worth_it(c.par, idx))
         r = check_all(&c, which, n, err);
     if (r == 0 && c.marked > 0)

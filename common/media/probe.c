@@ -21,6 +21,7 @@
 #include "streams.h"
 #include "tracks.h"
 #include "turn.h"
+#include "uncoded.h"
 #include "unkept.h"
 
 #include <errno.h>
@@ -453,6 +454,7 @@ static int settle(struct media_info *i, struct media_index *idx, struct err *err
 
     if (i->video.stream >= 0) {
         uint64_t early = index_begin_at_key(idx);
+        uncoded_extend(idx);
         if (early > 0)
             r = probe_warn(i,
                            "%llu frames before the first keyframe can't be decoded and are left "

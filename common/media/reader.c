@@ -214,3 +214,10 @@ int reader_go_to(struct reader *r, const struct packet_name *to, int first, stru
     n = open_source(r, err);
     return n < 0 ? n : read_up_to(r, to, &begins, err);
 }
+
+int reader_shows_nothing(const struct reader *r)
+{
+    const AVCodecParameters *par = r->src.fmt->streams[r->info->video.stream]->codecpar;
+
+    return r->pkt->size > 0 && packet_shows_nothing(par, r->pkt->data, (size_t)r->pkt->size);
+}

@@ -44,4 +44,8 @@ int reader_go_to(struct reader *r, const struct packet_name *to, int first, stru
 /* The stream's next packet, in `pkt`. AVERROR_EOF (err untouched) at the end. */
 int reader_next(struct reader *r, struct err *err);
 
+/* Whether the packet at hand is one that shows nothing, as its bytes tell: no decoder gives a
+ * picture for it, and some call it damaged. */
+int reader_shows_nothing(const struct reader *r);
+
 #endif

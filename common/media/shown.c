@@ -1,6 +1,7 @@
 #include "shown.h"
 
 #include "nals.h"
+#include "uncoded.h"
 
 enum { VP8_SHOW_FRAME = 0x10 };
 
@@ -68,6 +69,8 @@ int packet_shows_nothing(const AVCodecParameters *par, const uint8_t *p, size_t 
     case AV_CODEC_ID_H264:
     case AV_CODEC_ID_HEVC:
         return !has_slice(par, p, n);
+    case AV_CODEC_ID_MPEG4:
+        return uncoded_vop(par, p, n);
     default:
         return 0;
     }

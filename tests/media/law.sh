@@ -50,4 +50,22 @@ make av1.mp4 -c:v libsvtav1 -preset 12 -g 24 -svtav1-params irefresh-type=1 2>/d
 fact "AV1 with forward keyframes, without a list of keyframes" obeys av1.mp4
 make hevc.mp4 -c:v libx265 -preset ultrafast -x265-params keyint=25:min-keyint=25:bframes=4:open-gop=1:log-level=none && unlist hevc.mp4
 fact "HEVC of open GOPs, without a list of keyframes" obeys hevc.mp4
+
+# Pictures of MPEG-4 that aren't coded: a P picture of no macroblock, vop_coded 0.
+for part in 1 2 3; do
+    make $part.m4v -vf "trim=start=0.$part:duration=1,setpts=PTS-STARTPTS" -c:v mpeg4 -q:v 5 -g 12 -f m4v
+done
+printf '\x00\x00\x01\xb6\x50\x4f' >still
+cat 1.m4v still still 2.m4v still 3.m4v still >stills.m4v
+uncoded() { # FILE
+    ffmpeg -nostdin -y -v error -r 25 -f m4v -i stills.m4v -c copy "$1" && obeys "$1" && "$tools/law" 1 "$1" | grep ' 75 frames'
+}
+for kind in avi mkv mp4; do
+    fact "MPEG-4 pictures that aren't coded are no frames in $kind" uncoded stills.$kind
+done
+# They last, also the last one.
+lasts() { # FILE SECONDS
+    "$GOPMILL" probe "$1" --json | jq -e ".duration_ms == $2"
+}
+fact "… and take their time at the end" lasts stills.avi 3160
 finish
