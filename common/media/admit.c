@@ -1,6 +1,7 @@
 #include "admit.h"
 
 #include "../base/err.h"
+#include "foreign.h"
 #include "open.h"
 #include "probe.h"
 #include "streams.h"
@@ -28,13 +29,17 @@ static int tell_lost_video(const struct media_source *s, struct media_info *i)
 {
     int r = 0;
 
-    for (unsigned k = 0; k < s->fmt->nb_streams && r == 0; k++) {
+    for (unsigned k = 0; k < s->fmt->nb_streams && k < MEDIA_STREAMS_MAX && r == 0; k++) {
         const AVStream *st = s->fmt->streams[k];
         const AVCodecParameters *p = st->codecpar;
-        if (streams_is_film(st) && (p->codec_id == AV_CODEC_ID_NONE || p->width <= 0))
-            r = probe_warn(i,
-                           "video stream %u (%s) has no picture at the beginning and is left out",
-                           k, avcodec_get_name(p->codec_id));
+        if (!streams_is_film(st) || (p->codec_id != AV_CODEC_ID_NONE && p->width > 0))
+            continue;
+        r = s->foreign[k]
+                ? probe_warn(i, "video stream %u is %s, which is not decoded here, and is left out",
+                             k, s->foreign[k])
+                : probe_warn(i,
+                             "video stream %u (%s) has no picture at the beginning and is left out",
+                             k, avcodec_get_name(p->codec_id));
     }
     return r;
 }
@@ -111,7 +116,10 @@ static int check_encryption(struct media_source *s, int stream, struct err *err)
 int admit_streams(struct media_source *s, struct media_info *i, struct err *err)
 {
     int v = i->video.stream, a = i->audio.stream;
-    int r = v >= 0 ? admit_video(s->fmt->streams[v], err) : unknown_video(s, err);
+    int r = foreign_refuse(s, i, err);
+
+    if (r == 0)
+        r = v >= 0 ? admit_video(s->fmt->streams[v], err) : unknown_video(s, err);
 
     if (r == 0 && tell_lost_video(s, i) < 0)
         r = err_set(err, -ENOMEM, ERR_RESOURCE, "out of memory while probing");

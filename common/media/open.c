@@ -157,7 +157,7 @@ static AVFormatContext *new_context(struct media_io *io, int flags)
     f->pb = media_io_avio(io);
     f->io_open = refuse_open;
     f->flags |= AVFMT_FLAG_CUSTOM_IO;
-    f->max_streams = 128;
+    f->max_streams = MEDIA_STREAMS_MAX;
     f->format_whitelist = av_strdup(demuxers);
     f->protocol_whitelist = av_strdup("none");
     /* Timestamps that wrap are unwrapped by one rule, ours. */

@@ -19,6 +19,8 @@ struct splice;
 struct stream_join;
 struct presence;
 
+enum { MEDIA_STREAMS_MAX = 128 };
+
 struct media_source {
     struct media_io *io;
     AVFormatContext *fmt;
@@ -26,8 +28,10 @@ struct media_source {
     size_t n_splices;
     const struct stream_join *joins; /* the same (arrivals.h) */
     size_t n_joins;
-    int selected;                /* by media_select(); -1: none */
-    struct presence *presence;   /* notes every packet; borrowed; NULL: none does */
+    int selected;              /* by media_select(); -1: none */
+    struct presence *presence; /* notes every packet; borrowed; NULL: none does */
+    /* Names of those that nobody here decodes (foreign.h); static. */
+    const char *foreign[MEDIA_STREAMS_MAX];
     int64_t last_pos;            /* of the last packet that has one */
     struct AVBSFContext *unpack; /* of the stream `unpacked` (unpack.h); NULL: none needs it */
     int unpacked;

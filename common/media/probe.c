@@ -10,6 +10,7 @@
 #include "clock.h"
 #include "crop.h"
 #include "edits.h"
+#include "foreign.h"
 #include "hdr.h"
 #include "hidden.h"
 #include "index_build.h"
@@ -100,6 +101,8 @@ static int open_to_describe(struct inside *in, struct media_info *i, struct medi
         return r;
     ret->n_joins = 0; /* each stream is looked at for itself */
     r = late_learn(in, i, ret, err);
+    if (r == 0)
+        r = foreign_find(in, ret, err);
     if (r == 0 && tell_joins(ret, i) < 0)
         r = err_set(err, -ENOMEM, ERR_RESOURCE, "out of memory while probing");
     if (r < 0)

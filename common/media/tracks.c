@@ -147,6 +147,14 @@ static int take_all(const struct media_source *s, const struct trial *t, struct 
     return 0;
 }
 
+static int tell_unusable(const struct media_source *s, unsigned k, struct media_info *i)
+{
+    if (k < MEDIA_STREAMS_MAX && s->foreign[k])
+        return probe_warn(i, "audio stream %u is %s, which is not decoded here, and is left out", k,
+                          s->foreign[k]);
+    return probe_warn(i, "audio stream %u is of an unknown kind and is left out", k);
+}
+
 int tracks_find(struct media_source *s, struct media_info *i)
 {
     struct trial t = { 0 };
@@ -158,7 +166,7 @@ int tracks_find(struct media_source *s, struct media_info *i)
         if (streams_other_programme(s->fmt, i->video.stream, k))
             continue;
         if (!usable && st->codecpar->codec_type == AVMEDIA_TYPE_AUDIO)
-            r = probe_warn(i, "audio stream %u is of an unknown kind and is left out", k);
+            r = tell_unusable(s, k, i);
         if (!usable)
             continue;
         if (t.n < AUDIO_TRACKS_MAX)

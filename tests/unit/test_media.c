@@ -330,7 +330,7 @@ static void every_sound_track_is_told_the_default_one_first(void **state)
 }
 
 /* As Apple's spatial sound is to those who don't know it. */
-static void a_track_of_an_unknown_kind_is_left_out_with_a_word(void **state)
+static void a_track_that_nobody_decodes_is_left_out_by_its_name(void **state)
 {
     const struct clip_spec spec = {
         .format = "mp4", .audio = "ac3", .audio_seconds = 1, .more = tracks, .n_more = 2
@@ -347,7 +347,9 @@ static void a_track_of_an_unknown_kind_is_left_out_with_a_word(void **state)
         fail_msg("%s", p.err.text);
     assert_int_equal(p.info.n_more_audio, 1);
     assert_int_equal(p.info.n_warnings, 1);
-    assert_string_equal(p.info.warnings[0], "audio stream 2 is of an unknown kind and is left out");
+    assert_string_equal(
+        p.info.warnings[0],
+        "audio stream 2 is Apple's APAC, which is not decoded here, and is left out");
     release(&p);
 }
 
@@ -575,7 +577,7 @@ int main(void)
         cmocka_unit_test(an_attached_picture_is_no_video),
         cmocka_unit_test(sound_starts_after_its_priming),
         cmocka_unit_test(every_sound_track_is_told_the_default_one_first),
-        cmocka_unit_test(a_track_of_an_unknown_kind_is_left_out_with_a_word),
+        cmocka_unit_test(a_track_that_nobody_decodes_is_left_out_by_its_name),
         cmocka_unit_test(of_a_truncated_file_the_sound_ends_where_the_bytes_do),
         cmocka_unit_test(what_is_no_video_is_told_apart),
         cmocka_unit_test(a_file_without_its_moov_is_said_to_be_cut_off),

@@ -52,3 +52,23 @@ radio_first() { # sound alone, then both, in the same service
         part b.ts 0 100 -output_ts_offset 9 -streamid 0:300 -streamid 1:256 && cat a.ts b.ts >"$1"
 }
 row "a radio part, then television" '{"video":{"held":true,"frames":100,"first":0,"times":[0],"width":320,"height":180,"short":180,"yuv":true,"color":{}},"sound":{"channels":2,"start":0,"end":12},"warning":"before the picture"}' c.ts radio_first c.ts
+
+# What nobody here decodes, by its name.
+tables() { "${PES%/*}/tables" "$@"; }
+two_sounds() { # FILE OPTION...: the second one's
+    local file=$1
+    shift
+    quiet_ffmpeg -i "$scratch/base.nut" -i "$scratch/sound.wav" -threads 1 -map 0:v -map 1:a -map 1:a $H264 $AAC "$@" "$file"
+}
+row "AC-4 beside AAC" '{"video":{"frames":100,"every":0.04},"sound":{"end":4.0},"warning":"audio stream 2 is Dolby AC-4"}' a.mp4 \
+    eval 'two_sounds a.mp4 -c:a:1 ac3 && poke a.mp4 $(offset_of a.mp4 ac-3) ac-4'
+row "MPEG-H alone beside a picture, in MPEG-TS" '{"outcome":"refused","sentence":"MPEG-H 3D Audio, which is not decoded"}' b.ts \
+    eval 'clip a.ts $H264 $AAC && tables type 0x0f 0x2d <a.ts >b.ts'
+row "a scrambled picture" '{"outcome":"refused","sentence":"scrambled .conditional access."}' b.ts \
+    eval 'clip a.ts $H264 $AAC && tables scramble 256 <a.ts >b.ts'
+long "a scrambled sound beside a clear one" '{"video":{"frames":100,"every":0.04},"sound":{"end":4.0},"warning":"scrambled .conditional access.", "outcome":"whole"}' b.ts \
+    eval 'two_sounds a.ts && tables scramble 258 <a.ts >b.ts'
+long "AC-4 of DVB beside MP2" '{"video":{"frames":100,"every":0.04},"sound":{"end":4.0},"warning":"Dolby AC-4", "outcome":"whole"}' b.ts \
+    eval 'two_sounds a.ts -c:a:0 mp2 && tables type 0x0f 6 7f03150000 <a.ts >b.ts'
+long "VVC beside sound" '{"outcome":"refused","sentence":"VVC .H.266., which is not decoded"}' a.mp4 \
+    eval 'clip a.mp4 $H264 $AAC && poke a.mp4 $(offset_of a.mp4 avc1 2) vvc1'
