@@ -11,6 +11,7 @@
 #include "crop.h"
 #include "edits.h"
 #include "foreign.h"
+#include "halves.h"
 #include "hdr.h"
 #include "hidden.h"
 #include "index_build.h"
@@ -224,17 +225,32 @@ static int tell_unread(struct media_info *i, const struct media_source *s,
                       idx->n);
 }
 
+/* A picture of the stream is half a frame. */
+static void weave_fields(struct video_info *v, int first)
+{
+    v->fields = 1;
+    v->height *= 2;
+    v->crop.top *= 2;
+    v->crop.bottom *= 2;
+    v->interlaced = first;
+}
+
 /* What the samples of an MP4 have to be looked at for. */
-static int look_at_samples(struct inside *in, const AVCodecParameters *par, struct media_info *i,
+static int look_at_samples(struct inside *in, const AVStream *st, struct media_info *i,
                            struct media_index *idx, struct err *err)
 {
     struct captions_seen seen = { 0 };
-    int r = keyframe_look_first(in, par, idx, err);
+    const AVCodecParameters *par = st->codecpar;
+    int first = 0, r = keyframe_look_first(in, par, idx, err);
 
     if (r == 0)
         r = prime_look_first(in, par, idx, &i->video, err);
     if (r == 0)
         r = turn_look_first(in, par, idx, &i->video, err);
+    if (r == 0)
+        r = halves_look(in, st, idx, &first, err);
+    if (r == 0 && first)
+        weave_fields(&i->video, first);
     if (r == 0)
         r = hidden_look(in, par, idx, err);
     if (r == 0)
@@ -259,7 +275,7 @@ static int look_back(struct inside *in, struct media_source *s, struct media_inf
     if (missing == 0)
         r = tell_unread(i, s, idx);
     if (r == 0 && media_is_mov(s))
-        r = look_at_samples(in, s->fmt->streams[i->video.stream]->codecpar, i, idx, err);
+        r = look_at_samples(in, s->fmt->streams[i->video.stream], i, idx, err);
     return r;
 }
 
@@ -320,16 +336,6 @@ static int read_edited(struct inside *in, struct media_info *i, struct media_ind
     *ret_mine = video >= 0;
     media_close(&s);
     return r;
-}
-
-/* A picture of the stream is half a frame. */
-static void weave_fields(struct video_info *v, int first)
-{
-    v->fields = 1;
-    v->height *= 2;
-    v->crop.top *= 2;
-    v->crop.bottom *= 2;
-    v->interlaced = first;
 }
 
 /* The container's word counts before a picture's. */

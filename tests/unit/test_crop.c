@@ -25,7 +25,7 @@ struct file {
 static void put(struct file *f, uint64_t v, int bytes)
 {
     while (bytes-- > 0)
-        f->p[f->n++] = (uint8_t)(v >> 8 * bytes);
+        f->p[f->n++] = bytes < 8 ? (uint8_t)(v >> 8 * bytes) : 0;
 }
 
 static void box(struct file *f, const char *type)
