@@ -50,6 +50,7 @@ struct sound {
     struct bend bend;
     int exact;             /* sound_set_exact() */
     int many;              /* more than one frame came in */
+    int anew;              /* the next frame is the first of another format */
     int size, least, most; /* of a frame: the last one's; of those that came twice in a row */
     int odd_frames;        /* how many in a row were off by more than jitter, all to one side */
     int64_t odd;           /* the least of them, input samples */
@@ -273,6 +274,7 @@ static int adapt(struct sound *s, const AVFrame *f, struct err *err)
         if (r < 0)
             return r;
         settle(s, 0);
+        s->anew = 1;
         s->pos = av_rescale(s->pos, f->sample_rate, s->from.rate);
         if (s->exact) /* the resampler's rounding doesn't add up */
             s->pos = av_rescale(s->made, f->sample_rate, s->to.rate);
@@ -374,7 +376,8 @@ static int64_t slack(struct sound *s, int n_samples)
  * at once. In between (phones that stamp by the clock are off by half a frame, now
  * and then; clocks drift) it has to last before it is believed, and then it is
  * bent away, for a hole as short as that would be heard each time. Behind the first
- * frame, which is an encoder's priming where such files come from, any hole is one. */
+ * frame, which is an encoder's priming where such files come from, any hole is one; and where the
+ * format changes, which is another recording, the line moves at once. */
 static struct correction {
     int64_t move, bend;
 } correction(struct sound *s, int64_t off, int n_samples)
@@ -384,7 +387,8 @@ static struct correction {
     int64_t frame = FFMAX((int64_t)n_samples * 9 / 10, 2 * jitter);
     int64_t size = FFABS(off);
 
-    hole = !s->many && off > 0 ? jitter + 1 : FFMIN(hole, frame);
+    hole = s->anew || (!s->many && off > 0) ? jitter + 1 : FFMIN(hole, frame);
+    s->anew = 0;
     if (size <= jitter || size >= hole || s->bend.over > 0) {
         s->odd_frames = 0;
         return (struct correction){ size > jitter && size >= hole ? off : 0, 0 };

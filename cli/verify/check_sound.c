@@ -110,7 +110,8 @@ static int find_shift(const struct ear *e, size_t n, long *ret_shift, double *re
     return 0;
 }
 
-/* Frames that are lost, or there twice, where the window as a whole is in its place. */
+/* Frames that are lost, or there twice, where the window as a whole is in its place, and the source
+ * itself in one piece. */
 static void compare_blocks(struct ear *e, double at, size_t n, long shift)
 {
     struct block_pair p = {
@@ -173,7 +174,8 @@ static void compare_window(struct ear *e, double at, size_t n)
                off > 0 ? "late" : "early", e->limit_s);
     else if (e->usual += (match - e->usual) / 4) {
         e->gain += (sound_level(e->a, n) / loud - e->gain) / (e->compared < 8 ? 2 : 8);
-        if (match > 0.8 && loose < 0.004)
+        if (match > 0.8 && loose < 0.004 &&
+            !sound_is_joined(e->src, at + e->origin_s - 0.1, at + e->origin_s + 1.1))
             compare_blocks(e, at, n, shift);
     }
     if (fabs(off) > fabs(e->worst_s))

@@ -247,7 +247,9 @@ static int read_bent(const struct sound *s, const struct sound_frame *f, double 
     return 0;
 }
 
-static int read_frame(const struct sound *s, size_t i, double from_s, float *px, size_t n)
+/* *behind: samples of px that are written; of what overlaps the first is heard. */
+static int read_frame(const struct sound *s, size_t i, double from_s, float *px, size_t n,
+                      size_t *behind)
 {
     const struct sound_frame *f = &s->frames[i];
     enum { ROOM = 2048 };
@@ -257,9 +259,9 @@ static int read_frame(const struct sound *s, size_t i, double from_s, float *px,
     uint64_t first = (uint64_t)ceil(f->first - 1e-6), end = end_in_spill(s, f);
     /* Whole samples of the spill, so that those of frames end to end stay so. */
     long long at = llround((f->at_s - from_s) * SOUND_RATE + (double)first - f->first);
-    if (at < 0) {
-        first += (uint64_t)-at;
-        at = 0;
+    if (at < (long long)*behind) {
+        first += (uint64_t)((long long)*behind - at);
+        at = (long long)*behind;
     }
     while (first < end && at < (long long)n) {
         uint64_t some = end - first < ROOM ? end - first : ROOM;
@@ -271,16 +273,18 @@ static int read_frame(const struct sound *s, size_t i, double from_s, float *px,
             px[at++] = (float)in[k] * HEADROOM / INT16_MAX;
         first += some;
     }
+    *behind = at > (long long)*behind ? (size_t)at : *behind;
     return 0;
 }
 
 int sound_read(const struct sound *s, double from_s, float *px, size_t n)
 {
     double to_s = from_s + (double)n / SOUND_RATE;
+    size_t behind = 0;
     int r = 0;
     memset(px, 0, n * sizeof(*px));
     for (size_t i = frame_near(s, from_s); !r && i < s->n && s->frames[i].at_s < to_s; i++)
-        r = read_frame(s, i, from_s, px, n);
+        r = read_frame(s, i, from_s, px, n, &behind);
     return r;
 }
 
@@ -289,6 +293,16 @@ int sound_damaged(const struct sound *s, double from_s, double to_s)
     for (size_t i = frame_near(s, from_s); i < s->n && s->frames[i].at_s < to_s; i++)
         if (s->frames[i].damaged)
             return 1;
+    return 0;
+}
+
+int sound_is_joined(const struct sound *s, double from_s, double to_s)
+{
+    for (size_t i = frame_near(s, from_s); i < s->n && s->frames[i].at_s < to_s; i++) {
+        const struct sound_frame *f = &s->frames[i];
+        if (i > 0 && !(fabs(f->at_s - f[-1].at_s - f[-1].seconds) < IDLE_S))
+            return 1;
+    }
     return 0;
 }
 

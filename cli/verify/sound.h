@@ -52,6 +52,8 @@ double sound_end(const struct sound *s);
 int sound_read(const struct sound *s, double from_s, float *px, size_t n);
 /* Whether any frame of these times is damaged. */
 int sound_damaged(const struct sound *s, double from_s, double to_s);
+/* Whether it has a hole, or two frames at once, at any of these times. */
+int sound_is_joined(const struct sound *s, double from_s, double to_s);
 /* The most by which stamps of these times are off where they were put, for long. */
 double sound_loose(const struct sound *s, double from_s, double to_s);
 

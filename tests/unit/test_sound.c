@@ -15,6 +15,7 @@
 #include "worker/sound.h"
 
 #include <libavutil/channel_layout.h>
+#include <libavutil/mathematics.h>
 #include <libavutil/samplefmt.h>
 
 enum { RATE = 48000, FRAME = 1024, COUNT = 60, ROOM = 1 << 19, CHANGE = 20 };
@@ -372,6 +373,34 @@ static void the_line_goes_on_over_a_change_of_format(void **state)
     }
 }
 
+/* It is of another recording: to bend half a frame away would take seconds. */
+static void another_format_stands_where_its_stamp_says(void **state)
+{
+    static const int64_t offs[] = { -768, 768, -1900, 5000, 200 };
+
+    (void)state;
+    for (size_t k = 0; k < sizeof(offs) / sizeof(*offs); k++) {
+        struct line l;
+        struct sound *s = open_line(&l);
+        int64_t half = av_rescale(30 * 960, RATE, 44100), want = 0;
+        int64_t start = half + offs[k], jitter = RATE * 8 / 1000, at = half + 9600;
+
+        for (int i = 0; i < 30; i++)
+            push(s, 0, 960, 44100, 1, (int64_t)i * 960);
+        for (int i = 0; i < 30; i++)
+            push(s, 100000 + (int64_t)i * 960, 960, RATE, 1, start + (int64_t)i * 960);
+        finish(s, 0);
+        want = 100000 + at - (llabs((long long)offs[k]) > jitter ? start : half);
+        assert_true(at < l.n);
+        if (fabsf(l.p[at] - (float)want) > 3)
+            fail_msg("%lld off: %.0f instead of %lld", (long long)offs[k], (double)l.p[at],
+                     (long long)want);
+        assert_true(sound_mended(s)->bent_s == 0);
+        sound_free(s);
+        free(l.p);
+    }
+}
+
 static void the_end_is_filled_with_silence_to_the_sample(void **state)
 {
     struct line l;
@@ -423,6 +452,7 @@ int main(void)
         cmocka_unit_test(absurd_stamps_cost_their_frames_at_most),
         cmocka_unit_test(stamps_of_two_sizes_are_no_holes),
         cmocka_unit_test(the_line_goes_on_over_a_change_of_format),
+        cmocka_unit_test(another_format_stands_where_its_stamp_says),
         cmocka_unit_test(the_end_is_filled_with_silence_to_the_sample),
         cmocka_unit_test(an_end_before_the_last_sample_cuts_nothing),
         cmocka_unit_test(no_sound_at_all_is_the_inputs_fault),

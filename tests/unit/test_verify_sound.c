@@ -225,6 +225,21 @@ static void a_hole_is_a_hole(void **state)
     sound_release(&s);
 }
 
+/* As the encoder has it. */
+static void of_what_overlaps_the_first_is_heard(void **state)
+{
+    struct sound s = { 0 };
+    double late[FRAMES] = { 0 };
+    (void)state;
+    for (int i = 20; i < FRAMES; i++)
+        late[i] = -0.05;
+    add_frames(&s, late);
+    assert_true(fabsf(heard(&s, 1.97) - 20) < 0.1F);
+    assert_true(fabsf(heard(&s, 2.02) - 21) < 0.1F);
+    assert_true(sound_is_joined(&s, 1.9, 2.1) && !sound_is_joined(&s, 2.2, 3));
+    sound_release(&s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -232,6 +247,7 @@ int main(void)
         cmocka_unit_test(stamps_that_came_back_are_jitter_at_the_end),
         cmocka_unit_test(a_hole_at_the_end_is_one),
         cmocka_unit_test(a_hole_is_a_hole),
+        cmocka_unit_test(of_what_overlaps_the_first_is_heard),
         cmocka_unit_test(tone_is_where_it_is),
         cmocka_unit_test(low_tone_is_late),
         cmocka_unit_test(noise_is_shifted),
