@@ -98,9 +98,14 @@ static void print_audio(const struct audio_info *a)
 
 static void print_text(const struct text_info *t)
 {
-    printf("  text    #%d %s%s%s%s%s%s%s%s\n", t->stream, t->codec, t->language[0] ? ", " : "",
-           t->language, t->title[0] ? ", " : "", t->title, t->is_default ? ", default" : "",
-           t->forced ? ", forced" : "", t->hearing_impaired ? ", hearing impaired" : "");
+    char page[FMT_MAX] = "";
+
+    if (t->page > 0)
+        (void)snprintf(page, sizeof(page), ", page %d", t->page);
+    printf("  text    #%d %s%s%s%s%s%s%s%s%s\n", t->stream, t->codec, page,
+           t->language[0] ? ", " : "", t->language, t->title[0] ? ", " : "", t->title,
+           t->is_default ? ", default" : "", t->forced ? ", forced" : "",
+           t->hearing_impaired ? ", hearing impaired" : "");
 }
 
 static void print_info(const char *input, const struct media_info *i)

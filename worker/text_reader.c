@@ -4,6 +4,7 @@
 #include "../common/base/err.h"
 #include "../common/media/open.h"
 #include "../common/media/text_kind.h"
+#include "cue_boxes.h"
 #include "teletext.h"
 #include "ttml.h"
 
@@ -14,7 +15,6 @@
 
 enum {
     PACKET_MAX = 1 << 16, /* bytes: what is longer is no subtitle; documents have their own limit */
-    BOXES_MAX = 256,      /* of a sample */
     BLOCK_ADD_ID_BYTES = 8,
 };
 
@@ -156,66 +156,31 @@ static void settings_of(const AVPacket *pkt, char ret[static CUE_SETTINGS_MAX])
 
 /* ---- boxes of cues ---- */
 
-struct box {
-    uint32_t type;
-    const uint8_t *body;
-    size_t size;
-};
-
-/* The next box of `*at`. 0: there is none, or it is cut off (-EINVAL). */
-static int box_next(const uint8_t **at, const uint8_t *end, struct box *ret)
+static int payload_decode(struct text_reader *r, const struct cue_box *cue, struct text_said *ret)
 {
-    size_t left = (size_t)(end - *at);
-
-    if (left == 0)
-        return 0;
-    uint32_t size = left >= 8 ? AV_RB32(*at) : 0;
-    if (size < 8 || size > left)
-        return -EINVAL;
-    *ret = (struct box){ AV_RB32(*at + 4), *at + 8, size - 8 };
-    *at += size;
-    return 1;
-}
-
-static int payload_decode(struct text_reader *r, const struct box *payload, const char *settings,
-                          struct text_said *ret)
-{
-    if (av_new_packet(r->part, (int)payload->size) < 0)
+    if (av_new_packet(r->part, (int)cue->size) < 0)
         return -ENOMEM;
-    memcpy(r->part->data, payload->body, payload->size);
-    int n = decode(r, r->part, settings, ret);
+    memcpy(r->part->data, cue->payload, cue->size);
+    int n = decode(r, r->part, cue->settings, ret);
     av_packet_unref(r->part);
     return n;
-}
-
-/* A cue box (vttc): its payload, and settings before or behind it. */
-static int cue_box_read(struct text_reader *r, const struct box *cue, struct text_said *ret)
-{
-    const uint8_t *at = cue->body, *end = at + cue->size;
-    char settings[CUE_SETTINGS_MAX] = "";
-    struct box b, payload = { 0 };
-
-    for (int i = 0; i < BOXES_MAX && box_next(&at, end, &b) > 0; i++) {
-        if (b.type == MKBETAG('p', 'a', 'y', 'l'))
-            payload = b;
-        else if (b.type == MKBETAG('s', 't', 't', 'g'))
-            webvtt_settings((const char *)b.body, b.size, settings);
-    }
-    return payload.size ? payload_decode(r, &payload, settings, ret) : 0;
 }
 
 /* Samples have all cues of their time, those that go on from the sample before among them. */
 static int sample_read(struct text_reader *r, const AVPacket *pkt, struct text_said *ret)
 {
     const uint8_t *at = pkt->data, *end = at + pkt->size;
-    struct box b;
-    int n = 0, got = 1;
+    struct cue_box cue;
+    int n = 0, got;
 
     ret->repeats = 1;
-    for (int i = 0; n == 0 && i < BOXES_MAX && (got = box_next(&at, end, &b)) > 0; i++)
-        if (b.type == MKBETAG('v', 't', 't', 'c'))
-            n = cue_box_read(r, &b, ret);
-    ret->damaged += got < 0;
+    while (n == 0 && (got = cue_box_next(&at, end, &cue)) != 0) {
+        if (got < 0) {
+            ret->damaged++;
+            break;
+        }
+        n = payload_decode(r, &cue, ret);
+    }
     return n;
 }
 

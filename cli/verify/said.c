@@ -288,7 +288,7 @@ static int is_mov(const AVFormatContext *f)
 static void choose_how(const AVFormatContext *f, struct reading *r)
 {
     uint32_t tag = is_mov(f) ? r->st->codecpar->codec_tag : 0;
-    if (tag == MKTAG('w', 'v', 't', 't'))
+    if (tag == MKTAG('w', 'v', 't', 't') && r->st->codecpar->codec_id == AV_CODEC_ID_NONE)
         r->how = BY_BOXES;
     else if (tag == MKTAG('s', 't', 'p', 'p') || tag == MKTAG('d', 'f', 'x', 'p') ||
              r->st->codecpar->codec_id == AV_CODEC_ID_TTML)

@@ -97,11 +97,11 @@ int text_kinds_learn(struct inside *in, struct media_source *s, struct err *err)
 }
 
 /* libavformat (5.1) gives these tracks of MP4 no codec, and calls them data. */
-static enum text_kind kind_of_tag(uint32_t tag)
+static enum text_kind kind_of_tag(const AVCodecParameters *p)
 {
-    switch (tag) {
-    case MKTAG('w', 'v', 't', 't'):
-        return TEXT_KIND_WEBVTT_SAMPLE;
+    switch (p->codec_tag) {
+    case MKTAG('w', 'v', 't', 't'): /* with a codec its boxes would be opened already */
+        return p->codec_id == AV_CODEC_ID_NONE ? TEXT_KIND_WEBVTT_SAMPLE : TEXT_KIND_NONE;
     case MKTAG('s', 't', 'p', 'p'):
     case MKTAG('d', 'f', 'x', 'p'):
         return TEXT_KIND_TTML;
@@ -114,7 +114,7 @@ enum text_kind text_kind(const struct media_source *s, int stream)
 {
     const AVCodecParameters *p = s->fmt->streams[stream]->codecpar;
 
-    enum text_kind by_tag = media_is_mov(s) ? kind_of_tag(p->codec_tag) : TEXT_KIND_NONE;
+    enum text_kind by_tag = media_is_mov(s) ? kind_of_tag(p) : TEXT_KIND_NONE;
 
     if (by_tag != TEXT_KIND_NONE)
         return by_tag;

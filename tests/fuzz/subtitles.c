@@ -5,7 +5,7 @@
 
 #include "cli/verify/vtt.h"
 #include "common/base/err.h"
-#include "worker/webvtt.h"
+#include "worker/cue_boxes.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
@@ -19,6 +19,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
     if (size == 0)
         return 0;
+    if (data[0] == 'x') {
+        const uint8_t *at = data + 1, *end = data + size;
+        struct cue_box b;
+        while (cue_box_next(&at, end, &b) > 0)
+            fuzz_must(b.payload > data && b.payload + b.size <= end);
+        return 0;
+    }
     char *text = fuzz_text(data + 1, size - 1);
     if (data[0] == 's')
         webvtt_settings(text, size - 1, c.settings);

@@ -8,10 +8,11 @@
 #include <string.h>
 
 #include <cmocka.h>
+#include <errno.h>
 
 #include "cli/verify/vtt.h"
 #include "common/base/err.h"
-#include "worker/webvtt.h"
+#include "worker/cue_boxes.h"
 
 #define D "0,0,Default,,0,0,0,,"
 
@@ -172,6 +173,42 @@ static void a_segment_has_the_cues_of_its_time_with_all_of_theirs(void **state)
 
 /* ---- the verifier's reader ---- */
 
+/* Sizes are in octal, so that no letter follows as a digit. */
+static void cues_come_out_of_their_boxes(void **state)
+{
+#define PAYL "\0\0\0\013paylabc"
+    static const struct {
+        const char *name, *sample;
+        size_t size;
+        int cues, last; /* how many, and what comes then */
+        const char *settings;
+    } rows[] = {
+        {"nothing",                  "",                                                         0,  0, 0,       ""},
+        { "an empty cue",            "\0\0\0\010vtte",                                           8,  0, 0,       ""},
+        { "a cue",                   "\0\0\0\023vttc" PAYL,                                      19, 1, 0,       ""},
+        { "with settings behind it", "\0\0\0\041vttc" PAYL "\0\0\0\016sttgline:1",               33, 1, 0,
+         "line:1"                                                                                                  },
+        { "two, and a comment",      "\0\0\0\023vttc" PAYL "\0\0\0\011vttax\0\0\0\023vttc" PAYL, 47, 2,
+         0,                                                                                                      ""},
+        { "a cue without payload",   "\0\0\0\020vttc\0\0\0\010iden",                             16, 0, 0,       ""},
+        { "a box that is cut off",   "\0\0\0\024vttc" PAYL,                                      19, 0, -EINVAL, ""},
+        { "a payload that is",       "\0\0\0\023vttc\0\0\0\014paylabc",                          19, 0, -EINVAL, ""},
+        { "a box of no size",        "\0\0\0\0vttc",                                             8,  0, -EINVAL, ""},
+        { "less than a box",         "\0\0",                                                     2,  0, -EINVAL, ""},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+        const uint8_t *at = (const uint8_t *)rows[i].sample, *end = at + rows[i].size;
+        struct cue_box b = { 0 };
+        int n = 0, r;
+        for (; (r = cue_box_next(&at, end, &b)) > 0; n++)
+            assert_memory_equal(b.payload, "abc", 3);
+        if (n != rows[i].cues || r != rows[i].last || strcmp(b.settings, rows[i].settings) != 0)
+            fail_msg("%s: %d cues, then %d, '%s'", rows[i].name, n, r, b.settings);
+    }
+}
+
 static void settings_of_cues_are_passed_on_where_they_are_known(void **state)
 {
     static const struct {
@@ -262,6 +299,7 @@ int main(void)
         cmocka_unit_test(braces_that_never_close_cost_no_more_than_their_text),
         cmocka_unit_test(cues_are_sorted_by_their_start_and_stay_in_order),
         cmocka_unit_test(a_segment_has_the_cues_of_its_time_with_all_of_theirs),
+        cmocka_unit_test(cues_come_out_of_their_boxes),
         cmocka_unit_test(settings_of_cues_are_passed_on_where_they_are_known),
         cmocka_unit_test(what_is_written_is_read_by_the_verifier),
         cmocka_unit_test(the_verifier_refuses_what_players_would_misread),
