@@ -80,7 +80,7 @@ cues() { # FILE
 # What is in TRACK, a cue a line, is what stands on stdin.
 says() { # CLIP TRACK
     package "$1" && "$GOPMILL_VERIFY" out --source "$1" --no-decode || return
-    cues "out/text/$2/all.vtt" | diff - /dev/stdin
+    diff - <(cues "out/text/$2/all.vtt")
 }
 
 warns() { # WORDS
