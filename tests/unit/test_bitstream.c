@@ -260,6 +260,8 @@ static void a_wild_scaling_list_overflows_nothing(void **state)
 #define INTER     0x32, 2, 0x30, 0xcc
 #define HIDDEN    0x32, 2, 0x20, 0xdd
 #define AGAIN     0x1a, 1, 0x80 /* show_existing_frame */
+/* Metadata of type 4, T.35: A/53. */
+#define CAPTIONS_OBU 0x2a, 12, 4, 0xb5, 0, 0x31, 'G', 'A', '9', '4', 3, 0x40, 0xff, 0x80
 
 static const uint8_t av1c[] = { 0x81, 0x08, 0x0c, 0, SEQUENCE };
 static const uint8_t obus[] = { DELIMITER, SEQUENCE, PADDING, SEQUENCE };
@@ -340,6 +342,10 @@ static const struct unit_row {
     { "nothing shown", UNITS(HIDDEN), "a packet of the source isn't one whole picture", 0, NOTHING },
     { "nothing", UNITS(DELIMITER), "a packet of the source isn't one whole picture", 0, NOTHING },
     { "another header", UNITS(0x0a, 6, 0, 0, 0, 0x40, 0x12, 0x35, KEY), "the source's sequence header isn't that of its container, or changes", 0, NOTHING },
+    { "captions of an inter frame", UNITS(CAPTIONS_OBU, INTER), NULL, 0, UNITS(INTER) },
+    { "captions whose type is long-winded", UNITS(0x2a, 13, 0x84, 0, 0xb5, 0, 0x31, 'G', 'A', '9', '4', 3, 0x40, 0xff, 0x80, INTER), NULL, 0, UNITS(INTER) },
+    { "HDR of a frame", UNITS(0x2a, 6, 1, 0, 1, 0, 1, 0x80, INTER), NULL, 0, UNITS(0x2a, 6, 1, 0, 1, 0, 1, 0x80, INTER) },
+    { "HDR10+ of a frame", UNITS(0x2a, 5, 4, 0xb5, 0, 0x3c, 0x80, INTER), NULL, 0, UNITS(0x2a, 5, 4, 0xb5, 0, 0x3c, 0x80, INTER) },
     { "another layer", UNITS(0x36, 0x20, 2, 0x30, 0xcc), "the source has layers", 0, NOTHING },
     { "a list of tiles", UNITS(0x42, 0), "the source has OBUs of type 8", 0, NOTHING },
     { "cut off", UNITS(0x32, 4, 0x10, 0xaa, 0xbb), "the source is damaged", 0, NOTHING },

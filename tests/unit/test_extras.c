@@ -166,12 +166,13 @@ static void a_result_is_held_against_the_plan(void **state)
                                                         leave_out_silently };
 
     (void)state;
-    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]) + 2; i++) {
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]) + 3; i++) {
         struct fixture f;
         struct task t;
         struct err err = { 0 };
         int bad = i < sizeof(rows) / sizeof(rows[0]),
-            told = i + 1 == sizeof(rows) / sizeof(rows[0]) + 2;
+            told = i == sizeof(rows) / sizeof(rows[0]) + 1,
+            captions = i == sizeof(rows) / sizeof(rows[0]) + 2;
         fixture_make(&f, &shape_plain);
         fixture_add_text(&f);
         if (bad)
@@ -182,7 +183,11 @@ static void a_result_is_held_against_the_plan(void **state)
             f.results[4].warnings[0] = strdup("why");
             f.results[4].n_warnings = 1;
         }
+        if (captions) /* a channel that says nothing */
+            leave_out_silently(&f);
         fixture_task(&f, 4, &t);
+        for (size_t k = 0; k < t.n_renditions && captions; k++)
+            t.renditions[k].text.captions = 1;
         int r = package_check_result(&f.plan, &t, &f.results[4], &err);
         if (r != (bad ? -EPROTO : 0))
             fail_msg("row %zu: %d, %s", i, r, err.text);

@@ -55,6 +55,10 @@ static const char track_text[] =
 static const char page_text[] =
     "{'stream':3,'codec':'dvb_teletext','language':'ger','title':'','default':0,'forced':0,"
     " 'hearing_impaired':0,'page':777}";
+/* A channel of closed captions. */
+static const char captions_text[] =
+    "{'stream':0,'codec':'eia_608','language':'','title':'CC3','default':0,'forced':0,"
+    " 'hearing_impaired':1,'captions':3}";
 static const char poster_text[] =
     "{'kind':'poster','name':'poster','codec':'jpeg','encoder':'mjpeg','params':[],"
     " 'width':1280,'height':720,'pix_fmt':'yuv420p','color':{'primaries':1,"
@@ -146,8 +150,9 @@ static json_t *sample_extras_plan(void)
 {
     json_t *j = sample_plan();
 
-    json_object_set_new(json_object_get(j, "info"), "texts",
-                        json_pack("[o,o]", parse(track_text), parse(page_text)));
+    json_object_set_new(
+        json_object_get(j, "info"), "texts",
+        json_pack("[o,o,o]", parse(track_text), parse(page_text), parse(captions_text)));
     json_object_set_new(
         j, "extras",
         json_pack("[o,o,o]", text_rendition(), parse(poster_text), parse(storyboard_text)));
@@ -472,6 +477,8 @@ static const struct bad_row {
     { &XPLAN,   "info.texts[0].stream",              "-1",                                    "plan.info.texts[0].stream: -1"                     },
     { &XPLAN,   "info.texts[1].page",                "99",                                    "plan.info.texts[1].page: 99 is outside"            },
     { &XPLAN,   "info.texts[1].page",                "'888'",                                 "plan.info.texts[1].page: must be an integer"       },
+    { &XPLAN,   "info.texts[2].captions",            "5",                                     "plan.info.texts[2].captions: 5 is outside"         },
+    { &XPLAN,   "info.texts[2].captions",            "-1",                                    "plan.info.texts[2].captions: -1 is outside"        },
     { &XPLAN,   "extras[0].kind",                    "'picture'",                             "plan.extras[0].kind: 'picture' is not known"       },
     { &XPLAN,   "extras[0].name",                    "'h264-1080'",                           "plan.extras[0]: has the name of a rendition"       },
     { &XPLAN,   "extras[0].name",                    "'poster'",                              "plan.extras[1].name: 'poster' is the name"         },
