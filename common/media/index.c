@@ -84,8 +84,9 @@ static void follow_untimed(struct index_audio *a, const struct media_index *idx)
     if (before == SIZE_MAX || idx->packets[last].duration > 0)
         return;
     int64_t from = idx->packets[before].pts, to = idx->packets[last].pts;
-    if (to > from)
-        a->end = to + av_rescale(to - from, (int64_t)(idx->n - last), (int64_t)(last - before));
+    int64_t rest = av_rescale(to - from, (int64_t)(idx->n - last), (int64_t)(last - before));
+    if (to > from && to + rest > a->end)
+        a->end = to + rest;
 }
 
 void index_look(struct index_packet *p, const AVCodecParameters *par, const uint8_t *data, size_t n)

@@ -18,6 +18,7 @@
 #include "io.h"
 #include "late.h"
 #include "open.h"
+#include "overlap.h"
 #include "presence.h"
 #include "prime.h"
 #include "streams.h"
@@ -260,6 +261,19 @@ static int look_at_samples(struct inside *in, const AVStream *st, struct media_i
     return r;
 }
 
+/* Fragments that come again. */
+static int tell_overlap(const struct media_source *s, struct media_info *i, struct media_index *idx)
+{
+    uint64_t n = media_is_mov(s) && media_io_fragmented(s->io) ? overlap_hide(idx) : 0;
+
+    return n == 0
+               ? 0
+               : probe_warn(i,
+                            "%llu frames in fragments whose time was over when they came are left "
+                            "out, as in MP4 files joined end to end",
+                            (unsigned long long)n);
+}
+
 /* After the scan: what it found to be odd, and whether it begins at a keyframe. */
 static int look_back(struct inside *in, struct media_source *s, struct media_info *i,
                      struct media_index *idx, struct err *err)
@@ -274,6 +288,8 @@ static int look_back(struct inside *in, struct media_source *s, struct media_inf
         return r;
     if (missing == 0)
         r = tell_unread(i, s, idx);
+    if (r == 0)
+        r = tell_overlap(s, i, idx);
     if (r == 0 && media_is_mov(s))
         r = look_at_samples(in, s->fmt->streams[i->video.stream], i, idx, err);
     return r;

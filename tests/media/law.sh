@@ -68,4 +68,14 @@ lasts() { # FILE SECONDS
     "$GOPMILL" probe "$1" --json | jq -e ".duration_ms == $2"
 }
 fact "… and take their time at the end" lasts stills.avi 3160
+
+# Files of fragments joined end to end: the times of the second were over when it came.
+h264 fragments.mp4 bframes=2 -movflags frag_keyframe+empty_moov
+cat fragments.mp4 fragments.mp4 >joined.mp4
+joined() {
+    local out
+    out=$("$tools/law" 1 joined.mp4) && echo "$out" &&
+        grep ' 75 frames, 0 concealed' <<<"$out" && grep 'told: 75 frames in fragments whose time was over' <<<"$out"
+}
+fact "of files of fragments joined end to end the first is played, and all of the second told of" joined
 finish
