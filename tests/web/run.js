@@ -22,7 +22,7 @@ const { serve } = require('./server.js');
 const FPS = 25;
 /* How fast things are played: the next where a busy machine did not keep up with one. */
 const PLAY_RATES = [4, 4, 3, 2], CHANGE_RATES = [2, 2, 1.5, 1];
-const SYNC_S = 0.04;
+const SYNC_S = 0.04, LISTEN_TRIES = 4;
 const FACT_S = 240; /* nothing takes that long, but for a machine that does much else */
 
 const PLAYERS = [
@@ -115,15 +115,16 @@ function factsOf(pack, { title, player, manifest }) {
             patiently(page, asked, CHANGE_RATES, (rate) => page.run('change', [high, middle, high, low], rate),
                 (report) => judge.changed(report, { pace, sizes: it.sizes }))],
         [named('sound and picture are within 40 ms'), what, async (page, asked) => {
-            let report = null;
-            for (let tries = 0; tries < 3 && !(report && judge.audible(report, FPS)); tries++) {
-                if (report)
+            const reports = [], most = { fps: FPS, most: SYNC_S };
+            do {
+                if (reports.length)
                     await page.stage(asked);
-                report = await page.run('listen', [0, it.joints[Math.floor(it.joints.length / 2)] - 1], 3.4);
-            }
+                reports.push(await page.run('listen', [0, it.joints[Math.floor(it.joints.length / 2)] - 1], 3.4));
+            } while (reports.length < LISTEN_TRIES && judge.together(reports, most).length);
+            const tries = reports.length > 1 ? `, the nearest of ${reports.length} tries` : '';
             return {
-                complaints: judge.together(report, { fps: FPS, most: SYNC_S }),
-                remarks: [`the sound is late by ${judge.lateness(report, FPS).join(', ')} ms`],
+                complaints: judge.together(reports, most),
+                remarks: [`the sound is late by ${judge.lateness(reports, FPS).join(', ')} ms${tries}`],
             };
         }],
     ];
