@@ -10,11 +10,29 @@ enum {
     DEPTH_MAX = 16,      /* of boxes in boxes */
 };
 
+static int window_has(const struct boxes_walk *w, uint64_t at, size_t n)
+{
+    return at >= w->window_at && at - w->window_at <= w->window_n &&
+           n <= w->window_n - (size_t)(at - w->window_at);
+}
+
 int boxes_read(struct boxes_walk *w, uint64_t at, void *buf, size_t n, size_t *ret_got)
 {
     memset(buf, 0, n);
     *ret_got = 0;
-    return inside_read(w->in, at, buf, n, ret_got, w->err);
+    if (n > sizeof(w->window))
+        return inside_read(w->in, at, buf, n, ret_got, w->err);
+    if (!window_has(w, at, n)) {
+        w->window_at = at;
+        w->window_n = 0;
+        int r = inside_read(w->in, at, w->window, sizeof(w->window), &w->window_n, w->err);
+        if (r < 0)
+            return r;
+    }
+    size_t from = (size_t)(at - w->window_at), there = w->window_n - from;
+    *ret_got = n < there ? n : there;
+    memcpy(buf, w->window + from, *ret_got);
+    return 0;
 }
 
 /* The box at `at` of what ends at `end`. 1; 0: there is none, or it can't be. */

@@ -17,7 +17,11 @@ struct boxes_walk {
     struct inside *in;
     struct err *err;
     void *found;            /* the caller's */
-    unsigned looked, depth; /* zeroed */
+    unsigned looked, depth; /* zeroed, as is the rest */
+    /* Bytes at hand: headers lie close together, and each read is a round trip to the parent. */
+    uint8_t window[4096];
+    uint64_t window_at;
+    size_t window_n;
 };
 
 struct media_box {
