@@ -89,6 +89,12 @@ stands() {
     done
 }
 
+# is_wrong FILE SOURCE: a package of the one, held against the other.
+is_wrong() {
+    rm -rf out && "$GOPMILL" run "$1" --ladder sdr.yaml --output out --slots 1 || return
+    ! "$GOPMILL_VERIFY" out --source "$2" >log && grep "FAIL  source.picture" log
+}
+
 # ---- what a container crops off ----
 
 be32() { printf '\\x%02x' $(($1 >> 24 & 255)) $(($1 >> 16 & 255)) $(($1 >> 8 & 255)) $(($1 & 255)); }
@@ -101,7 +107,7 @@ framed() { # FILE OPTION...
 }
 # 19 bytes of its Colour element become PixelCrop elements: an id of two bytes, a size, a value; and three of nothing.
 framed_matroska() {
-    framed crop.mkv && poke crop.mkv "$(LC_ALL=C grep -aboP '\x55\xb0\x90' crop.mkv | head -n 1 | cut -d : -f 1)" \
+    framed plain.mkv && cp plain.mkv crop.mkv && poke crop.mkv "$(LC_ALL=C grep -aboP '\x55\xb0\x90' crop.mkv | head -n 1 | cut -d : -f 1)" \
         '\x54\xcc\x81\x14\x54\xbb\x81\x10\x54\xdd\x81\x0c\x54\xaa\x81\x18\xec\x81\x00'
 }
 # 55 bytes of boxes (colr, pasp, btrt) become clap and 15 of nothing.
@@ -127,20 +133,22 @@ is_white() { # FILE: all of each picture, and of the poster
 
 fact "Matroska's PixelCrop is made" framed_matroska
 fact "… and cut off, of pictures and poster" is_white crop.mkv
+fact "… and the referee sees bars that are left" is_wrong plain.mkv crop.mkv
 fact "MP4's clap is made" framed_mp4
 fact "… and cut off, of pictures and poster" is_white crop.mp4
 
 # ---- a turn ----
 
-turned() { # FILE BEGIN: by the pictures' own word, a quarter clockwise
-    hd turned.tmp.ts "$2" && mv turned.tmp.ts "$1.plain" &&
+turned() { # FILE BEGIN: by the pictures' own word, a quarter clockwise; FILE.plain without it
+    hd plain.tmp.ts "$2" && mv plain.tmp.ts "$1.plain" &&
         red "$1" "$2" "scale=out_color_matrix=bt709:out_range=tv,format=yuv420p" $X264 $BT709 -x264-params pic-struct=1 \
             -bsf:v h264_metadata=display_orientation=insert:rotate=-90
 }
-flat_then_turned() { hd 1.ts 1 && turned 2.ts 2 && joined 1.ts 2.ts turn.ts; }
+flat_then_turned() { hd 1.ts 1 && turned 2.ts 2 && joined 1.ts 2.ts turn.ts && joined 1.ts 2.ts.plain plain.ts; }
 turned_then_flat() { turned 1.ts 1 && hd 2.ts 2 && joined 1.ts 2.ts turn.ts; }
 fact "pictures that turn themselves are made" flat_then_turned
 fact "… stand upright in the shape of the first ones" stands turn.ts "0 319 0 179 of 320 180" "110 211 0 179 of 320 180"
+fact "… and the referee sees those that lie" is_wrong plain.ts turn.ts
 fact "… and the other way round" turned_then_flat
 fact "… the first one's turn is the package's" stands turn.ts "0 179 0 319 of 180 320" "0 179 108 209 of 180 320"
 
@@ -159,7 +167,6 @@ fact "BT.601, then 709" joint sd hd a.ts
 fact "… is one colour" one_colour a.ts sdr 14
 fact "limited range, then full" joint hd hd b.ts tv pc
 fact "… is one colour" one_colour b.ts sdr 8
-fact "SDR, then PQ" joint sdr hdr c.ts "" smpte2084
 fact "PQ, then SDR" joint hdr sdr d.ts smpte2084
 fact "… is one colour in HDR" one_colour d.ts hdr 6
 fact "HLG, then PQ" joint hdr hdr e.ts arib-std-b67 smpte2084
