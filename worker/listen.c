@@ -73,6 +73,29 @@ static int feed(struct listener *l, const AVPacket *pkt, struct sound *const *so
                                   : 0;
 }
 
+/* A track that goes on in another codec goes on in another decoder. */
+static int change_decoder(struct listener *l, struct sound *const *sounds, size_t n,
+                          struct err *err)
+{
+    const AVFormatContext *f = l->src.fmt;
+    AVCodecContext *dec = NULL;
+    int raw = l->src.raw;
+
+    if (raw == l->raw ||
+        f->streams[raw]->codecpar->codec_id == f->streams[l->raw]->codecpar->codec_id)
+        return 0;
+    int r = feed(l, NULL, sounds, n, err);
+    if (r == 0)
+        r = media_decoder(&l->src, raw, &dec, err);
+    if (r < 0)
+        return r;
+    avcodec_free_context(&l->dec);
+    l->dec = dec;
+    l->raw = raw;
+    l->stamp = AV_NOPTS_VALUE;
+    return 0;
+}
+
 int listener_run(struct listener *l, struct sound *const *sounds, size_t n, struct err *err)
 {
     int stream = l->t->info.audio.stream, r = 0;
@@ -86,7 +109,9 @@ int listener_run(struct listener *l, struct sound *const *sounds, size_t n, stru
             l->pkt->dts = media_unwrap(l->pkt->dts, l->near, bits);
             if (l->pkt->pts != AV_NOPTS_VALUE)
                 l->near = l->pkt->pts;
-            r = feed(l, l->pkt, sounds, n, err);
+            r = change_decoder(l, sounds, n, err);
+            if (r == 0)
+                r = feed(l, l->pkt, sounds, n, err);
         }
         av_packet_unref(l->pkt);
     }
@@ -103,6 +128,7 @@ int listener_open(struct listener *l, struct inside *in, const struct task *t, s
     int r = media_open_stream(in, &t->info, stream, &l->src, err);
     if (r < 0)
         return r;
+    l->raw = stream;
     r = media_decoder(&l->src, stream, &l->dec, err);
     l->pkt = av_packet_alloc();
     l->frame = av_frame_alloc();

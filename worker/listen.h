@@ -15,6 +15,7 @@ struct listener {
     const struct task *t; /* borrowed */
     struct media_source src;
     AVCodecContext *dec;
+    int raw; /* stream that `dec` is for: a track may go on in another one */
     AVPacket *pkt;
     AVFrame *frame;
     int64_t near; /* of the last packet, for timestamps that wrap */

@@ -119,16 +119,25 @@ static const char *language(const AVStream *st)
     return e ? e->value : "";
 }
 
+/* Whether sound or a picture goes on so: sound in any codec, too, where `same` is 0. */
+static int is_kin(const AVStream *a, const AVStream *b, int same)
+{
+    return same ? is_same_codec(a, b)
+                : b->codecpar->codec_type == AVMEDIA_TYPE_AUDIO &&
+                      avcodec_find_decoder(b->codecpar->codec_id);
+}
+
+/* `b` and what is part of it, on what? */
 static int goes_on_what(const struct joined_scan *s, const AVFormatContext *f,
-                        const struct joined *j, unsigned b)
+                        const struct joined *j, unsigned b, int same)
 {
     int best = -1, most = -1;
     for (unsigned a = 0; a < f->nb_streams && a < JOINED_STREAMS_MAX; a++) {
-        if (!can_go_on(s, f, j, a, b))
-            continue;
-        int points = is_same_codec(f->streams[a], f->streams[b]) ? 2 : 0;
-        points += strcmp(language(f->streams[a]), language(f->streams[b])) == 0;
-        if (points > most) {
+        int can = is_kin(f->streams[a], f->streams[b], same);
+        for (unsigned k = 0; can && k < f->nb_streams && k < JOINED_STREAMS_MAX; k++)
+            can = (k != b && j->whole[k] != (int)b + 1) || can_go_on(s, f, j, a, k);
+        int points = strcmp(language(f->streams[a]), language(f->streams[b])) == 0;
+        if (can && points > most) {
             most = points;
             best = (int)a;
         }
@@ -151,22 +160,23 @@ static void join(const struct joined_scan *s, const AVFormatContext *f, struct j
                  unsigned b)
 {
     const struct places *later = &s->of[b];
-    if (!is_same_codec(f->streams[a], f->streams[b])) {
-        j->whole[b] = -1;
-        return;
-    }
     for (unsigned k = 0; k < f->nb_streams && k < JOINED_STREAMS_MAX; k++)
         if ((int)k == a || j->whole[k] == a + 1)
             part_add(j, a, (int)k, keyframe_from(&s->of[k], later->at[later->n - 1] / 2 + 1));
+    for (size_t i = 0; i < j->n; i++)
+        if (j->parts[i].whole == (int)b)
+            j->parts[i].whole = a;
+    for (unsigned k = 0; k < JOINED_STREAMS_MAX; k++)
+        if (j->whole[k] == (int)b + 1)
+            j->whole[k] = a + 1;
     int64_t from = keyframe_from(later, 0);
     part_add(j, a, (int)b, from >= 0 ? from : later->at[0] / 2);
     j->whole[b] = a + 1;
 }
 
-void joined_scan_end(struct joined_scan *s, const AVFormatContext *f, struct joined *ret)
+static void join_all(struct joined_scan *s, const AVFormatContext *f, int same, struct joined *ret)
 {
     uint64_t done = 0;
-    *ret = (struct joined){ 0 };
     for (;;) {
         int b = -1;
         for (unsigned k = 0; k < f->nb_streams && k < JOINED_STREAMS_MAX; k++)
@@ -175,10 +185,40 @@ void joined_scan_end(struct joined_scan *s, const AVFormatContext *f, struct joi
         if (b < 0)
             return;
         done |= UINT64_C(1) << b;
-        int a = goes_on_what(s, f, ret, (unsigned)b);
+        int a = ret->whole[b] ? -1 : goes_on_what(s, f, ret, (unsigned)b, same);
         if (a >= 0)
             join(s, f, ret, a, (unsigned)b);
     }
+}
+
+static size_t packets_of(const struct joined_scan *s, const struct joined *j, unsigned whole)
+{
+    size_t n = s->of[whole].n;
+    for (unsigned k = 0; k < JOINED_STREAMS_MAX; k++)
+        n += j->whole[k] == (int)whole + 1 ? s->of[k].n : 0;
+    return n;
+}
+
+/* Pictures of another codec that come before or behind: the fewer count for nothing. */
+static void leave_out_fewer(const struct joined_scan *s, const AVFormatContext *f, struct joined *j)
+{
+    int fewer[JOINED_STREAMS_MAX] = { 0 };
+    for (unsigned a = 0; a < f->nb_streams && a < JOINED_STREAMS_MAX; a++)
+        for (unsigned b = 0; b < f->nb_streams && b < JOINED_STREAMS_MAX; b++)
+            if (f->streams[a]->codecpar->codec_type == AVMEDIA_TYPE_VIDEO && !j->whole[b] &&
+                s->of[b].n && can_go_on(s, f, j, a, b))
+                fewer[packets_of(s, j, b) > packets_of(s, j, a) ? a : b] = 1;
+    for (unsigned k = 0; k < JOINED_STREAMS_MAX; k++)
+        if (fewer[k])
+            j->whole[k] = -1;
+}
+
+void joined_scan_end(struct joined_scan *s, const AVFormatContext *f, struct joined *ret)
+{
+    *ret = (struct joined){ 0 };
+    join_all(s, f, 1, ret);
+    join_all(s, f, 0, ret);
+    leave_out_fewer(s, f, ret);
 }
 
 int joined_is_part(const struct joined *j, unsigned stream)
@@ -220,6 +260,7 @@ static int is_wanted(const struct joined *j, struct joined_reader *r, AVPacket *
             owner = j->parts[i].stream;
             part++;
         }
+    r->stream = k;
     pkt->stream_index = whole;
     return whole >= 0 && owner == k && part == r->pass;
 }

@@ -1,9 +1,9 @@
 /* joined.h - streams of an MPEG-TS that go on in another one: a programme whose streams move to
  * other PIDs, recordings with other PIDs end to end.
  *
- * The rule (docs/inputs.md): a stream goes on in a later one of its kind and codec that no table
- * names together with it, and beside which it has no packet. It begins there at a keyframe. A later
- * one of another codec counts for nothing.
+ * The rule (docs/inputs.md): a stream goes on in a later one of its kind that no table names
+ * together with it, and beside which it has no packet. It begins there at a keyframe. Sound may
+ * have another codec then; of pictures of two codecs the fewer count for nothing.
  */
 #ifndef GOPMILL_VERIFY_JOINED_H
 #define GOPMILL_VERIFY_JOINED_H
@@ -42,6 +42,7 @@ void joined_want(const struct joined *j, AVFormatContext *f, int stream);
  * the file. Zeroed at first. */
 struct joined_reader {
     size_t pass;
+    int stream; /* that the last packet came in */
     int64_t pos[JOINED_STREAMS_MAX];
 };
 

@@ -33,6 +33,7 @@ struct hearing { /* one of the sounds */
     int opened;
     int64_t pos; /* as seams_apply() wants it */
     int refused; /* since the last frame */
+    int stream;  /* that `codec` is for */
 };
 
 struct reading {
@@ -272,10 +273,29 @@ static int sound_drain(struct reading *r, struct hearing *h)
     }
 }
 
+/* Where a track goes on in another codec. One that can't be opened ends it. */
+static int sound_change(struct reading *r, struct hearing *h)
+{
+    AVStream *const *st = r->format->streams;
+    int stream = r->joined.stream;
+    if (st[stream]->codecpar->codec_id == st[h->stream]->codecpar->codec_id)
+        return 0;
+    (void)avcodec_send_packet(h->codec, NULL);
+    int rc = sound_drain(r, h);
+    avcodec_free_context(&h->codec);
+    h->stream = stream;
+    if (!rc && codec_open(r->s, r->format, stream, &h->codec, NULL) == -ENOMEM)
+        rc = -ENOMEM;
+    return rc;
+}
+
 static int sound_packet(struct reading *r, struct hearing *h, AVPacket *pkt)
 {
     if (!h->codec)
         return 0;
+    int changed = sound_change(r, h);
+    if (changed < 0 || !h->codec)
+        return changed;
     seams_apply(&r->s->seams, pkt, &h->pos);
     if (h->x->packet == AV_NOPTS_VALUE)
         h->x->packet = pkt->pts;
@@ -315,6 +335,7 @@ static int video_open(struct reading *r, struct err *err)
 static int sound_start_decoding(struct reading *r, struct hearing *h)
 {
     h->opened = 1;
+    h->stream = h->x->stream;
     r->format->streams[h->x->stream]->discard = AVDISCARD_DEFAULT;
     joined_want(&r->s->joined, r->format, h->x->stream);
     return codec_open(r->s, r->format, h->x->stream, &h->codec, NULL) == -ENOMEM ? -ENOMEM : 0;

@@ -11,7 +11,8 @@ enum { PACKETS_MAX = 20000 }; /* from a place on: a first packet comes behind at
 
 int media_has_arrivals(const struct media_source *s)
 {
-    return media_has_one_clock(s) || strcmp(s->fmt->iformat->name, "flv") == 0;
+    return media_has_one_clock(s) || strcmp(s->fmt->iformat->name, "flv") == 0 ||
+           strcmp(s->fmt->iformat->name, "live_flv") == 0;
 }
 
 /* Reads on until a packet of a stream comes that wasn't there. What can't be read is for
@@ -115,18 +116,33 @@ static int owner_of(const struct media_source *s, int stream, int64_t pos)
     return last ? last->id : s->fmt->streams[stream]->id;
 }
 
+/* Two streams may share a PID (TrueHD and its AC-3): each goes on one of its codec, if there is
+ * one. */
+static int joined_to(const struct media_source *s, const AVStream *st)
+{
+    int to = st->index;
+
+    for (size_t k = 0; k < s->n_joins; k++) {
+        int n = s->joins[k].stream;
+        if (s->joins[k].id != st->id)
+            continue;
+        if (n < 0 || n >= (int)s->fmt->nb_streams)
+            return -1;
+        if (media_same_codec(s->fmt->streams[n], st))
+            return n;
+        if (s->fmt->streams[n]->codecpar->codec_type == st->codecpar->codec_type)
+            to = n;
+    }
+    return to;
+}
+
 int media_joined_stream(const struct media_source *s, const AVPacket *pkt)
 {
     const AVStream *st = s->fmt->streams[pkt->stream_index];
     int64_t pos = pkt->pos >= 0 ? pkt->pos : s->last_pos;
-    int to = st->index;
+    int to = joined_to(s, st);
 
-    for (size_t k = 0; k < s->n_joins && to == st->index; k++)
-        if (s->joins[k].id == st->id)
-            to = s->joins[k].stream;
-    if (to < 0 || to >= (int)s->fmt->nb_streams)
+    if (to < 0)
         return -1;
-    if (!media_same_codec(s->fmt->streams[to], st))
-        return st->index; /* shares its PID with the one that is meant */
     return owner_of(s, to, pos) == st->id ? to : -1;
 }

@@ -354,6 +354,7 @@ static void place_packet(struct media_source *s, AVPacket *pkt)
         presence_note(s->presence, s, pkt);
     if (pkt->pos >= 0)
         s->last_pos = pkt->pos;
+    s->raw = pkt->stream_index;
     if (s->n_joins > 0)
         pkt->stream_index = media_joined_stream(s, pkt);
     if (s->n_splices > 0)

@@ -29,6 +29,7 @@ struct media_source {
     const struct stream_join *joins; /* the same (arrivals.h) */
     size_t n_joins;
     int selected;              /* by media_select(); -1: none */
+    int raw;                   /* the stream that the last packet came in, whichever it counts as */
     struct presence *presence; /* notes every packet; borrowed; NULL: none does */
     /* Names of those that nobody here decodes (foreign.h); static. */
     const char *foreign[MEDIA_STREAMS_MAX];

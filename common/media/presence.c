@@ -185,18 +185,29 @@ static int fits(const struct presence *p, const AVFormatContext *f, const struct
     return 1;
 }
 
-/* The stream that goes on in `b`: first one of its codec, then one of its language. -1: none. */
+/* Whether one stream goes on in another of this codec: sound may change it. */
+static int may_follow(const AVFormatContext *f, unsigned a, unsigned b, int same)
+{
+    const AVCodecParameters *y = f->streams[b]->codecpar;
+
+    if (same)
+        return media_same_codec(f->streams[a], f->streams[b]);
+    return y->codec_type == AVMEDIA_TYPE_AUDIO && media_decodes(y->codec_id);
+}
+
+/* The stream that goes on in `b`, with all that goes on in that: first one of its language. -1:
+ * none. */
 static int find_head(const struct presence *p, const AVFormatContext *f, const struct chain *c,
-                     unsigned b)
+                     unsigned b, int same)
 {
     int best = -1, best_score = -1;
 
     for (unsigned a = 0; a < f->nb_streams && a < STREAMS_MAX; a++) {
-        if (c->head[a] >= 0 || !fits(p, f, c, a, b))
-            continue;
-        int score = 2 * media_same_codec(f->streams[a], f->streams[b]) +
-                    (strcmp(language(f->streams[a]), language(f->streams[b])) == 0);
-        if (score > best_score) {
+        int all = c->head[a] < 0 && may_follow(f, a, b, same);
+        for (unsigned k = 0; all && k < f->nb_streams && k < STREAMS_MAX; k++)
+            all = (k != b && c->head[k] != (int)b) || fits(p, f, c, a, k);
+        int score = strcmp(language(f->streams[a]), language(f->streams[b])) == 0;
+        if (all && score > best_score) {
             best = (int)a;
             best_score = score;
         }
@@ -210,23 +221,26 @@ static void add_join(struct media_info *i, int stream, int id, int64_t pos)
         i->joins[i->n_joins++] = (struct stream_join){ stream, id, pos };
 }
 
-/* `b` goes on `a`, and those that `a` went on in so far perhaps go on `b` then. */
+/* `b` goes on `a`, as do those that go on `b`; those that `a` went on in so far perhaps go on then.
+ */
 static void join(struct media_info *i, const struct presence *p, const AVFormatContext *f,
-                 const struct chain *c, int a, unsigned b)
+                 struct chain *c, int a, unsigned b)
 {
     const AVStream *y = f->streams[b];
     const struct seen *later = &p->streams[b];
 
-    if (!media_same_codec(f->streams[a], y)) {
-        add_join(i, -1, y->id, later->pos);
-        return;
-    }
+    for (size_t k = 0; k < i->n_joins; k++)
+        if (i->joins[k].stream == (int)b)
+            i->joins[k].stream = a;
     add_join(i, a, y->id, later->key_pos >= 0 ? later->key_pos : later->pos);
     for (unsigned k = 0; k < f->nb_streams && k < STREAMS_MAX; k++) {
         const struct beside *back = &p->beside[k][b];
         if (((int)k == a || c->head[k] == a) && back->behind > 0 && back->back >= 0)
             add_join(i, a, f->streams[k]->id, back->back);
     }
+    for (unsigned k = 0; k < STREAMS_MAX; k++)
+        if (c->head[k] == (int)b || k == b)
+            c->head[k] = a;
 }
 
 /* Streams by the place of their first packet. */
@@ -241,21 +255,52 @@ static unsigned next_by_place(const struct presence *p, unsigned n, const uint8_
     return best;
 }
 
-static void find_joins(const struct presence *p, const AVFormatContext *f, struct media_info *i)
+static void find_joins(const struct presence *p, const AVFormatContext *f, struct chain *c,
+                       int same, struct media_info *i)
 {
     unsigned n = f->nb_streams < STREAMS_MAX ? f->nb_streams : STREAMS_MAX;
     uint8_t done[STREAMS_MAX] = { 0 };
+
+    for (unsigned b; (b = next_by_place(p, n, done)) < n; done[b] = 1) {
+        int a = c->head[b] < 0 ? find_head(p, f, c, b, same) : -1;
+        if (a >= 0)
+            join(i, p, f, c, a, b);
+    }
+}
+
+static uint64_t packets_of(const struct presence *p, const struct chain *c, unsigned head)
+{
+    uint64_t n = p->streams[head].packets;
+
+    for (unsigned k = 0; k < STREAMS_MAX; k++)
+        n += c->head[k] == (int)head ? p->streams[k].packets : 0;
+    return n;
+}
+
+/* Pictures go on in no other codec: of such two, those that are more are used. */
+static void leave_out_fewer(const struct presence *p, const AVFormatContext *f,
+                            const struct chain *c, struct media_info *i)
+{
+    for (unsigned a = 0; a < f->nb_streams && a < STREAMS_MAX; a++)
+        for (unsigned b = 0; b < f->nb_streams && b < STREAMS_MAX; b++) {
+            if (a == b || c->head[a] >= 0 || c->head[b] >= 0 ||
+                !is_of_kind(f->streams[a], AVMEDIA_TYPE_VIDEO) ||
+                media_same_codec(f->streams[a], f->streams[b]) || !fits(p, f, c, a, b))
+                continue;
+            unsigned fewer = packets_of(p, c, b) > packets_of(p, c, a) ? a : b;
+            add_join(i, -1, f->streams[fewer]->id, 0);
+        }
+}
+
+static void find_all(const struct presence *p, const AVFormatContext *f, struct media_info *i)
+{
     struct chain c;
 
     for (unsigned k = 0; k < STREAMS_MAX; k++)
         c.head[k] = -1;
-    for (unsigned b; (b = next_by_place(p, n, done)) < n; done[b] = 1) {
-        int a = find_head(p, f, &c, b);
-        if (a < 0)
-            continue;
-        join(i, p, f, &c, a, b);
-        c.head[b] = a;
-    }
+    find_joins(p, f, &c, 1, i);
+    find_joins(p, f, &c, 0, i);
+    leave_out_fewer(p, f, &c, i);
 }
 
 int presence_find(const struct presence *p, const struct media_source *s, struct media_info *i)
@@ -267,6 +312,6 @@ int presence_find(const struct presence *p, const struct media_source *s, struct
     memcpy(i->arrivals, p->arrivals, p->n_arrivals * sizeof(*i->arrivals));
     i->n_arrivals = p->n_arrivals;
     if (may_move(s))
-        find_joins(p, s->fmt, i);
+        find_all(p, s->fmt, i);
     return i->n_arrivals > 0 || i->n_joins > 0;
 }

@@ -25,9 +25,9 @@ void presence_begin(struct presence *p, const struct media_source *s);
 void presence_note(struct presence *p, const struct media_source *s, const AVPacket *pkt);
 
 /* After reading: set the arrivals and joins of `i`, which has none. A stream goes on in another of
- * its kind and codec that no table named together with it, and that has packets when it has none
- * itself; the earlier one is the one that goes on. Where the codec is another one, what comes later
- * is left out. 1: there are some, 0, or -ENOMEM. */
+ * its kind that no table named together with it, and that has packets when it has none itself; the
+ * earlier one is the one that goes on. Sound may change its codec; of pictures of two codecs the
+ * fewer are left out. 1: there are some, 0, or -ENOMEM. */
 int presence_find(const struct presence *p, const struct media_source *s, struct media_info *i);
 
 #endif

@@ -82,10 +82,9 @@ static int tell_joins(const struct media_source *s, struct media_info *i)
         joined += to >= 0;
         if (to < 0)
             r = probe_warn(i,
-                           "%s that goes on as %s later, in stream %u, is left out: files of two "
-                           "kinds look joined",
-                           p->codec_type == AVMEDIA_TYPE_VIDEO ? "a picture" : "sound",
-                           avcodec_get_name(p->codec_id), k);
+                           "the pictures of stream %u (%s) are left out: files of two codecs look "
+                           "joined, and those of another are used",
+                           k, avcodec_get_name(p->codec_id));
         p->codec_type = AVMEDIA_TYPE_UNKNOWN;
     }
     if (r == 0 && joined > 0)

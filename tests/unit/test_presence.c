@@ -22,18 +22,22 @@ static const struct row {
     const char *name, *kinds, *named, *packets;
     const char *joins; /* "B>A@place", by place; "-" for none */
 } rows[] = {
-    {"one stream",                    "v",    "",   "AAAA",         ""           },
-    { "one after the other",          "vv",   "",   "AAAABBBB",     "B>A@4"      },
-    { "named together they are two",  "aa",   "AB", "AAAABBBB",     ""           },
-    { "side by side they are two",    "vv",   "",   "ABABABAB",     ""           },
-    { "one that overlaps is another", "vv",   "",   "AAABABBB",     ""           },
-    { "there and back",               "vv",   "",   "AAABBBAAA",    "B>A@3 A>A@6"},
-    { "there and back at keyframes",  "vv",   "",   "AAAbbBBaaAA",  "B>A@5 A>A@9"},
-    { "three in a row",               "vvv",  "",   "AABBCC",       "B>A@2 C>A@4"},
-    { "another codec of pictures",    "vV",   "",   "AAABBB",       "B>-@3"      },
-    { "MP2 that a table calls MP3",   "Mm",   "",   "AAABBB",       "B>A@3"      },
-    { "pictures aren't sound",        "va",   "",   "AAABBB",       ""           },
-    { "both move",                    "vava", "",   "ABABABCDCDCD", "C>A@6 D>B@7"},
+    {"one stream",                      "v",    "",   "AAAA",         ""           },
+    { "one after the other",            "vv",   "",   "AAAABBBB",     "B>A@4"      },
+    { "named together they are two",    "aa",   "AB", "AAAABBBB",     ""           },
+    { "side by side they are two",      "vv",   "",   "ABABABAB",     ""           },
+    { "one that overlaps is another",   "vv",   "",   "AAABABBB",     ""           },
+    { "there and back",                 "vv",   "",   "AAABBBAAA",    "B>A@3 A>A@6"},
+    { "there and back at keyframes",    "vv",   "",   "AAAbbBBaaAA",  "B>A@5 A>A@9"},
+    { "three in a row",                 "vvv",  "",   "AABBCC",       "B>A@2 C>A@4"},
+    { "another codec of pictures",      "vV",   "",   "AAABBB",       "B>-@0"      },
+    { "another codec, which is more",   "vV",   "",   "AABBBB",       "A>-@0"      },
+    { "another codec of sound",         "aM",   "",   "AAABBB",       "B>A@3"      },
+    { "one's own codec before another", "aaM",  "BC", "AACBCBCB",     "B>A@3"      },
+    { "another codec, and a change",    "Maa",  "",   "AABBCC",       "B>A@2 C>A@4"},
+    { "MP2 that a table calls MP3",     "Mm",   "",   "AAABBB",       "B>A@3"      },
+    { "pictures aren't sound",          "va",   "",   "AAABBB",       ""           },
+    { "both move",                      "vava", "",   "ABABABCDCDCD", "C>A@6 D>B@7"},
 };
 
 static void set_kind(AVCodecParameters *p, char kind)

@@ -42,6 +42,11 @@ row "a programme whose PIDs change" "$went_on" c.ts moved c.ts -mpegts_start_pid
 row "another programme, its clock at 0" "$went_on" c.ts moved c.ts -mpegts_start_pid 0x200 -mpegts_service_id 7 -output_ts_offset 0
 long "only the picture's PID changes" "$went_on" c.ts moved c.ts -streamid 0:600
 long "only the sound's PID changes" "$went_on" c.ts moved c.ts -streamid 1:600
+row "sound that goes on in another codec" "$went_on" c.ts moved c.ts -mpegts_start_pid 0x200 -c:a mp2
+two_codecs() { # a second of another channel before
+    part a.ts 0 25 -output_ts_offset 1 -c:v mpeg2video -q:v 3 && part b.ts 25 100 -output_ts_offset 2 -mpegts_start_pid 0x200 && cat a.ts b.ts >"$1"
+}
+long "pictures of two codecs: the fewer are left out" '{"video":{"held":true,"frames":75,"first":0,"times":[0],"width":320,"height":180,"short":180,"yuv":true,"color":{}},"sound":{"channels":2,"start":0,"end":4},"outcome":"whole","warning":"two codecs look joined","picture_off":null}' c.ts two_codecs c.ts
 there_and_back() {
     part a.ts 0 25 -output_ts_offset 1 && part b.ts 25 75 -output_ts_offset 2 -mpegts_start_pid 0x200 &&
         part d.ts 75 100 -output_ts_offset 4 && cat a.ts b.ts d.ts >"$1"
