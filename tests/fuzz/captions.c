@@ -1,5 +1,5 @@
-/* Closed captions: a byte for the codec, or a kind of track; then packets of one byte of length, one
- * that moves the time (or takes it away) and so many bytes. */
+/* Closed captions: a byte for the codec, or a kind of track; then packets of one byte of length,
+ * one that moves the time (or takes it away) and so many bytes. */
 #include "fuzz.h"
 
 #include "worker/cc_reader.h"
