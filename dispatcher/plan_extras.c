@@ -1,5 +1,6 @@
 /* What a package is whole without: text, and pictures of it. */
 #include "../common/base/err.h"
+#include "../common/base/latest.h"
 #include "../common/wire/task.h"
 #include "plan_parts.h"
 #include <errno.h>
@@ -66,16 +67,7 @@ static int64_t pts_at(const struct plan *p, int64_t ms)
 /* The frame that is shown at `pts`; the first one before it begins. */
 static size_t frame_at(const struct timeline *t, int64_t pts)
 {
-    size_t a = 0, b = t->n_frames;
-
-    while (a < b) {
-        size_t mid = a + (b - a) / 2;
-        if (t->frames[mid].pts <= pts)
-            a = mid + 1;
-        else
-            b = mid;
-    }
-    return a > 0 ? a - 1 : 0;
+    return latest_at(t->frames, t->n_frames, sizeof(*t->frames), pts);
 }
 
 /* The first keyframe shown in [from, to) that is shown as it is decoded; or

@@ -16,7 +16,7 @@
 #define REPEAT_LEAST 1.0 /* seconds of sound without a picture; with less, files end */
 
 struct frame {
-    int64_t pts;
+    int64_t pts; /* first (latest.h) */
     size_t packet;
 };
 

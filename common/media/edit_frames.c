@@ -1,6 +1,7 @@
 #include "edit_frames.h"
 
 #include "../base/cleanup.h"
+#include "../base/latest.h"
 #include "../wire/media_info.h"
 
 #include <errno.h>
@@ -9,7 +10,7 @@
 #include <stdlib.h>
 
 struct picture {
-    int64_t pts; /* media time */
+    int64_t pts; /* media time; first (latest.h) */
     size_t packet;
 };
 
@@ -82,16 +83,7 @@ static int frame_add(struct frames *f, int64_t pts, size_t packet)
 /* The picture that is shown at that media time; the first one before it begins. */
 static size_t picture_at(const struct frames *f, int64_t media)
 {
-    size_t a = 0, b = f->n_pics;
-
-    while (a < b) {
-        size_t mid = a + (b - a) / 2;
-        if (f->pics[mid].pts <= media)
-            a = mid + 1;
-        else
-            b = mid;
-    }
-    return a > 0 ? a - 1 : 0;
+    return latest_at(f->pics, f->n_pics, sizeof(*f->pics), media);
 }
 
 /* The first picture of an edit. What was shown before it may be the same one, which goes on. */

@@ -270,15 +270,16 @@ static int same_sums(const struct sums *a, const struct sums *b)
     return n > 0 || a->n == b->n;
 }
 
-/* Of the contiguous decode. */
-static int is_in_all(const struct proof *p, const struct sums *s)
+/* What the contiguous decode shows from there on, no picture left out. */
+static int is_in_all(const struct proof *p, const struct sums *s, int64_t from)
 {
-    for (size_t i = 0; i < s->n; i++) {
-        const struct picture_sum *x = sum_at(&p->all, s->list[i].pts);
-        if (!x || memcmp(x->sum, s->list[i].sum, SUM_BYTES) != 0)
-            return 0;
+    struct sums all = p->all;
+
+    while (all.n > 0 && all.list->pts < from) {
+        all.list++;
+        all.n--;
     }
-    return s->n > 0;
+    return s->n > 0 && same_sums(s, &all);
 }
 
 int proof_try(struct proof *p, const struct proof_cut *cut, uint64_t *spent, struct err *err)
@@ -293,7 +294,7 @@ int proof_try(struct proof *p, const struct proof_cut *cut, uint64_t *spent, str
         return 1;
     r = decode_stretch(p, &here, &a, spent, err);
     if (r == 0 && p->all.n > 0)
-        r = is_in_all(p, &a);
+        r = is_in_all(p, &a, cut->from);
     else if (r == 0 && (r = decode_stretch(p, &back, &b, spent, err)) == 0)
         r = same_sums(&a, &b);
     free(a.list);

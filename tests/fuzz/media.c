@@ -1,40 +1,13 @@
 /* A whole source, as a probe and a plan read it. libav* has no coverage
  * feedback here and is not what is tested: what we make of its answers is. */
 #include "fuzz.h"
-#include "parent.h"
+#include "parent_more.h"
 
 #include "common/base/err.h"
-#include "common/base/range.h"
-#include "common/child/inside.h"
 #include "common/media/io.h"
 #include "common/media/probe.h"
 
 #include <libavutil/log.h>
-
-int inside_read_many(struct inside *in, struct read_range *v, size_t n, struct err *err)
-{
-    for (size_t i = 0; i < n; i++)
-        (void)inside_read(in, v[i].off, v[i].buf, v[i].len, &v[i].n, err);
-    return 0;
-}
-
-int inside_object(struct inside *in, const char *name, const void *buf, size_t len, struct err *err)
-{
-    (void)in, (void)name, (void)buf, (void)len, (void)err;
-    return 0;
-}
-
-void inside_progress(struct inside *in, uint64_t done)
-{
-    (void)in, (void)done;
-}
-
-void inside_log(struct inside *in, const char *fmt, ...)
-{
-    (void)in, (void)fmt;
-}
-
-/* ---- */
 
 static void read_boxes(struct inside *in)
 {
