@@ -140,8 +140,10 @@ static uint64_t number(struct cursor *c, int with_marker)
     uint64_t first = cursor_u8(c);
     while (more < 8 && !(first & 0x80 >> more))
         more++;
-    if (more == 8)
+    if (more == 8) {
         c->bad = 1;
+        return 0;
+    }
     uint64_t v = with_marker ? first : first & ((0x80 >> more) - 1);
     int open = !with_marker && v == (uint64_t)((0x80 >> more) - 1);
     uint64_t rest = cursor_get(c, more);
