@@ -122,14 +122,16 @@ static int take_cues(struct run *u, struct track *k, int64_t start, int64_t end,
     return r;
 }
 
-/* As often as an edit list shows it; there are no edits but in MP4, where packets have durations.
- */
+/* As often as an edit list shows it; there are no edits but in MP4, where all packets but the last
+ * of fragments have durations. */
 static int take_edited(struct run *u, struct track *k, struct err *err)
 {
     const struct media_info *info = &u->t->info;
     AVRational tb = u->src.fmt->streams[k->r->text.stream]->time_base;
     AVRational scale = { 1, (int)info->edit_scale };
-    int64_t from = k->said.pts, to = av_sat_add64(from, k->said.duration), start, end;
+    int64_t lasts = k->said.duration > 0 ? k->said.duration
+                                         : av_rescale_q(UNTIMED_MS, (AVRational){ 1, 1000 }, tb);
+    int64_t from = k->said.pts, to = av_sat_add64(from, lasts), start, end;
     int r = 0;
 
     for (size_t i = 0; i < info->n_edits && r == 0; i++) {
@@ -388,7 +390,8 @@ static int tell(struct run *u, struct track *k, struct err *err)
         return warn(u, k, what, err);
     }
     if (k->said.damaged > 0) {
-        (void)snprintf(what, sizeof(what), "lack %llu packets that can't be decoded",
+        (void)snprintf(what, sizeof(what),
+                       "lack %llu packets, or parts of them, that can't be decoded",
                        (unsigned long long)k->said.damaged);
         r = warn(u, k, what, err);
     }
