@@ -38,6 +38,8 @@ static void cut(const struct video_info *v, struct fit_shape *s)
 {
     const struct crop_info *c = &v->crop;
 
+    if (s->width == v->width && s->height == v->height) /* cropped already */
+        return;
     if (!crop_is_any(c) || !is_side(s->frame_width, v->width + c->left + c->right) ||
         !is_side(s->frame_height, v->height + c->top + c->bottom))
         return;

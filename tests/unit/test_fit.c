@@ -91,6 +91,8 @@ static const struct row {
         .crop = C(6, 8, 10, 10), .filters = "crop=w=304:h=81:x=6:y=4,"),
     ROW("not what is cropped already", "matroska", S(288, 160, 1, 1), S(288, 160, 1, 1),
         .crop = C(16, 8, 16, 12), .filters = ""),
+    ROW("also where that is a few pixels", "matroska", S(312, 180, 1, 1), S(312, 180, 1, 1),
+        .crop = C(8, 0, 0, 0), .filters = ""),
     ROW("not what has another size", "matroska", S(160, 180, 1, 1), S(160, 90, 1, 1),
         .crop = C(80, 0, 80, 0), .filters = "scale=w=160:h=90:…", .other = 1),
 };
