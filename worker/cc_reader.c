@@ -162,15 +162,6 @@ static int channel_take(struct cc_reader *r, struct channel *c, const uint8_t tr
     return n == 0 ? channel_decode(r, c, triplet, err) : n;
 }
 
-/* Standard letters, special and extended ones (CEA-608-E, 6.4). */
-static int is_letter(const uint8_t triplet[3])
-{
-    int a = triplet[1] & 0x7f, b = triplet[2] & 0x7f;
-
-    return a >= 0x20 || (a == 0x11 && b >= 0x30 && b < 0x40) ||
-           ((a == 0x12 || a == 0x13) && b >= 0x20 && b < 0x40);
-}
-
 /* The earliest of those that are held. */
 static int held_give(struct cc_reader *r, struct err *err)
 {
@@ -184,7 +175,7 @@ static int held_give(struct cc_reader *r, struct err *err)
         int k = cc_channel_of(&r->channels, h.v[i], own);
         if (k < 0)
             continue;
-        if (is_letter(own))
+        if (cc_is_letter(own))
             r->spoke |= 1u << k;
         if (r->of[k].dec && !r->of[k].flooded)
             n = channel_take(r, &r->of[k], own, err);

@@ -100,7 +100,7 @@ static int on_frame(void *arg, size_t i, AVFrame *f, struct err *err)
 
     (void)i;
     if (r == 0)
-        changes_note(&c->changes, picture_latest(c->pic), f->pts);
+        changes_note(&c->changes, picture_latest(c->pic), f);
     return r;
 }
 

@@ -323,6 +323,14 @@ int cc_channel_of(struct cc_channels *c, const uint8_t triplet[3], uint8_t ret[3
     return 2 * second + f->channel;
 }
 
+int cc_is_letter(const uint8_t triplet[3])
+{
+    int a = triplet[1] & 0x7f, b = triplet[2] & 0x7f;
+
+    return a >= 0x20 || (a == 0x11 && b >= 0x30 && b < 0x40) ||
+           ((a == 0x12 || a == 0x13) && b >= 0x20 && b < 0x40);
+}
+
 int cc_channel_named(const uint8_t triplet[3])
 {
     uint8_t a, b;

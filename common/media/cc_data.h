@@ -51,6 +51,9 @@ struct cc_channels { /* zeroed: at the beginning */
  * in the order of their pictures. */
 int cc_channel_of(struct cc_channels *c, const uint8_t triplet[3], uint8_t ret[3]);
 
+/* Whether it is letters: standard ones, a special or an extended one (CEA-608-E, 6.4). */
+int cc_is_letter(const uint8_t triplet[3]);
+
 /* The channel that a triplet names, a code of which it is, in whatever order; -1: none. */
 int cc_channel_named(const uint8_t triplet[3]);
 

@@ -160,6 +160,12 @@ others_are_told() {
         jq -r '.warnings[]' out/job.json | grep 'of CEA-708 alone'
 }
 
+# They aren't found where nobody looks.
+begin_late_in_mp4() {
+    with sparse base.mp4 late.mp4 <(echo 'pop 1 150 180 LATE') && package late.mp4 && no_bits && [ ! -e out/text ] &&
+        [ "$(jq -r '.warnings[]' out/job.json)" = 'the captions in its pictures are left out: none of those that were looked at for the plan has any' ]
+}
+
 # The second half before the first one: cues go with their pictures.
 as_an_edit_list_shows_them() {
     with pictures base.mp4 plain.mp4 && ff -i plain.mp4 -f lavfi -i anoisesrc=sample_rate=48000:duration=7 \
@@ -202,6 +208,7 @@ fact "in MPEG-PS, which hasn't all times" become_subtitles pictures mpeg2.ts mpe
 fact "in a track c608" of_a_track track c608.mp4
 fact "in a track c708" of_a_track track708 c708.mp4
 fact "that begin late, and not in every picture" begin_late
+fact "that begin late in MP4 are told" begin_late_in_mp4
 fact "what nobody takes away stays to the end" left_on_the_screen
 fact "padding is no captions" padding_says_nothing
 fact "what is of CEA-708 alone is told" others_are_told
