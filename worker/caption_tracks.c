@@ -38,8 +38,8 @@ static struct cc_reader *reader_of(const struct caption_tracks *c, int stream)
     return NULL;
 }
 
-int caption_tracks_add(struct caption_tracks *c, const AVStream *st, const struct rendition *r,
-                       struct cues *to, struct err *out, struct err *err)
+int caption_tracks_add(struct caption_tracks *c, const AVStream *st, int untold,
+                       const struct rendition *r, struct cues *to, struct err *out, struct err *err)
 {
     struct cc_reader *reader = reader_of(c, st->index);
     struct caption_track *grown = reallocarray(c->v, c->n + 1, sizeof(*grown));
@@ -49,7 +49,7 @@ int caption_tracks_add(struct caption_tracks *c, const AVStream *st, const struc
         return no_memory(err);
     c->v = grown;
     if (owned)
-        n = cc_reader_new(st, &reader, err);
+        n = cc_reader_new(st, untold, &reader, err);
     if (n < 0)
         return n;
     c->v[c->n++] = (struct caption_track){ st, r, to, out, reader, owned };

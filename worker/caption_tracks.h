@@ -19,9 +19,11 @@ struct caption_tracks { /* zeroed: there are none */
 };
 
 /* `r` is a channel of `st` (text.captions): what it says goes to `to`, and *out says why it is
- * left out, if so. All are borrowed until the end, or the release. -ENOMEM. */
-int caption_tracks_add(struct caption_tracks *c, const AVStream *st, const struct rendition *r,
-                       struct cues *to, struct err *out, struct err *err);
+ * left out, if so. All are borrowed until the end, or the release. `untold` as for cc_reader_new().
+ * -ENOMEM. */
+int caption_tracks_add(struct caption_tracks *c, const AVStream *st, int untold,
+                       const struct rendition *r, struct cues *to, struct err *out,
+                       struct err *err);
 
 /* A packet of any stream. 1: it is of a stream with captions; 0: it isn't. -ENOMEM. */
 int caption_tracks_packet(struct caption_tracks *c, const AVPacket *pkt, struct err *err);

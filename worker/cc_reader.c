@@ -3,6 +3,7 @@
 #include "../common/base/err.h"
 #include "../common/media/captions.h"
 #include "../common/media/open.h"
+#include "../common/media/shown_times.h"
 #include "cc_screen.h"
 
 #include <errno.h>
@@ -40,6 +41,10 @@ struct cc_reader {
     struct channel of[CC_CHANNELS];
     struct held held[HELD_MAX + 1]; /* by time */
     size_t n_held;
+    struct shown_times *times; /* NULL: each packet tells its own */
+    struct held *kept;         /* until these are known: `at` is a packet's number */
+    size_t n_kept, room_kept, packets;
+    int endless;         /* there are too many */
     struct cc_data late; /* of a picture of MPEG-2 that has no time; n 0: there is none */
     int64_t next;  /* a time for a packet without one; AV_NOPTS_VALUE: there was no packet yet */
     int64_t now;   /* of what was given to decoders last */
@@ -53,11 +58,14 @@ static int no_memory(struct err *err)
     return err_set(err, -ENOMEM, ERR_RESOURCE, "out of memory for captions");
 }
 
-int cc_reader_new(const AVStream *st, struct cc_reader **ret, struct err *err)
+int cc_reader_new(const AVStream *st, int untold, struct cc_reader **ret, struct err *err)
 {
+    enum AVCodecID id = st->codecpar->codec_id;
+    int makes = untold && (id == AV_CODEC_ID_H264 || id == AV_CODEC_ID_HEVC);
     struct cc_reader *r = calloc(1, sizeof(*r));
 
-    if (!r || !(r->pkt = av_packet_alloc()) || av_new_packet(r->pkt, 3) < 0) {
+    if (!r || !(r->pkt = av_packet_alloc()) || av_new_packet(r->pkt, 3) < 0 ||
+        (makes && !(r->times = shown_times_new(st)))) {
         cc_reader_free(r);
         return no_memory(err);
     }
@@ -74,6 +82,10 @@ void cc_reader_free(struct cc_reader *r)
         return;
     for (size_t i = 0; i < r->n_held; i++)
         free(r->held[i].v);
+    for (size_t i = 0; i < r->n_kept; i++)
+        free(r->kept[i].v);
+    free(r->kept);
+    shown_times_free(r->times);
     for (size_t i = 0; i < CC_CHANNELS; i++) {
         avcodec_free_context(&r->of[i].dec);
         cc_screen_release(&r->of[i].screen);
@@ -208,14 +220,14 @@ static int is_pair(const uint8_t t[3])
     return (t[0] & 4) && (t[0] & 3) < 2 && ((t[1] | t[2]) & 0x7f);
 }
 
-static int held_add_all(struct cc_reader *r, struct cc_data *d, int64_t at, struct err *err)
+static void keep_pairs(struct cc_data *d)
 {
     size_t n = 0;
 
     for (size_t i = 0; i < d->n; i++)
         if (is_pair(d->v[i]))
             memmove(d->v[n++], d->v[i], 3);
-    return n > 0 ? held_add(r, at, (const uint8_t(*)[3])d->v, n, err) : 0;
+    d->n = n;
 }
 
 /* Where a packet has no time, it is decoded when it is shown, or comes after the one before. */
@@ -274,10 +286,16 @@ static AVRational step_of_sample(const struct cc_reader *r, const struct cc_data
     return av_mul_q((AVRational){ (int)duration, most }, r->st->time_base);
 }
 
+static int held_add_pairs(struct cc_reader *r, struct cc_data *d, int64_t at, struct err *err)
+{
+    keep_pairs(d);
+    return d->n > 0 ? held_add(r, at, (const uint8_t(*)[3])d->v, d->n, err) : 0;
+}
+
 static int take_data(struct cc_reader *r, struct cc_data *d, int64_t at, AVRational step,
                      struct err *err)
 {
-    return step.num ? spread_pairs(r, d, at, step, err) : held_add_all(r, d, at, err);
+    return step.num ? spread_pairs(r, d, at, step, err) : held_add_pairs(r, d, at, err);
 }
 
 /* MPEG-PS has no time for some of MPEG-2's pictures that others refer to: such a one is shown when
@@ -301,13 +319,73 @@ static int is_late(const struct cc_reader *r, const AVPacket *pkt)
            pkt->pts == AV_NOPTS_VALUE && pkt->dts != AV_NOPTS_VALUE;
 }
 
+/* ---- pictures whose time only all of them together tell ---- */
+
+static int kept_add(struct cc_reader *r, size_t packet, const struct cc_data *d, struct err *err)
+{
+    if (r->n_kept == r->room_kept) {
+        size_t room = r->room_kept ? 2 * r->room_kept : 256;
+        struct held *grown = reallocarray(r->kept, room, sizeof(*grown));
+        if (!grown)
+            return no_memory(err);
+        r->kept = grown;
+        r->room_kept = room;
+    }
+    struct held h = { (int64_t)packet, malloc(3 * d->n), d->n };
+    if (!h.v)
+        return no_memory(err);
+    memcpy(h.v, d->v, 3 * d->n);
+    r->kept[r->n_kept++] = h;
+    return 0;
+}
+
+static int kept_packet(struct cc_reader *r, const AVPacket *pkt, struct err *err)
+{
+    int bits = r->st->pts_wrap_bits;
+    int64_t dts = media_unwrap(pkt->dts, r->next, bits);
+    int64_t pts = media_unwrap(pkt->pts, dts != AV_NOPTS_VALUE ? dts : r->next, bits);
+    struct cc_data d;
+
+    if (dts != AV_NOPTS_VALUE || pts != AV_NOPTS_VALUE)
+        r->next = dts != AV_NOPTS_VALUE ? dts : pts;
+    int n = r->endless ? -E2BIG : shown_times_add(r->times, pkt, pts, dts);
+    r->endless = n == -E2BIG;
+    if (n < 0)
+        return n == -E2BIG ? 0 : no_memory(err);
+    cc_data_of(r->st->codecpar, pkt->data, (size_t)pkt->size, &d);
+    for (size_t i = 0; i < d.n; i++)
+        r->has_708 |= cc_is_708(d.v[i]);
+    keep_pairs(&d);
+    r->packets++;
+    return d.n > 0 ? kept_add(r, r->packets - 1, &d, err) : 0;
+}
+
+static int kept_give(struct cc_reader *r, struct err *err)
+{
+    int n = r->times ? shown_times_settle(r->times) : 0;
+
+    if (n < 0)
+        return no_memory(err);
+    for (size_t i = 0; n == 0 && i < r->n_kept; i++) {
+        const struct held *h = &r->kept[i];
+        int64_t at = shown_times_of(r->times, (size_t)h->at);
+        if (at != AV_NOPTS_VALUE)
+            n = held_add(r, at, (const uint8_t(*)[3])h->v, h->n, err);
+    }
+    return n;
+}
+
+/* ---- all of them ---- */
+
 int cc_reader_packet(struct cc_reader *r, const AVPacket *pkt, struct err *err)
 {
     const AVCodecParameters *par = r->st->codecpar;
     int is_track = captions_is_track(r->st), n = 0;
     struct cc_data d;
-    int64_t at = time_of(r, pkt);
 
+    if (r->times)
+        return kept_packet(r, pkt, err);
+    int64_t at = time_of(r, pkt);
     if (at == AV_NOPTS_VALUE || pkt->size <= 0)
         return 0;
     if (is_track)
@@ -330,6 +408,8 @@ int cc_reader_end(struct cc_reader *r, struct err *err)
 {
     int n = late_give(r, r->next, err);
 
+    n = n == 0 ? kept_give(r, err) : n;
+
     while (n == 0 && r->n_held > 0)
         n = held_give(r, err);
     for (size_t i = 0; n == 0 && i < CC_CHANNELS; i++) {
@@ -347,7 +427,7 @@ const struct cues *cc_reader_cues(const struct cc_reader *r, unsigned channel)
 
 int cc_reader_flooded(const struct cc_reader *r, unsigned channel)
 {
-    return r->of[channel].flooded;
+    return r->of[channel].flooded || r->endless;
 }
 
 unsigned cc_reader_spoke(const struct cc_reader *r)

@@ -17,8 +17,9 @@ struct cc_reader;
 
 enum { CC_CUES_MAX = 100000, CC_BYTES_MAX = 32 << 20 }; /* of a channel */
 
-/* `st` is borrowed for the reader's life. -ENOMEM. */
-int cc_reader_new(const AVStream *st, struct cc_reader **ret, struct err *err);
+/* `st` is borrowed for the reader's life. `untold`: pictures needn't have times (MPEG-TS, PS);
+ * those of H.264 and HEVC are then known at the end only. -ENOMEM. */
+int cc_reader_new(const AVStream *st, int untold, struct cc_reader **ret, struct err *err);
 void cc_reader_free(struct cc_reader *r); /* NULL is a no-op */
 
 /* Channel 0 to CC_CHANNELS - 1 is to become cues. -ENOTSUP where libavcodec has no cc_dec;

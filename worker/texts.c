@@ -453,7 +453,8 @@ static int open_track(struct run *u, const struct rendition *r, struct err *err)
     if (r->text.captions) {
         st->discard = AVDISCARD_DEFAULT;
         u->reads = 1;
-        return caption_tracks_add(&u->captions, st, r, &k->cues, &k->out, err);
+        return caption_tracks_add(&u->captions, st, media_has_one_clock(&u->src), r, &k->cues,
+                                  &k->out, err);
     }
     k->said.lasts_ms = -1;
     int n = text_reader_open(&u->src, &r->text, &k->reader, &k->out);

@@ -41,7 +41,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     st->codecpar->codec_id = codecs[size ? data[0] % (sizeof(codecs) / sizeof(*codecs)) : 0];
     if (st->codecpar->codec_id == AV_CODEC_ID_NONE)
         st->codecpar->codec_tag = MKTAG('c', '7', '0', '8');
-    fuzz_must(cc_reader_new(st, &r, NULL) == 0);
+    fuzz_must(cc_reader_new(st, size > 0 && data[0] & 0x80, &r, NULL) == 0);
     for (unsigned k = 0; k < CC_CHANNELS; k++)
         fuzz_must(cc_reader_want(r, k, NULL) == 0);
     if (size > 1)

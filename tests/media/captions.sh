@@ -6,7 +6,7 @@
 . "$(dirname "$0")/tap.sh"
 cd "$scratch" || exit 1
 gopmill=$GOPMILL verify=$GOPMILL_VERIFY
-captions=$GOPMILL_BUILD/tests/media/captions edits=$GOPMILL_BUILD/tests/media/edits
+captions=$GOPMILL_BUILD/tests/media/captions edits=$GOPMILL_BUILD/tests/media/edits pes=$GOPMILL_BUILD/tests/media/pes
 
 ladder() { # NAME VIDEO [FURTHER-LINE]
     cat >"$1.yaml" <<Y
@@ -110,6 +110,18 @@ of_a_track() { # HOW OUT
     with "$1" base.mp4 "$2" && package "$2" && both_channels "$2" spa 1
 }
 
+# One in 17 pictures tells its time; every second one, and none begins with its packet.
+without_times() { # HOW...
+    "$pes" "$@" <h264.ts >untold.ts && package untold.ts && no_bits && says sub-und-cc1 vtt.1 1 && says sub-und-cc3 vtt.3 1 &&
+        "$verify" out --source untold.ts
+}
+
+# Two recordings end to end: the second one's captions follow the first one's.
+joined() {
+    cat h264.ts h264.ts >joined.ts && package joined.ts && "$verify" out --source joined.ts &&
+        [ "$(grep -c '^HELLO' out/text/sub-und-cc1/all.vtt)" -eq 2 ] && [ "$(grep -c . out/text/sub-und-cc3/all.vtt)" -eq 5 ]
+}
+
 manifests_name_them() {
     local accessible='public.accessibility.transcribes-spoken-dialog,public.accessibility.describes-music-and-sound'
     grep -qxF "#EXT-X-MEDIA:TYPE=SUBTITLES,GROUP-ID=\"subs\",NAME=\"CC1\",DEFAULT=NO,AUTOSELECT=YES,FORCED=NO,CHARACTERISTICS=\"$accessible\",URI=\"text/sub-und-cc1/index.m3u8\"" out/master.m3u8 &&
@@ -199,6 +211,9 @@ fact "no encoder keeps them in the pictures" no_encoder_keeps_them
 fact "no copy of H.264 does" no_copy_keeps_them h264.mp4 copy-h264
 fact "in Matroska" become_subtitles pictures base.mp4 h264.mkv
 fact "in MPEG-TS" become_subtitles pictures base.mp4 h264.ts
+fact "of pictures that don't tell their times" without_times strip 17
+fact "of pictures that begin within packets" without_times shift 300 2
+fact "of recordings joined end to end" joined
 fact "in SEI of HEVC" become_subtitles pictures hevc.mp4 hevc-cc.mp4
 fact "in metadata of AV1" become_subtitles pictures av1.mp4 av1-cc.mp4
 with pictures plain-av1.mp4 plain-av1-cc.mp4

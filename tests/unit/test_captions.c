@@ -309,7 +309,7 @@ static struct cc_reader *open_reader(AVFormatContext **ret_f)
     assert_non_null(st);
     st->codecpar->codec_id = AV_CODEC_ID_MPEG2VIDEO;
     st->time_base = (AVRational){ 1, 1000 };
-    assert_int_equal(cc_reader_new(st, &r, NULL), 0);
+    assert_int_equal(cc_reader_new(st, 0, &r, NULL), 0);
     assert_int_equal(cc_reader_want(r, 0, NULL), 0);
     *ret_f = f;
     return r;
