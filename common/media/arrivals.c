@@ -7,7 +7,7 @@
 #include <errno.h>
 #include <string.h>
 
-enum { PACKETS_MAX = 20000 }; /* from a place on: a first packet comes behind at most as many */
+enum { PACKETS_MAX = 4000 }; /* from a place on; a codec is known behind at most as many */
 
 int media_has_arrivals(const struct media_source *s)
 {
@@ -15,17 +15,29 @@ int media_has_arrivals(const struct media_source *s)
            strcmp(s->fmt->iformat->name, "live_flv") == 0;
 }
 
-/* Reads on until a packet of a stream comes that wasn't there. What can't be read is for
- * those who read it in earnest. */
+/* Of PS, the codec of a picture is only known some packets later. */
+static int are_known(const AVFormatContext *f, unsigned from)
+{
+    for (unsigned k = from; k < f->nb_streams; k++) {
+        const AVCodecParameters *p = f->streams[k]->codecpar;
+        if (p->codec_type == AVMEDIA_TYPE_VIDEO && p->codec_id == AV_CODEC_ID_NONE)
+            return 0;
+    }
+    return f->nb_streams > from;
+}
+
+/* Reads on until there are streams that weren't, of known codecs. What can't be read is for those
+ * who read it in earnest. */
 static int meet_one(struct media_source *s, AVPacket *pkt, int64_t pos, struct err *err)
 {
-    int known = (int)s->fmt->nb_streams, met = 0, r = 0;
+    unsigned known = s->fmt->nb_streams;
+    int met = 0, r = 0;
 
     if (media_seek(s, -1, pos, AVSEEK_FLAG_BYTE) < 0)
         return 0;
     for (int n = 0; r == 0 && !met && n < PACKETS_MAX; n++) {
         r = media_read(s, pkt, err);
-        met = r == 0 && pkt->stream_index >= known;
+        met = r == 0 && (pkt->stream_index >= (int)known || are_known(s->fmt, known));
         av_packet_unref(pkt);
     }
     return r == AVERROR_EOF ? 0 : r;

@@ -26,9 +26,10 @@ struct beside {
 struct presence {
     struct seen streams[STREAMS_MAX];
     struct beside beside[STREAMS_MAX][STREAMS_MAX];
-    unsigned known;
-    int64_t pos; /* of the last packet that has one */
+    unsigned at_first, known; /* streams at the beginning, and by now */
+    int64_t pos;              /* of the last packet that has one */
     int64_t arrivals[ARRIVALS_MAX];
+    unsigned upto[ARRIVALS_MAX]; /* streams that there were then */
     size_t n_arrivals;
 };
 
@@ -57,7 +58,7 @@ void presence_begin(struct presence *p, const struct media_source *s)
 {
     unsigned n[2] = { 0 };
 
-    p->known = s->fmt->nb_streams;
+    p->at_first = p->known = s->fmt->nb_streams;
     if (!may_move(s))
         return;
     for (unsigned k = 0; k < p->known; k++) {
@@ -114,9 +115,23 @@ static void note_beside(struct presence *p, const AVFormatContext *f, unsigned k
 
 static void note_arrivals(struct presence *p, const struct media_source *s)
 {
-    if (s->fmt->nb_streams > p->known && media_has_arrivals(s) && p->n_arrivals < ARRIVALS_MAX)
+    unsigned n = s->fmt->nb_streams;
+
+    if (n > p->known && media_has_arrivals(s) && p->n_arrivals < ARRIVALS_MAX) {
+        p->upto[p->n_arrivals] = n;
         p->arrivals[p->n_arrivals++] = p->pos;
-    p->known = s->fmt->nb_streams;
+    }
+    p->known = n;
+}
+
+/* How many count: behind the last one that brought something to play or read, none does. */
+static size_t arrivals_that_count(const struct presence *p, const AVFormatContext *f)
+{
+    for (size_t n = p->n_arrivals; n > 0; n--)
+        for (unsigned k = n > 1 ? p->upto[n - 2] : p->at_first; k < p->upto[n - 1]; k++)
+            if (media_decodes(f->streams[k]->codecpar->codec_id))
+                return n;
+    return 0;
 }
 
 void presence_note(struct presence *p, const struct media_source *s, const AVPacket *pkt)
@@ -310,7 +325,7 @@ int presence_find(const struct presence *p, const struct media_source *s, struct
     if (!i->arrivals || !i->joins)
         return -ENOMEM;
     memcpy(i->arrivals, p->arrivals, p->n_arrivals * sizeof(*i->arrivals));
-    i->n_arrivals = p->n_arrivals;
+    i->n_arrivals = arrivals_that_count(p, s->fmt);
     if (may_move(s))
         find_all(p, s->fmt, i);
     return i->n_arrivals > 0 || i->n_joins > 0;

@@ -56,6 +56,10 @@ static void set_kind(AVCodecParameters *p, char kind)
     for (size_t i = 0; i < sizeof(ids) / sizeof(*ids); i++)
         if (ids[i].kind == kind)
             p->codec_id = ids[i].id;
+    if (kind == 'd') {
+        p->codec_type = AVMEDIA_TYPE_DATA;
+        return;
+    }
     p->codec_type = kind == 'v' || kind == 'V' ? AVMEDIA_TYPE_VIDEO : AVMEDIA_TYPE_AUDIO;
 }
 
@@ -148,6 +152,24 @@ static void arrivals_are_noted(void **state)
     avformat_free_context(s.fmt);
 }
 
+/* Data that comes late needn't be looked for; what comes before something else must. */
+static void arrivals_of_nothing_are_none(void **state)
+{
+    const struct row row = { .kinds = "vdad", .packets = "AABBCD" };
+    struct media_source s = { .fmt = avformat_alloc_context(), .selected = -1 };
+    struct presence *p = presence_new();
+    struct media_info info = { 0 };
+
+    (void)state;
+    s.fmt->iformat = av_find_input_format("mpeg");
+    feed(p, &s, &row);
+    assert_int_equal(presence_find(p, &s, &info), 1);
+    assert_int_equal(info.n_arrivals, 3); /* the last one is data */
+    presence_free(p);
+    media_info_release(&info);
+    avformat_free_context(s.fmt);
+}
+
 /* Packets count as what goes on in their stream, from its keyframe on. */
 static void packets_count_as_the_whole(void **state)
 {
@@ -193,6 +215,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(streams_go_on_in_others),
         cmocka_unit_test(arrivals_are_noted),
+        cmocka_unit_test(arrivals_of_nothing_are_none),
         cmocka_unit_test(packets_count_as_the_whole),
     };
 
