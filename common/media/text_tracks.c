@@ -3,6 +3,7 @@
 
 #include "../base/err.h"
 #include "../base/utf8.h"
+#include "../child/inside.h"
 #include "captions.h"
 #include "open.h"
 #include "text_kind.h"
@@ -35,6 +36,31 @@ static void describe(const AVStream *st, const char *codec, struct text_info *t)
     copy(t->codec, sizeof(t->codec), codec);
     copy(t->title, sizeof(t->title), title ? title->value : "");
     streams_language(st, t->language, sizeof(t->language));
+}
+
+/* Where the container says no language of the text that was taken last, what the first document of
+ * TTML says of itself (xml:lang). It is no more than looked for: who parses documents is the
+ * worker. */
+static int document_language(struct inside *in, AVStream *st, struct media_info *i, struct err *err)
+{
+    static const char name[] = "xml:lang=\"";
+    static const char allowed[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-";
+    struct text_info *t = i->n_texts > 0 ? &i->texts[i->n_texts - 1] : NULL;
+    const AVIndexEntry *e = avformat_index_get_entry(st, 0);
+    char head[2048] = "";
+    size_t n = 0;
+
+    if (!t || t->stream != st->index || t->language[0] || !e || e->pos < 0 || e->size <= 0)
+        return 0;
+    int r = inside_read(in, (uint64_t)e->pos, head, FFMIN((size_t)e->size, sizeof(head) - 1), &n,
+                        err);
+    const char *at = r < 0 ? NULL : memmem(head, n, name, sizeof(name) - 1);
+    size_t len = at ? strspn(at + sizeof(name) - 1, allowed) : 0;
+    if (len > 0 && len < sizeof(t->language) && at[sizeof(name) - 1 + len] == '"') {
+        memcpy(t->language, at + sizeof(name) - 1, len);
+        t->language[len] = '\0';
+    }
+    return r;
 }
 
 /* ---- teletext: a stream has many pages, and some are subtitles ---- */
@@ -175,6 +201,8 @@ int streams_texts(struct inside *in, struct media_source *s, struct media_info *
         r = text_kind_name(in, s, (int)k, codec, sizeof(codec), err);
         if (r == 0)
             take(s, k, codec, i, &left);
+        if (r == 0 && text_kind(s, (int)k) == TEXT_KIND_TTML)
+            r = document_language(in, s->fmt->streams[k], i, err);
     }
     *ret_left = left;
     return r;

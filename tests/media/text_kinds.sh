@@ -36,7 +36,7 @@ boxes='0 500 -
 "$textmux" wvtt film.mp4 fragments.mp4 fragments <<<"$boxes"
 cat >a.ttml <<'X'
 <?xml version="1.0" encoding="utf-8"?>
-<tt xmlns="http://www.w3.org/ns/ttml" xmlns:tts="http://www.w3.org/ns/ttml#styling"
+<tt xmlns="http://www.w3.org/ns/ttml" xml:lang="en" xmlns:tts="http://www.w3.org/ns/ttml#styling"
   xmlns:ttp="http://www.w3.org/ns/ttml#parameter" ttp:frameRate="25" ttp:tickRate="1000">
 <head><styling><style xml:id="b" tts:fontWeight="bold"/></styling>
 <layout><region xml:id="top" tts:origin="10% 10%" tts:extent="80% 30%"/></layout></head>
@@ -103,7 +103,7 @@ boxes() { # CLIP
 C
 }
 documents() {
-    says documents.mp4 sub-und <<'C'
+    says documents.mp4 sub-en <<'C'
 00:00:01.200-00:00:03.000 line:0|At the <b>top</b>|of it
 00:00:03.000-00:00:04.000|Here
 00:00:04.000-00:00:06.000|Here and later
