@@ -16,7 +16,8 @@
 enum {
     HEAD_BYTES = 4 << 10, /* of a packet: nearly always what comes before the first slice */
     FIRST_SAMPLES = 16,
-    NEAR_BYTES = 1 << 20,    /* from the first sample on: what a reader of it has fetched */
+    FEW_SAMPLES = 4,         /* … of which these may cost another block */
+    BLOCK_BYTES = 1 << 20,   /* what is fetched at once (store/blocks.h) */
     SPREAD_SAMPLES = 16,     /* over the file, … */
     SPREAD_BYTES = 32 << 20, /* … one for so many bytes: next to what reading it all costs */
 };
@@ -44,51 +45,72 @@ static int can_carry(const AVCodecParameters *par)
            id == AV_CODEC_ID_MPEG1VIDEO || id == AV_CODEC_ID_MPEG2VIDEO;
 }
 
-/* Which samples: their numbers in `ret`. */
-static size_t choose_samples(const struct media_index *idx, size_t ret[static 1])
+/* The first samples lie in blocks that a reader has fetched for the very first one. */
+static int look_at_first(struct inside *in, const AVCodecParameters *par,
+                         const struct media_index *idx, struct captions_seen *ret, struct err *err)
+{
+    uint8_t buf[HEAD_BYTES];
+    int64_t block = idx->packets[0].pos / BLOCK_BYTES;
+    int r = 0;
+
+    for (size_t i = 0; r == 0 && i < idx->n && i < FIRST_SAMPLES && !ret->carried; i++) {
+        const struct index_packet *p = &idx->packets[i];
+        size_t n = 0, want = p->size < sizeof(buf) ? p->size : sizeof(buf);
+        if (p->pos < 0 || want == 0 || (i >= FEW_SAMPLES && p->pos / BLOCK_BYTES != block))
+            continue;
+        r = inside_read(in, (uint64_t)p->pos, buf, want, &n, err);
+        if (r == 0)
+            captions_look(ret, par, buf, n);
+    }
+    return r;
+}
+
+static size_t spread_samples(const struct media_index *idx)
 {
     uint64_t bytes = 0;
-    size_t n = 0;
 
     for (size_t i = 0; i < idx->n; i++)
         bytes += idx->packets[i].size;
-    for (size_t i = 0; i < idx->n && i < FIRST_SAMPLES; i++)
-        if (idx->packets[i].pos >= idx->packets[0].pos &&
-            idx->packets[i].pos < idx->packets[0].pos + NEAR_BYTES)
-            ret[n++] = i;
-    size_t spread = bytes / SPREAD_BYTES < SPREAD_SAMPLES ? (size_t)(bytes / SPREAD_BYTES)
-                                                          : SPREAD_SAMPLES;
-    for (size_t k = 0; k < spread; k++)
-        ret[n++] = (k + 1) * (idx->n - 1) / (spread + 1);
-    return n;
+    return bytes / SPREAD_BYTES < SPREAD_SAMPLES ? (size_t)(bytes / SPREAD_BYTES) : SPREAD_SAMPLES;
+}
+
+/* Some of the others, all at once. */
+static int look_at_others(struct inside *in, const AVCodecParameters *par,
+                          const struct media_index *idx, struct captions_seen *ret, struct err *err)
+{
+    struct read_range v[SPREAD_SAMPLES];
+    size_t spread = spread_samples(idx), n = 0;
+    int r = 0;
+
+    if (spread == 0)
+        return 0;
+    _cleanup_free_ uint8_t *buf = malloc(SPREAD_SAMPLES * HEAD_BYTES);
+    if (!buf)
+        return err_set(err, -ENOMEM, ERR_RESOURCE, "out of memory for samples");
+    for (size_t k = 0; k < spread; k++) {
+        const struct index_packet *p = &idx->packets[(k + 1) * (idx->n - 1) / (spread + 1)];
+        size_t len = p->size < HEAD_BYTES ? p->size : HEAD_BYTES;
+        if (p->pos < 0 || len == 0)
+            continue;
+        v[n] = (struct read_range){ (uint64_t)p->pos, len, buf + n * HEAD_BYTES, 0 };
+        n++;
+    }
+    if (n > 0)
+        r = inside_read_many(in, v, n, err);
+    for (size_t i = 0; r == 0 && i < n; i++)
+        captions_look(ret, par, v[i].buf, v[i].n);
+    return r;
 }
 
 int captions_look_at_samples(struct inside *in, const AVCodecParameters *par,
                              const struct media_index *idx, struct captions_seen *ret,
                              struct err *err)
 {
-    size_t which[FIRST_SAMPLES + SPREAD_SAMPLES], n = 0;
-    struct read_range v[FIRST_SAMPLES + SPREAD_SAMPLES];
-    int r = 0;
-
     if (!can_carry(par) || idx->n == 0 || idx->packets[0].pos < 0)
         return 0;
-    _cleanup_free_ uint8_t *buf = malloc((FIRST_SAMPLES + SPREAD_SAMPLES) * HEAD_BYTES);
-    if (!buf)
-        return err_set(err, -ENOMEM, ERR_RESOURCE, "out of memory for samples");
-    size_t all = choose_samples(idx, which);
-    for (size_t i = 0; i < all; i++) {
-        const struct index_packet *p = &idx->packets[which[i]];
-        if (p->pos >= 0 && p->size > 0) {
-            size_t len = p->size < HEAD_BYTES ? p->size : HEAD_BYTES;
-            v[n] = (struct read_range){ (uint64_t)p->pos, len, buf + n * HEAD_BYTES, 0 };
-            n++;
-        }
-    }
-    if (n > 0)
-        r = inside_read_many(in, v, n, err);
-    for (size_t i = 0; r == 0 && i < n; i++)
-        captions_look(ret, par, v[i].buf, v[i].n);
+    int r = look_at_first(in, par, idx, ret, err);
+    if (r == 0 && !ret->carried)
+        r = look_at_others(in, par, idx, ret, err);
     if (ret->carried)
         ret->channels = CAPTIONS_ANY;
     return r;
