@@ -56,19 +56,20 @@ int crop_apply(struct media_info *i, const struct crop_found *c, AVRational own)
 
     if (!c->has)
         return 0;
-    double right = beyond(c->right, v->width, c->width);
-    double bottom = beyond(c->bottom, v->height, c->height);
-    if (leaves_nothing(v, c))
+    struct crop_found here = *c;
+    here.right = beyond(c->right, v->width, c->width);
+    here.bottom = beyond(c->bottom, v->height, c->height);
+    if (leaves_nothing(v, c) || leaves_nothing(v, &here))
         return probe_warn(i,
                           "the source asks players to cut %.6g, %.6g, %.6g and %.6g pixels off its "
                           "pictures (left, top, right, bottom), which are %dx%d: they are kept "
                           "whole",
                           c->left, c->top, c->right, c->bottom, v->width, v->height);
     v->crop = (struct crop_info){
-        .left = whole_samples(fmax(c->left, 0), log2_w),
-        .top = whole_samples(fmax(c->top, 0), log2_h),
-        .right = whole_samples(fmax(right, 0), log2_w),
-        .bottom = whole_samples(fmax(bottom, 0), log2_h),
+        .left = whole_samples(fmax(here.left, 0), log2_w),
+        .top = whole_samples(fmax(here.top, 0), log2_h),
+        .right = whole_samples(fmax(here.right, 0), log2_w),
+        .bottom = whole_samples(fmax(here.bottom, 0), log2_h),
     };
     v->width -= v->crop.left + v->crop.right;
     v->height -= v->crop.top + v->crop.bottom;

@@ -35,16 +35,16 @@ void inside_log(struct inside *in, const char *fmt, ...)
     (void)in, (void)fmt;
 }
 
-static void apply(const struct crop_found *c)
+static void apply(const struct crop_found *c, int width)
 {
     struct media_info i = {
-        .video = {.width = 1920, .height = 1080, .pix_fmt = "yuv420p"}
+        .video = {.width = width, .height = 1080, .pix_fmt = "yuv420p"}
     };
     const struct video_info *v = &i.video;
 
     if (crop_apply(&i, c, (AVRational){ 8, 9 }) == 0)
-        fuzz_must(v->width > 0 && v->height > 0 && v->crop.left >= 0 && v->crop.top >= 0 &&
-                  v->width + v->crop.left + v->crop.right == 1920 &&
+        fuzz_must((width <= 0 || v->width > 0) && v->height > 0 && v->crop.left >= 0 &&
+                  v->crop.top >= 0 && v->width + v->crop.left + v->crop.right == width &&
                   v->height + v->crop.top + v->crop.bottom == 1080);
     media_info_release(&i);
 }
@@ -65,11 +65,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct clean_area a = { 0 };
     struct err err = { 0 };
 
-    if (crop_of_boxes(&in, 1, &c, &err) == 0)
-        apply(&c);
+    if (crop_of_boxes(&in, 1, &c, &err) == 0) {
+        apply(&c, 1920);
+        apply(&c, c.width + 40);
+    }
     c = (struct crop_found){ 0 };
-    if (crop_of_elements(&in, 0, &c, &err) == 0)
-        apply(&c);
+    if (crop_of_elements(&in, 0, &c, &err) == 0) {
+        apply(&c, 1920);
+        apply(&c, c.width + 40);
+    }
     clean_area_moov(data, size, 1, &a);
     clean_area_elements(data, size, 0, &a);
     look(AV_CODEC_ID_H264, data, size);

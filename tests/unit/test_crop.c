@@ -209,6 +209,8 @@ static const struct row {
         .want = { 5, 7, 9, 11 }),
     ROW("more than there is", CROP(320, 180, 200, 0, 200, 0), .told = 1),
     ROW("as much as there is", CROP(320, 180, 0, 90, 0, 90), .told = 1),
+    ROW("more than the container's picture, less than the decoder's", CROP(320, 50, 0, 40, 0, 9),
+        .height = 100, .told = 1),
     ROW("none", CROP(320, 180)),
     ROW("rows that the bitstream has cut off", CROP(1920, 1088, 0, 0, 0, 8), .height = 1080),
     ROW("a row of blocks that it hasn't", CROP(1920, 1080, 8, 0, 0, 0), .height = 1088,
