@@ -403,7 +403,7 @@ static int64_t longest_us(const struct package *p)
 enum { END_STEP_US = 10 };
 
 /* The presentation's end lies at least one step behind what can be buffered, so that elements
- * always end by themselves. Not before it: shaka-player cuts there what is appended. */
+ * always end by themselves. Were it before that, they would be stopped there. */
 static int64_t presentation_us(const struct package *p)
 {
     return (longest_us(p) + 2 * END_STEP_US - 1) / END_STEP_US * END_STEP_US;
