@@ -115,6 +115,7 @@ static int elst_read(const struct box *b, const struct scales *sc, struct edit_t
         return -ENOMEM;
     t->tick_s = fmin(fmax(1.0 / sc->movie, 1.0 / sc->media), TICK_MOST_S);
     int64_t at = 0;
+    uint32_t shown = 0;
     for (uint32_t i = 0; i < n; i++) {
         int64_t lasts = (int64_t)cursor_get(&c, wide ? 8 : 4);
         uint64_t from = cursor_get(&c, wide ? 8 : 4);
@@ -122,7 +123,8 @@ static int elst_read(const struct box *b, const struct scales *sc, struct edit_t
         int32_t rate = (int32_t)cursor_u32(&c);
         if (lasts < 0 || lasts > INT64_MAX / 4 - at)
             break;
-        int open = !lasts || (sc->fragmented && media >= 0 && i + 1 == n);
+        int open = !lasts || (sc->fragmented && media >= 0 && i + 1 == n && shown == 0);
+        shown += media >= 0;
         t->edits[t->n++] = (struct edit){
             .from_s = (double)at / sc->movie,
             .lasts_s = open ? INFINITY : (double)lasts / sc->movie,

@@ -34,6 +34,7 @@ enum { EDIT_TRACKS_MAX = 128 }; /* as many as are opened (open.c) */
 struct edit_tracks {
     uint32_t scale; /* ticks of the movie in a second; 0: unknown */
     int fragmented; /* it may have movie fragments */
+    int trimmed;    /* fragments: the only edit of a track hides pictures (edits.h) */
     struct edit_track *tracks;
     size_t n_tracks;
 };

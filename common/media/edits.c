@@ -3,6 +3,8 @@
 #include "../base/err.h"
 #include "../wire/media_info.h"
 #include "edit_boxes.h"
+#include "index_build.h"
+#include "io.h"
 #include "open.h"
 #include "probe.h"
 #include "text_kind.h"
@@ -78,7 +80,7 @@ static int is_plain(const struct edit_tracks *all, const struct edit_track *t,
     if (f->shown > 1 || f->odd || f->last + 1 < t->n_edits)
         return 0;
     if (all->fragmented)
-        return 1;
+        return !all->trimmed;
     /* A text that the edit begins in the middle of moves all others, and the last one ends when
      * the edit does (libavformat 5.1). */
     if (is_text && e->media > 0)
@@ -113,8 +115,8 @@ static int list_check(const struct edit_track *t, int stream, struct err *err)
 /* Append what the track's list shows. One that goes to the end of media has a length of 0, until
  * that is known; elsewhere than at the list's end it is nothing. Lengths of more than a
  * presentation may have are what programs write that don't know one. */
-static int list_take(const struct edit_track *t, const struct list_facts *f, int stream,
-                     struct media_info *i)
+static int list_take(const struct edit_tracks *all, const struct edit_track *t,
+                     const struct list_facts *f, int stream, struct media_info *i)
 {
     const uint64_t limit = (uint64_t)i->edit_scale * 3600 * HOURS_MAX;
     struct edit *grown = reallocarray(i->edits, i->n_edits + t->n_edits, sizeof(*grown));
@@ -126,7 +128,7 @@ static int list_take(const struct edit_track *t, const struct list_facts *f, int
     for (size_t k = 0; k < t->n_edits; k++) {
         const struct raw_edit *e = &t->edits[k];
         uint64_t length = FFMIN(e->length, limit - (uint64_t)at);
-        if (k == f->last && length < e->length)
+        if (k == f->last && (length < e->length || (all->trimmed && f->shown == 1)))
             length = 0;
         if (!is_empty(e) && (length > 0 || k == f->last))
             i->edits[i->n_edits++] = (struct edit){
@@ -182,7 +184,7 @@ static int stream_find(const struct edit_tracks *all, const struct media_source 
     if (i->n_edits + t->n_edits > EDITS_MAX)
         return err_set(err, -ENOTSUP, ERR_UNSUPPORTED,
                        "the edit lists of all streams have more than %d entries", EDITS_MAX);
-    return list_take(t, &f, stream, i) < 0 ? no_memory(err) : 0;
+    return list_take(all, t, &f, stream, i) < 0 ? no_memory(err) : 0;
 }
 
 /* Text is left out rather than that it keeps a source from being played. It may end when it likes.
@@ -199,16 +201,15 @@ static int text_find(const struct edit_tracks *all, const struct media_source *s
     return r == 0 || r == -ENOMEM ? r : probe_warn(i, "%s; its times are not edited", why.text);
 }
 
-int edits_find(struct inside *in, const struct media_source *s, struct media_info *i,
-               struct err *err)
+static int lists_find(struct inside *in, const struct media_source *s, int trimmed,
+                      struct media_info *i, struct err *err)
 {
     struct edit_tracks all;
-
-    if (!media_is_mov(s))
-        return 0;
     int r = edit_boxes_read(in, &all, err);
+
     if (r < 0)
         return r;
+    all.trimmed = trimmed && all.fragmented;
     if (all.scale > 0 && all.scale <= INT32_MAX) {
         i->edit_scale = all.scale;
         r = stream_find(&all, s, i->video.stream, i, err);
@@ -219,6 +220,51 @@ int edits_find(struct inside *in, const struct media_source *s, struct media_inf
     }
     edit_boxes_release(&all);
     return r;
+}
+
+int edits_find(struct inside *in, const struct media_source *s, struct media_info *i,
+               struct err *err)
+{
+    return media_is_mov(s) ? lists_find(in, s, 0, i, err) : 0;
+}
+
+/* Whether libavformat shows pictures that end before the beginning: of two that begin there, one
+ * does. */
+static int is_trimmed(const struct media_index *idx)
+{
+    size_t n = 0;
+
+    for (size_t k = 0; k < idx->n && n < 2; k++)
+        n += idx->packets[k].pts != INT64_MIN && idx->packets[k].pts < 0 &&
+             !(idx->packets[k].flags & PACKET_HIDDEN);
+    return n == 2;
+}
+
+/* The only edit of sound in fragments goes to the end, which its packets told. */
+static void set_ends(struct media_info *i, const struct index_track *tracks, size_t n)
+{
+    for (size_t k = 0; k < i->n_edits; k++)
+        for (size_t t = 0; t < n; t++) {
+            struct edit *e = &i->edits[k];
+            for (size_t a = 0; e->stream == tracks[t].stream && media_audio(i, a); a++)
+                if (media_audio(i, a)->stream == e->stream && e->length == 0)
+                    e->length = av_rescale_q(tracks[t].times.end, media_audio(i, a)->tb,
+                                             (AVRational){ 1, (int)i->edit_scale }) -
+                                e->start;
+        }
+}
+
+int edits_find_trimmed(struct inside *in, const struct media_source *s,
+                       const struct media_index *idx, const struct index_track *tracks, size_t n,
+                       struct media_info *i, struct err *err)
+{
+    if (!media_is_mov(s) || !media_io_fragmented(s->io) || i->n_edits > 0 || !is_trimmed(idx))
+        return 0;
+    int r = lists_find(in, s, 1, i, err);
+    if (r < 0)
+        return r;
+    set_ends(i, tracks, n);
+    return media_is_edited(i, i->video.stream);
 }
 
 /* ---- what only the packets know ---- */
@@ -262,16 +308,27 @@ static void set_endless(struct media_info *i, int stream, int64_t media_end, AVR
     }
 }
 
+/* A last picture whose time isn't told lasts as long as the one before it. */
 static int64_t media_end_of(const struct media_index *idx)
 {
-    int64_t end = INT64_MIN;
+    const struct index_packet *last = NULL;
+    int64_t before = INT64_MIN;
 
     for (size_t k = 0; k < idx->n; k++) {
         const struct index_packet *p = &idx->packets[k];
-        if (p->pts != INT64_MIN && !(p->flags & PACKET_HIDDEN))
-            end = FFMAX(end, av_sat_add64(p->pts, FFMAX(p->duration, 1)));
+        if (p->pts == INT64_MIN || p->flags & PACKET_HIDDEN)
+            continue;
+        if (last && p->pts <= last->pts) {
+            before = p->pts < last->pts ? FFMAX(before, p->pts) : before;
+            continue;
+        }
+        before = last ? last->pts : before;
+        last = p;
     }
-    return end;
+    if (!last)
+        return INT64_MIN;
+    int64_t step = before != INT64_MIN ? av_sat_sub64(last->pts, before) : 1;
+    return av_sat_add64(last->pts, last->duration > 0 ? last->duration : step);
 }
 
 /* Or a tick later, by the rounding of who wrote the list. */

@@ -22,6 +22,15 @@ struct media_source;
 int edits_find(struct inside *in, const struct media_source *s, struct media_info *i,
                struct err *err);
 
+/* The only edit of a stream in fragments is libavformat's, too: an offset, mostly. It doesn't hide
+ * what lies before, though. Where `idx`, read with its edits, has pictures that end before the
+ * presentation begins, the lists are ours after all; `tracks` are sound as it was read. 1: video's
+ * is, and has to be read without edits; 0; or negative. */
+struct index_track;
+int edits_find_trimmed(struct inside *in, const struct media_source *s,
+                       const struct media_index *idx, const struct index_track *tracks, size_t n,
+                       struct media_info *i, struct err *err);
+
 /* From video's packets without edits: an edit that goes to the end gets its length. Returns 1 where
  * it is a list for libavformat after all, which then is no longer in `i`; else 0. */
 int edits_settle_video(struct media_info *i, const struct media_index *idx);

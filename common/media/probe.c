@@ -416,6 +416,13 @@ static int read_index(struct inside *in, struct media_info *i, struct media_inde
         media_close(&s);
         return PROBE_AGAIN;
     }
+    int trimmed = r == 0 && !mine ? edits_find_trimmed(in, &s, idx, tracks, n, i, err) : 0;
+    if (trimmed == 1) {
+        media_index_release(idx);
+        r = read_edited(in, i, idx, &mine, err);
+    } else if (trimmed < 0) {
+        r = trimmed;
+    }
     if (line.combs && i->video.interlaced == 0)
         i->video.mixed = 1;
     i->video.primed |= prime_is_needed(&i->video, line.build);
@@ -429,7 +436,8 @@ static int read_index(struct inside *in, struct media_info *i, struct media_inde
     if (r == 0 && !mine)
         r = look_back(in, &s, i, idx, err);
     for (size_t t = 0; t < n && r == 0; t++)
-        r = tracks_set_times(i, &tracks[t]);
+        if (!media_is_edited(i, tracks[t].stream))
+            r = tracks_set_times(i, &tracks[t]);
     if (r == 0 && edits_tell(i) < 0)
         r = err_set(err, -ENOMEM, ERR_RESOURCE, "out of memory while probing");
     media_close(&s);
