@@ -121,6 +121,8 @@ int cc_reader_want(struct cc_reader *r, unsigned channel, struct err *err)
     int n = avcodec_open2(c->dec, codec, &o);
     av_dict_free(&o);
     if (n < 0)
+        avcodec_free_context(&c->dec);
+    if (n < 0)
         return n == AVERROR(ENOMEM) ? no_memory(err)
                                     : err_set(err, -ENOTSUP, ERR_UNSUPPORTED,
                                               "captions are not decoded here: %s", av_err2str(n));

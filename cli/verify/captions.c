@@ -450,6 +450,11 @@ static int compare_cues(struct package *p, const struct text_track *t, const str
     return 0;
 }
 
+int captions_are_seen(const struct receipt_text *r, const struct source *s)
+{
+    return s->is_decoded || (int)r->stream != s->video;
+}
+
 void check_source_captions(struct package *p, const struct text_track *t,
                            const struct receipt_text *r, const struct source *s,
                            const struct match *m)
@@ -457,8 +462,6 @@ void check_source_captions(struct package *p, const struct text_track *t,
     _cleanup_(screens_release) struct screens l = { 0 };
     int channel = (int)r->captions, of_pictures = (int)r->stream == s->video;
     double margin = MARGIN_MS + s->slack_s * 1000;
-    if (of_pictures && !s->is_decoded) /* nobody wanted to see the pictures */
-        return;
     int rc = of_pictures ? screens_of_pictures(s, m, channel, &l)
                          : screens_of_track(s, m, (int)r->stream, channel, &l);
     if (!rc) {

@@ -33,6 +33,9 @@ int caption_pairs_add(struct caption_pairs *c, size_t picture, const struct AVFr
 int caption_pairs_add_av1(struct caption_pairs *c, size_t picture, const uint8_t *p, size_t n);
 void caption_pairs_release(struct caption_pairs *c); /* leaves it empty */
 
+/* Whether they can be checked: of pictures only where these were decoded. */
+int captions_are_seen(const struct receipt_text *r, const struct source *s);
+
 /* source.text of a track that is a channel of captions (r->captions). */
 void check_source_captions(struct package *p, const struct text_track *t,
                            const struct receipt_text *r, const struct source *s,

@@ -102,6 +102,8 @@ void check_source_texts(struct package *p, const struct source *s, const struct 
         for (size_t k = 0; k < p->receipt->n_texts; k++)
             if (!strcmp(p->receipt->texts[k].folder, t->folder))
                 named = &p->receipt->texts[k];
+        if (named && named->captions && !captions_are_seen(named, s))
+            continue;
         report_ran(p->report, CHECK_SOURCE_TEXT);
         if (!t->all)
             continue;
