@@ -204,14 +204,15 @@ int foreign_find(struct inside *in, struct media_source *s, struct err *err)
     return r;
 }
 
-int foreign_is_locked(const char *name)
+/* Whether a stream of that name only lacks a key. */
+static int is_locked(const char *name)
 {
     return strcmp(name, ENCRYPTED) == 0 || strcmp(name, SCRAMBLED) == 0;
 }
 
 static int refuse(unsigned k, const char *what, const char *name, const char *to, struct err *err)
 {
-    if (foreign_is_locked(name))
+    if (is_locked(name))
         return err_set(err, -ENOTSUP, ERR_UNSUPPORTED,
                        "the %s (stream %u) is %s, and can't be decoded without its key; upload it "
                        "without encryption",

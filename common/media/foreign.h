@@ -18,9 +18,6 @@ struct media_source;
  * (AV_CODEC_ID_NONE), whatever the demuxer took them for. 0, or the parent's error. */
 int foreign_find(struct inside *in, struct media_source *s, struct err *err);
 
-/* Whether a stream of that name is one that only lacks a key. */
-int foreign_is_locked(const char *name);
-
 /* Where neither picture nor sound is chosen (-1 in `i`) though there is one of a name: -ENOTSUP
  * with ERR_UNSUPPORTED and the name. */
 int foreign_refuse(const struct media_source *s, const struct media_info *i, struct err *err);

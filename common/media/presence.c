@@ -93,6 +93,7 @@ static void note_fellows(struct seen *x, const AVFormatContext *f, unsigned k)
     }
 }
 
+/* Counted by places: the last packets of a PID come late. */
 static void note_beside(struct presence *p, const AVFormatContext *f, unsigned k, int is_key)
 {
     struct seen *x = &p->streams[k];
