@@ -212,6 +212,18 @@ static size_t count_more(const struct law *l)
     return l->all.n + l->concealed > planned ? l->all.n + l->concealed - planned : 0;
 }
 
+/* Spans of an edited source go back and forth. */
+static struct packet_name first_of_spans(const struct plan *p)
+{
+    const struct chunk_span *first = &p->chunks[0].spans[0];
+
+    for (size_t i = 0; i < p->n_chunks; i++)
+        for (size_t k = 0; k < p->chunks[i].n_spans; k++)
+            if (p->chunks[i].spans[k].seek_dts < first->seek_dts)
+                first = &p->chunks[i].spans[k];
+    return (struct packet_name){ first->seek_pts, first->seek_dts, first->seek_pos };
+}
+
 static int law_check(struct law *l, const char *path, struct err *err)
 {
     const struct stretch whole = {
@@ -224,8 +236,7 @@ static int law_check(struct law *l, const char *path, struct err *err)
 
     s.to = (struct packet_name){ c->seek_pts, c->seek_dts, c->seek_pos };
     if (c->n_spans > 0)
-        s.to = (struct packet_name){ c->spans[0].seek_pts, c->spans[0].seek_dts,
-                                     c->spans[0].seek_pos };
+        s.to = first_of_spans(&l->plan);
     int r = stretch_decode(l, &s, &l->all, err);
     for (size_t i = 0; r == 0 && i < l->plan.n_chunks; i++) {
         r = chunk_check(l, &c[i], err);
