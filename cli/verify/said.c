@@ -29,11 +29,6 @@ static inline void format_freep(AVFormatContext **f)
     source_format_close(f);
 }
 
-static inline void codec_freep(AVCodecContext **c)
-{
-    avcodec_free_context(c);
-}
-
 static inline void packet_freep(AVPacket **p)
 {
     av_packet_free(p);
@@ -355,19 +350,24 @@ static int read_all(struct reading *r, AVFormatContext *f)
     return rc ? rc : page_over(r, INT64_MAX);
 }
 
+static void reading_release(struct reading *r)
+{
+    avcodec_free_context(&r->dec);
+    free(r->page);
+}
+
 int said_read(const struct source *s, int stream, int page, double origin_s, struct said *ret,
               struct err *err)
 {
     _cleanup_(format_freep) AVFormatContext *f = NULL;
-    _cleanup_(codec_freep) AVCodecContext *dec = NULL;
     _cleanup_(packet_freep) AVPacket *pkt = av_packet_alloc();
     _cleanup_(packet_freep) AVPacket *before = av_packet_alloc();
-    struct reading r = { .pkt = pkt,
-                         .before = before,
-                         .seams = &s->seams,
-                         .page_clock = INT64_MIN,
-                         .origin_s = origin_s,
-                         .to = ret };
+    _cleanup_(reading_release) struct reading r = { .pkt = pkt,
+                                                    .before = before,
+                                                    .seams = &s->seams,
+                                                    .page_clock = INT64_MIN,
+                                                    .origin_s = origin_s,
+                                                    .to = ret };
     int rc = pkt && before ? source_unedited(s, &f, err) : -ENOMEM;
     if (rc < 0)
         return rc;
@@ -378,9 +378,7 @@ int said_read(const struct source *s, int stream, int page, double origin_s, str
     choose_how(f, &r);
     if (r.how == BY_DECODER || r.how == BY_PAGE)
         rc = open_decoder(&r, page, err);
-    dec = r.dec;
     if (!rc)
         rc = read_all(&r, f);
-    free(r.page);
     return rc;
 }
