@@ -82,6 +82,8 @@ const char *follow_words(char *buf, size_t size, const struct answer_job *job)
         append(buf, size, ", %.*fx real time", job->speed < 10 ? 2 : 0, job->speed);
     if (job->eta_s >= 0)
         append(buf, size, ", %s left", fmt_seconds(left, job->eta_s));
+    else if (job->n_tasks && !job->n_running && job->queue_position <= 0)
+        append(buf, size, ", waiting for a worker");
     if (job->attempts_failed)
         append(buf, size, ", some attempts failed");
     return buf;

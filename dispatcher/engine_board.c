@@ -80,6 +80,12 @@ static double left(const struct dispatcher *d, const struct live_job *j)
     return corrected(d, j, 0) - corrected(d, j, 1);
 }
 
+/* Nobody works, and so nobody knows when. */
+static int without_workers(struct dispatcher *d)
+{
+    return d->cfg.board && board_slots(d->cfg.board, d->clock->wall_ms(d->clock)) == 0;
+}
+
 /* As long as some of it waits, what comes before it counts; then it shares the
  * slots with the others that are served. */
 static double eta(struct dispatcher *d, const struct live_job *j)
@@ -88,7 +94,7 @@ static double eta(struct dispatcher *d, const struct live_job *j)
 
     if (j->state == JOB_PUBLISHING || j->state == JOB_DONE)
         return 0;
-    if (j->state != JOB_RUNNING)
+    if (j->state != JOB_RUNNING || without_workers(d))
         return -1;
     if (j->n[TASK_WAITING] == 0)
         all = fmax(own, fmin(own * (double)d->totals.jobs[JOB_RUNNING], engine_backlog(d)));

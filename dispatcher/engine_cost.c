@@ -9,8 +9,13 @@
 
 enum { SAVE_S = 10 };
 
-#define LEAST_WEIGHT 0.05 /* of one more measurement */
-#define RATIO_MAX    100.0
+#define NOTHING_S 1e-6
+#define RATIO_MAX 100.0
+/* A measurement weighs what it was predicted to cost: clips of a frame are many, and
+ * mostly start-up. Beside it stand these core-seconds that went as predicted, and what was
+ * seen, of which the latest counts. */
+#define SEEN_FIRST 10.0
+#define SEEN_MAX   1000.0
 
 /* 0 is the encoder that nobody knows. */
 unsigned engine_encoder(struct dispatcher *d, const char *name)
@@ -32,7 +37,6 @@ void engine_measured(struct dispatcher *d, unsigned encoder, double predicted, d
                      uint64_t frames)
 {
     struct encoder *e = &d->encoders[encoder];
-    double weight = 1.0 / (double)(e->samples + 1);
 
     if (encoder == 0)
         return;
@@ -41,10 +45,8 @@ void engine_measured(struct dispatcher *d, unsigned encoder, double predicted, d
     d->totals.encoders[encoder - 1].frames += frames;
     if (!(predicted > 0) || !(measured > 0) || !(measured / predicted < RATIO_MAX))
         return;
-    if (weight < LEAST_WEIGHT)
-        weight = LEAST_WEIGHT;
-    e->ratio += weight * (measured / predicted - e->ratio);
-    e->samples++;
+    e->ratio += predicted / (SEEN_FIRST + e->seen + predicted) * (measured / predicted - e->ratio);
+    e->seen = fmin(e->seen + predicted, SEEN_MAX);
     e->dirty = 1;
 }
 
@@ -59,7 +61,7 @@ double engine_backlog(const struct dispatcher *d)
 
     for (size_t i = 0; i < d->n_encoders; i++)
         s += d->encoders[i].open * d->encoders[i].ratio;
-    return s > 0 ? s : 0; /* sums of floating point don't come back to 0 */
+    return s > NOTHING_S ? s : 0; /* sums of floating point don't come back to 0 */
 }
 
 /* ---- of a job ---- */
@@ -113,14 +115,14 @@ void engine_count(struct dispatcher *d, struct live_job *j, int counted)
 
 /* ---- in the database ---- */
 
-static int load_one(void *arg, const char *encoder, double ratio, uint64_t samples)
+static int load_one(void *arg, const char *encoder, double ratio, uint64_t seen_ms)
 {
     struct dispatcher *d = arg;
     unsigned i = engine_encoder(d, encoder);
 
     if (i > 0 && isfinite(ratio) && ratio > 0 && ratio < RATIO_MAX) {
         d->encoders[i].ratio = ratio;
-        d->encoders[i].samples = samples;
+        d->encoders[i].seen = fmin((double)seen_ms / 1000, SEEN_MAX);
     }
     return 0;
 }
@@ -143,7 +145,7 @@ int engine_costs_save(struct dispatcher *d, struct err *err)
     for (size_t i = 1; i < d->n_encoders && r == 0; i++)
         if (d->encoders[i].dirty) {
             struct encoder *e = &d->encoders[i];
-            r = jobdb_set_cost(d->db, e->name, e->ratio, e->samples, err);
+            r = jobdb_set_cost(d->db, e->name, e->ratio, (uint64_t)(e->seen * 1000), err);
             e->dirty = 0;
             d->costs_saved_ns = now;
         }

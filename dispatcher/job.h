@@ -150,7 +150,7 @@ struct shared_text {
 struct encoder {
     char name[24];
     double ratio; /* measured over predicted */
-    uint64_t samples;
+    double seen;  /* predicted core-seconds that `ratio` was measured over, SEEN_MAX at most */
     int dirty;
     double open; /* predicted core-seconds of live jobs' tasks that aren't done */
 };

@@ -114,11 +114,13 @@ struct task_sum {
 int jobdb_each_sum(struct jobdb *db, int (*each)(void *arg, const struct task_sum *s), void *arg,
                    struct err *err);
 
-/* How much a kind of encoder costs, measured over predicted. */
-int jobdb_set_cost(struct jobdb *db, const char *encoder, double ratio, uint64_t samples,
+/* How much a kind of encoder costs, measured over predicted, and over how much that was
+ * measured: predicted core-milliseconds (column `samples`, where 0.1.0 counts tasks: far less,
+ * so that what it learned weighs little). */
+int jobdb_set_cost(struct jobdb *db, const char *encoder, double ratio, uint64_t seen_ms,
                    struct err *err);
 int jobdb_each_cost(struct jobdb *db,
-                    int (*each)(void *arg, const char *encoder, double ratio, uint64_t samples),
+                    int (*each)(void *arg, const char *encoder, double ratio, uint64_t seen_ms),
                     void *arg, struct err *err);
 
 /* Dead letters: `n` rises by one; those up to n - keep are forgotten. */

@@ -63,14 +63,14 @@ int jobdb_each_sum(struct jobdb *db, int (*each)(void *arg, const struct task_su
 
 /* ---- costs ---- */
 
-int jobdb_set_cost(struct jobdb *db, const char *encoder, double ratio, uint64_t samples,
+int jobdb_set_cost(struct jobdb *db, const char *encoder, double ratio, uint64_t seen_ms,
                    struct err *err)
 {
-    return jobdb_run(db, SQL_SET_COST, err, "sdi", encoder, ratio, (int64_t)samples);
+    return jobdb_run(db, SQL_SET_COST, err, "sdi", encoder, ratio, (int64_t)seen_ms);
 }
 
 struct each_cost {
-    int (*each)(void *arg, const char *encoder, double ratio, uint64_t samples);
+    int (*each)(void *arg, const char *encoder, double ratio, uint64_t seen_ms);
     void *arg;
 };
 
@@ -84,7 +84,7 @@ static int cost_row(struct jobdb *db, sqlite3_stmt *s, void *arg, struct err *er
 }
 
 int jobdb_each_cost(struct jobdb *db,
-                    int (*each)(void *arg, const char *encoder, double ratio, uint64_t samples),
+                    int (*each)(void *arg, const char *encoder, double ratio, uint64_t seen_ms),
                     void *arg, struct err *err)
 {
     struct each_cost e = { each, arg };

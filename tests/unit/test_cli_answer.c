@@ -66,6 +66,9 @@ static void a_job_is_told_in_one_line(void **state)
     assert_string_equal(follow_words(words, sizeof(words), &job),
                         "running 42%, 3 of 18 tasks, 2 at work, 1.34x real time, 41.0 s left");
     assert_string_equal(follow_words(few, sizeof(few), &job), "running 42%");
+    job.eta_s = -1, job.n_running = 0;
+    assert_string_equal(follow_words(words, sizeof(words), &job),
+                        "running 42%, 3 of 18 tasks, 1.34x real time, waiting for a worker");
     answer_job_release(&job);
 }
 

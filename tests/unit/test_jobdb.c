@@ -379,9 +379,9 @@ static void the_newest_dead_letters_are_kept(void **state)
     assert_int_equal(last, 4);
 }
 
-static int one_cost(void *arg, const char *encoder, double ratio, uint64_t samples)
+static int one_cost(void *arg, const char *encoder, double ratio, uint64_t seen_ms)
 {
-    (void)sprintf(arg, "%s %.2f %d", encoder, ratio, (int)samples);
+    (void)sprintf(arg, "%s %.2f %d", encoder, ratio, (int)seen_ms);
     return 0;
 }
 
