@@ -1,6 +1,7 @@
 #include "api.h"
 #include "../common/base/cleanup.h"
 #include "../common/base/err.h"
+#include "../common/wire/json_text.h"
 #include "gopmill-config.h"
 #include "text.h"
 #include <curl/curl.h>
@@ -451,8 +452,9 @@ static CURLcode perform(struct api *a, const char *method, const char *url, cons
 /* An object, or NULL where there is nothing that is one. */
 static json_t *parse(const struct exchange *x)
 {
-    json_t *j = x->len ? json_loadb(x->body, x->len, JSON_REJECT_DUPLICATES, NULL) : NULL;
+    json_t *j = NULL;
 
+    (void)json_text_read(x->body, x->len, ERR_INTERNAL, &j, NULL);
     if (j && !json_is_object(j)) {
         json_decref(j);
         return NULL;

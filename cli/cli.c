@@ -1,6 +1,7 @@
 #include "cli.h"
 #include "../common/base/cleanup.h"
 #include "../common/child/child.h"
+#include "../common/wire/json_text.h"
 #include "stores.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -214,13 +215,8 @@ int cli_ask_child(const struct cli_source *src, const char *kind, const char *re
     if (r < 0)
         return r;
 
-    json_error_t je;
-    json_t *j = json_loads(answer, JSON_REJECT_DUPLICATES, &je);
-    if (!j)
-        return err_set(err, -EBADMSG, ERR_INTERNAL, "%s: the child's answer is not JSON: %s", kind,
-                       je.text);
-    *ret = j;
-    return 0;
+    r = json_text_read(answer, strlen(answer), ERR_INTERNAL, ret, err);
+    return r < 0 ? err_prefix(err, r, "%s: the child's answer", kind) : 0;
 }
 
 int cli_print_json(json_t *j)

@@ -1,5 +1,6 @@
 #include "../common/base/cleanup.h"
 #include "../common/wire/job.h"
+#include "../common/wire/json_text.h"
 #include "../ladders/ladder.h"
 #include "farm.h"
 #include "follow.h"
@@ -204,12 +205,13 @@ static int submit_all(struct submit_args *a, char **sources, size_t n)
 
 static int take_metadata(struct submit_args *a, struct err *err)
 {
-    json_error_t je;
-    _cleanup_(json_decrefp) json_t *j = json_loads(optarg, JSON_REJECT_DUPLICATES, &je);
+    _cleanup_(json_decrefp) json_t *j = NULL;
+    int r = json_text_read(optarg, strlen(optarg), ERR_USAGE, &j, err);
 
+    if (r < 0)
+        return err_prefix(err, r, "--metadata");
     if (!json_is_object(j))
-        return err_set(err, -EINVAL, ERR_USAGE, "--metadata: not a JSON object%s%s", j ? "" : ": ",
-                       j ? "" : je.text);
+        return err_set(err, -EINVAL, ERR_USAGE, "--metadata: not a JSON object");
     a->metadata = optarg;
     return 0;
 }

@@ -2,6 +2,7 @@
 #include "../common/base/cleanup.h"
 #include "../common/base/err.h"
 #include "../common/store/store.h"
+#include "../common/wire/json_text.h"
 #include "format.h"
 #include <errno.h>
 #include <stdio.h>
@@ -72,15 +73,16 @@ static int fetch_text(struct store_env *stores, const char *url, char **ret, str
 int summary_fetch(struct store_env *stores, const char *url, json_t **ret, struct err *err)
 {
     _cleanup_free_ char *text = NULL;
-    json_error_t je;
+    _cleanup_(json_decrefp) json_t *j = NULL;
     int r = fetch_text(stores, url, &text, err);
 
     if (r < 0)
         return err_prefix(err, r, "%s: job.json", url);
-    _cleanup_(json_decrefp) json_t *j = json_loads(text, JSON_REJECT_DUPLICATES, &je);
+    r = json_text_read(text, strlen(text), ERR_INTERNAL, &j, err);
+    if (r < 0)
+        return err_prefix(err, r, "%s: job.json", url);
     if (!json_is_array(json_object_get(j, "renditions")))
-        return err_set(err, -EBADMSG, ERR_INTERNAL, "%s: job.json is no receipt%s%s", url,
-                       j ? "" : ": ", j ? "" : je.text);
+        return err_set(err, -EBADMSG, ERR_INTERNAL, "%s: job.json is no receipt", url);
     *ret = take_ptr(j);
     return 0;
 }

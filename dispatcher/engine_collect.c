@@ -10,6 +10,7 @@
 #include "../common/base/redact.h"
 #include "../common/base/utf8.h"
 #include "../common/queue/queue.h"
+#include "../common/wire/json_text.h"
 #include "../common/wire/result.h"
 #include "job.h"
 #include "publish/package.h"
@@ -328,7 +329,9 @@ static int apply_result(struct dispatcher *d, const struct task_result *r, const
 static int apply_unreadable(struct dispatcher *d, const struct queue_msg *m, const char *id_key,
                             const struct err *why, struct err *err)
 {
-    json_t *json = json_loadb(m->body, m->len, 0, NULL);
+    json_t *json;
+
+    (void)json_text_read(m->body, m->len, ERR_INTERNAL, &json, NULL); /* NULL: of nobody */
     const char *job = json_string_value(json_object_get(json, "job"));
     const char *id = json_string_value(json_object_get(json, id_key));
     json_int_t attempt = json_integer_value(json_object_get(json, "attempt"));

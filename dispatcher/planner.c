@@ -13,6 +13,7 @@
 #include "../common/child/nursery.h"
 #include "../common/store/blocks.h"
 #include "../common/store/store.h"
+#include "../common/wire/json_text.h"
 #include "../common/wire/task.h"
 #include "plan.h"
 
@@ -224,12 +225,12 @@ static char *make_facts(const struct plan *plan)
 static int use_plan(struct planner *p)
 {
     struct plan plan = { 0 };
-    json_error_t why;
-    json_t *json = json_loads(p->text, JSON_REJECT_DUPLICATES, &why);
+    json_t *json;
+    int r = json_text_read(p->text, strlen(p->text), ERR_INTERNAL, &json, &p->err);
 
-    if (!json)
-        return err_set(&p->err, -EPROTO, ERR_INTERNAL, "the child's plan: %s", why.text);
-    int r = plan_from_json(json, &plan, &p->err);
+    if (r < 0)
+        return err_prefix(&p->err, r, "the child's plan");
+    r = plan_from_json(json, &plan, &p->err);
     json_decref(json);
     if (r < 0)
         return r;

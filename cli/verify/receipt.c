@@ -1,4 +1,5 @@
 #include "receipt.h"
+#include "../../common/wire/json_text.h"
 
 #include <errno.h>
 #include <jansson.h>
@@ -293,10 +294,10 @@ static int sort_objects(struct receipt *r)
 
 int receipt_parse(const char *text, size_t len, struct receipt **ret, struct err *err)
 {
-    json_error_t e;
-    _cleanup_(json_freep) json_t *j = json_loadb(text, len, JSON_REJECT_DUPLICATES, &e);
-    if (!j)
-        return err_set(err, -EINVAL, ERR_INPUT, "line %d: %s", e.line, e.text);
+    _cleanup_(json_freep) json_t *j = NULL;
+    int read = json_text_read(text, len, ERR_INPUT, &j, err);
+    if (read < 0)
+        return read;
     _cleanup_(receipt_freep) struct receipt *r = calloc(1, sizeof(*r));
     if (!r)
         return -ENOMEM;

@@ -1,4 +1,7 @@
 #include "fields.h"
+
+#include "json_text.h"
+
 #include <errno.h>
 #include <inttypes.h>
 #include <stdarg.h>
@@ -339,16 +342,11 @@ void texts_free(char **texts, size_t n)
 
 int wire_parse(const char *what, const char *text, size_t len, json_t **ret, struct err *err)
 {
-    json_error_t e;
-    json_t *j;
+    struct err why = { 0 };
 
     if (len > WIRE_TEXT_MAX)
         return err_set(err, -EINVAL, ERR_INTERNAL, "%s: is %zu bytes long, at most %d are allowed",
                        what, len, WIRE_TEXT_MAX);
-    j = json_loadb(text, len, JSON_REJECT_DUPLICATES, &e);
-    if (!j)
-        return err_set(err, -EINVAL, ERR_INTERNAL, "%s: not JSON: line %d, column %d: %s", what,
-                       e.line, e.column, e.text);
-    *ret = j;
-    return 0;
+    int r = json_text_read(text, len, ERR_INTERNAL, ret, &why);
+    return r < 0 ? err_set(err, r, why.cls, "%s: %s", what, why.text) : 0;
 }

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "fields.h"
+#include "json_text.h"
 
 enum {
     PRIORITY_MAX = 9,
@@ -132,6 +133,8 @@ static void read_metadata(const struct in *o, struct job_message *m)
         in_oom(&v);
     else if (strlen(m->metadata) > JOB_METADATA_MAX)
         in_fail(&v, "has %zu bytes, at most %d are allowed", strlen(m->metadata), JOB_METADATA_MAX);
+    else if (json_text_levels(m->metadata, strlen(m->metadata)) > JOB_METADATA_LEVELS_MAX)
+        in_fail(&v, "has more than %d levels of arrays and objects", JOB_METADATA_LEVELS_MAX);
 }
 
 static double read_seconds(const struct in *o, const char *name, double max)

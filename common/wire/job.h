@@ -21,6 +21,8 @@ enum {
     JOB_TENANT_MAX = 64,      /* likewise */
     JOB_URL_MAX = 2048,
     JOB_METADATA_MAX = 16 << 10, /* serialised */
+    JOB_METADATA_LEVELS_MAX =
+        24, /* it stands in answers and receipts, which have some of their own */
 };
 
 struct job_message {

@@ -12,6 +12,7 @@
 #include "../../common/base/utf8.h"
 #include "../../common/queue/queue.h"
 #include "../../common/wire/job.h"
+#include "../../common/wire/json_text.h"
 #include "../board.h"
 #include "../state.h"
 #include "admit.h"
@@ -341,9 +342,12 @@ static void post_cancel(struct request *q, struct answer *a)
 /* {"chunk":N?,"rendition":"R"?}, or no body. -EINVAL: answered. */
 static int read_requeue(const struct request *q, json_t **ret, struct order *o, struct answer *a)
 {
-    json_error_t e;
-    json_t *j = q->len > 0 ? json_loadb(q->body, q->len, JSON_REJECT_DUPLICATES, &e)
-                           : json_object();
+    json_t *j = NULL;
+
+    if (q->len > 0)
+        (void)json_text_read(q->body, q->len, ERR_USAGE, &j, NULL);
+    else
+        j = json_object();
     const json_t *chunk = json_object_get(j, "chunk"), *name = json_object_get(j, "rendition");
     json_int_t n = chunk && !json_is_null(chunk) ? json_integer_value(chunk) : -1;
 

@@ -10,6 +10,7 @@
 #include "../../common/base/err.h"
 #include "../../common/base/utf8.h"
 #include "../../common/wire/job.h"
+#include "../../common/wire/json_text.h"
 #include "admit.h"
 
 enum { TEXT_MAX = 1 << 20, BUCKET_MAX = 255, KEY_MAX = 1024 };
@@ -367,16 +368,15 @@ static int read_message(const struct upload_rules *rules, const json_t *j, struc
 int uploads_read(const struct upload_rules *rules, const char *text, size_t len,
                  struct job_message **ret, size_t *ret_n, struct err *err)
 {
-    json_error_t e;
+    json_t *j;
 
     if (len > TEXT_MAX)
         return err_set(err, -EMSGSIZE, ERR_USAGE,
                        "notification: has %zu bytes, at most %d are allowed", len, TEXT_MAX);
-    json_t *j = json_loadb(text, len, 0, &e);
-    if (!j)
-        return err_set(err, -EPROTO, ERR_USAGE, "notification: not JSON: line %d: %s", e.line,
-                       e.text);
-    int r = read_message(rules, j, ret, ret_n, err);
+    int r = json_text_read(text, len, ERR_USAGE, &j, err);
+    if (r < 0)
+        return err_prefix(err, r == -ENOMEM ? r : -EPROTO, "notification");
+    r = read_message(rules, j, ret, ret_n, err);
     json_decref(j);
     return r;
 }

@@ -10,6 +10,7 @@
 #include "../../common/base/cleanup.h"
 #include "../../common/base/err.h"
 #include "../../common/store/store.h"
+#include "../../common/wire/json_text.h"
 
 #define RECEIPT "job.json"
 
@@ -198,18 +199,16 @@ static int read_all(struct store *s, uint64_t size, const char *etag, char *buf,
 
 static int parse(const char *text, size_t len, const char *job, struct names *ret, struct err *err)
 {
-    json_error_t je;
     int v = 0;
     const char *id = NULL;
 
-    ret->receipt = json_loadb(text, len, JSON_REJECT_DUPLICATES, &je);
-    if (!ret->receipt)
-        return json_error_code(&je) == json_error_out_of_memory ? no_memory(err)
-                                                                : broken(err, "not JSON");
+    int r = json_text_read(text, len, ERR_STORAGE, &ret->receipt, err);
+    if (r < 0)
+        return r == -ENOMEM ? r : broken(err, "not JSON");
     if (json_unpack(ret->receipt, "{s:i, s:s}", "v", &v, "job", &id) < 0 || v != 1)
         return broken(err, "not of version 1");
     ret->other_job = strcmp(id, job) != 0;
-    int r = add_renditions(ret, json_object_get(ret->receipt, "renditions"), err);
+    r = add_renditions(ret, json_object_get(ret->receipt, "renditions"), err);
     if (r == 0)
         r = add_extras(ret, json_object_get(ret->receipt, "extras"), err);
     if (r == 0)

@@ -9,6 +9,7 @@
 #include "../../common/base/cleanup.h"
 #include "../../common/base/log.h"
 #include "../../common/store/store.h"
+#include "../../common/wire/json_text.h"
 #include "../../common/wire/result.h"
 #include "objects.h"
 #include "package.h"
@@ -69,12 +70,12 @@ static int results_load(const struct publish_request *req, struct results *ret, 
 
 static int plan_load(const char *text, struct plan *ret, struct err *err)
 {
-    json_error_t je;
-    json_t *j = json_loads(text, JSON_REJECT_DUPLICATES, &je);
+    json_t *j;
+    int r = json_text_read(text, strlen(text), ERR_INTERNAL, &j, err);
 
-    if (!j)
-        return err_set(err, -EPROTO, ERR_INTERNAL, "a stored plan can't be read: %s", je.text);
-    int r = plan_from_json(j, ret, err);
+    if (r < 0)
+        return err_prefix(err, r, "a stored plan");
+    r = plan_from_json(j, ret, err);
     json_decref(j);
     return r < 0 ? err_prefix(err, r, "a stored plan") : 0;
 }

@@ -13,7 +13,9 @@
 #include "common/base/err.h"
 #include "common/wire/job.h"
 
-#define S "\"source\":\"s3://in/a.mov\",\"output\":\"s3://out/a/\""
+#define S   "\"source\":\"s3://in/a.mov\",\"output\":\"s3://out/a/\""
+#define B23 "[[[[[[[[[[[[[[[[[[[[[[["
+#define E23 "]]]]]]]]]]]]]]]]]]]]]]]"
 
 static const struct row {
     const char *name, *text;
@@ -50,6 +52,10 @@ static const struct row {
     { "a file is no ladder's name",              "{" S ",\"ladder\":\"x.yaml\"}",                                 -EPROTO, "a file's name"         },
     { "a ladder without text",                   "{" S ",\"ladder\":{}}",                                         -EPROTO, "yaml"                  },
     { "metadata is an object",                   "{" S ",\"metadata\":[1]}",                                      -EPROTO, "job.metadata"          },
+    { "metadata of 24 levels",                   "{" S ",\"metadata\":{\"a\":" B23 E23 "}}",                      0,       NULL                    },
+    { "metadata of 25 levels",                   "{" S ",\"metadata\":{\"a\":[" B23 E23 "]}}",                    -EPROTO, "levels"                },
+    { "metadata of more levels than are read",   "{" S ",\"metadata\":{\"a\":" B23 B23 E23 E23 "}}",
+     -EPROTO,                                                                                                              "levels"                },
     { "options",                                 "{" S ",\"options\":{\"chunk_seconds\":2.5,\"chunk_count\":3}}", 0,       NULL                    },
     { "a chunk of an hour and more",             "{" S ",\"options\":{\"chunk_seconds\":3601}}",                  -EPROTO,
      "outside 0 to 3600"                                                                                                                           },

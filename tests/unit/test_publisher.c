@@ -339,7 +339,7 @@ static void what_cannot_be_published_says_why(void **state)
     free(r->plan);
     r->plan = copy("{\"v\":1");
     assert_int_equal(publisher_submit(m.p, r), 0);
-    assert_non_null(strstr(outcome(&m, 1)->err.text, "a stored plan can't be read"));
+    assert_non_null(strstr(outcome(&m, 1)->err.text, "a stored plan: not JSON"));
 
     r = request(&m, PUBLISH_FINAL, "job-1", "012a");
     free(r->results[1]);
