@@ -460,6 +460,11 @@ int dispatcher_step(struct dispatcher *d, int timeout_ms, struct err *err)
     return r;
 }
 
+int dispatcher_healthy(struct dispatcher *d, char *why, size_t size)
+{
+    return nursery_healthy(d->nursery, why, size);
+}
+
 void dispatcher_wake(struct dispatcher *d)
 {
     inbox_wake(d->inbox);

@@ -135,6 +135,10 @@ int dispatcher_submit(struct dispatcher *d, const struct job_request *req, struc
 int dispatcher_step(struct dispatcher *d, int timeout_ms, struct err *err);
 void dispatcher_wake(struct dispatcher *d); /* end a waiting step early */
 
+/* Whether it can do its part: 1; 0 with the reason in `why`: no process can be started to plan
+ * jobs in. Any thread. */
+int dispatcher_healthy(struct dispatcher *d, char *why, size_t size);
+
 /* Its tasks are taken out of the queue by workers that hear of it (event
  * "event.job.<id>.canceled"), running ones are killed. -EALREADY (ERR_USAGE)
  * where it has ended. */

@@ -17,6 +17,8 @@ enum {
     PLAN_TRIES_MAX = 2, /* where the failure may pass; most don't when planning */
     INSERT_MAX = 64,    /* tasks in one transaction */
     HELD_MS = 1000,     /* a job whose output is being swept */
+    WAIT_MS = 500,      /* where nothing can be planned for now; doubles … */
+    WAIT_DOUBLINGS = 4, /* … so often */
 };
 
 /* ---- stopping ---- */
@@ -119,6 +121,24 @@ static int planner_start(struct dispatcher *d, struct live_job *j, struct err *e
     return 0;
 }
 
+static int plan_failed(struct dispatcher *d, struct live_job *j, const struct err *why,
+                       struct err *err);
+
+/* It couldn't be done for reasons that are the farm's: once more in a while, as often as it
+ * takes. Who waits for one job on this machine is told at once. */
+static int plan_waits(struct dispatcher *d, struct live_job *j, const struct err *why,
+                      struct err *err)
+{
+    int64_t ms = WAIT_MS << (j->plan_waits < WAIT_DOUBLINGS ? j->plan_waits : WAIT_DOUBLINGS);
+
+    if (!d->survives)
+        return plan_failed(d, j, why, err);
+    j->plan_waits++;
+    j->plan_after_ms = d->clock->wall_ms(d->clock) + ms;
+    log_event(LOG_WARN, "plan.waits", LSTR("job", j->id), LINT("ms", ms), LSTR("error", why->text));
+    return job_move(d, j, JOB_INTERRUPTED, NULL, err);
+}
+
 /* Planning failed: once more where that may help, else the job fails. */
 static int plan_failed(struct dispatcher *d, struct live_job *j, const struct err *why,
                        struct err *err)
@@ -147,7 +167,7 @@ static int begin(struct dispatcher *d, struct live_job *j, struct err *err)
     int r = job_move(d, j, JOB_PLAN, NULL, err);
     if (r < 0)
         return r;
-    return started < 0 ? plan_failed(d, j, &why, err) : 0;
+    return started < 0 ? plan_waits(d, j, &why, err) : 0;
 }
 
 int engine_plan_more(struct dispatcher *d, struct err *err)
@@ -223,6 +243,13 @@ int engine_plan_ended(struct dispatcher *d, struct inbox_item *item, struct err 
         return 0;
     }
     j->planner = NULL;
+    if (p->r < 0 && p->waits) {
+        r = plan_waits(d, j, &p->err, err);
+        planner_free(p);
+        return r;
+    }
+    j->plan_waits = 0;
+    j->plan_after_ms = 0;
     if (p->r < 0 || p->looks) {
         r = p->r < 0 ? plan_failed(d, j, &p->err, err) : looked(d, j, p->replaced, err);
         planner_free(p);

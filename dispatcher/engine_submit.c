@@ -105,7 +105,8 @@ static int revive_task(struct dispatcher *d, struct live_job *j, struct live_tas
 /* What earlier tries left behind counts no more. */
 static void forget_tries(struct dispatcher *d, struct live_job *j)
 {
-    j->plan_tries = j->publish_tries = 0;
+    j->plan_tries = j->plan_waits = j->publish_tries = 0;
+    j->plan_after_ms = 0;
     j->publish_after_ms = j->early_after_ms = 0;
     j->early_shown = 0;
     j->sweep_wanted = 0;

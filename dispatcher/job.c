@@ -228,7 +228,7 @@ int job_schedule(struct dispatcher *d, struct live_job *j)
     if (j->state == JOB_QUEUED && !j->queued) {
         r = sched_add(d->queue, j, j->priority, j->tenant, j->created_ms, 1, &j->queued);
         if (r == 0)
-            sched_wait(d->queue, j->queued, 0, 0);
+            sched_wait(d->queue, j->queued, 0, j->plan_after_ms);
     }
     if (runs && !j->waits) {
         r = sched_add(d->tasks, j, j->priority, j->tenant, j->created_ms, j->n_tasks, &j->waits);

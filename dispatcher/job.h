@@ -136,7 +136,8 @@ struct live_job {
     int checked;    /* this process has looked whether done tasks' objects are there */
     size_t tasks_reused;
     unsigned attempts_failed; /* seen by this process */
-    unsigned plan_tries;
+    unsigned plan_tries, plan_waits;
+    int64_t plan_after_ms; /* while it is queued */
     int64_t submit_ns;
     double first_frame_s;
 };

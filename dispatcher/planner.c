@@ -128,6 +128,7 @@ static int plan_in_child(struct planner *p)
     if (r < 0 || p->looks)
         return r;
     r = nursery_take(p->nursery, p->nice, &c, &p->err);
+    p->waits = r < 0;
     if (r < 0)
         return r;
     r = expose(p, c);

@@ -39,7 +39,9 @@ struct planner {
                                the dispatcher's then */
     struct planner *next;   /* the dispatcher's */
 
-    int r; /* 0, or what failed it, with `err` */
+    int waits; /* it failed for this machine's reasons, not the job's: it is tried again, and again
+                */
+    int r;     /* 0, or what failed it, with `err` */
     struct err err;
     int looks, replaced; /* where it only looked: the source has another etag */
     char *job, *etag;

@@ -24,9 +24,7 @@
  * stacks are mapped but not used. */
 static const uint64_t address_slack_bytes = UINT64_C(2) << 30;
 
-/* Since its message was taken. RabbitMQ takes back what isn't settled within
- * half an hour; what is left of that is for uploads and the result. */
-enum { ENDED_WITHIN_MS = 26 * 60 * 1000 };
+enum { CANNOT_MS = 2000 }; /* where no child can be started, none is tried for so long */
 
 struct attempt {
     struct slot *slot;
@@ -37,6 +35,7 @@ struct attempt {
     const struct objects *objects; /* of `uploads`, once all are stored; NULL before */
     char *engine;                  /* owned; NULL: the child didn't say */
     enum desk_ending ending;       /* once it has run: whether it was told to end */
+    int no_child;                  /* none could be started */
 };
 
 static int on_read(void *arg, uint64_t off, void *buf, size_t len, size_t *ret_n, struct err *err)
@@ -150,10 +149,13 @@ static int attempt_run(struct attempt *a, const char *text, char **ret_answer,
     struct child *c;
     int r = attempt_open(a, err);
 
-    if (r == 0)
-        r = slot_take_child(a->slot, a->uploads, &c, err);
     if (r < 0)
         return r;
+    r = slot_take_child(a->slot, a->uploads, &c, err);
+    a->no_child = r < 0;
+    if (r < 0)
+        return r;
+    desk_begun(a->slot->shared->desk, a->slot->number);
     r = child_run(c, "encode", text, block_reader_size(a->source), &handler, &limits, ret_answer,
                   usage, err);
     slot_end_child(a->slot, c);
@@ -287,6 +289,16 @@ int slot_answer(struct slot *s, const struct task *t, const struct err *why, str
     return publish_failure(&a, &nothing, why, err);
 }
 
+/* That is this machine's trouble and no attempt of the task, which goes back. */
+static int explain_no_child(const struct attempt *a, struct err *err)
+{
+    char why[ERR_TEXT_MAX];
+
+    (void)snprintf(why, sizeof(why), "no process can be started: %.600s", err->text);
+    desk_cannot(a->slot->shared->desk, why, CANNOT_MS);
+    return err_set(err, -ECANCELED, ERR_CANCELED, "%s", why);
+}
+
 /* Nobody but a person, or the worker itself, may cancel: a child that says
  * so is in error. */
 static int explain_end(struct attempt *a, int r, struct err *err)
@@ -295,6 +307,8 @@ static int explain_end(struct attempt *a, int r, struct err *err)
         return err_set(err, -ECANCELED, ERR_CANCELED, "%s",
                        a->ending == DESK_JOB_CANCELED ? "its job was canceled"
                                                       : "the worker was told to stop");
+    if (a->no_child && a->slot->shared->cfg.events)
+        return explain_no_child(a, err);
     if (err->cls == ERR_CANCELED)
         err->cls = ERR_INTERNAL;
     return r;

@@ -20,6 +20,7 @@ enum {
      * most of that. */
     HOLD_MS = 4 * 60 * 1000,
     SHED_MS = 15000, /* each slot hands a task back so often while the machine is short */
+    AFTERMATH_MS = 2 * 60 * 1000, /* to store and tell what came of a task */
 };
 /* A queue is kept short, so messages of a canceled job come within minutes. */
 static const int64_t canceled_ttl_ns = 10 * 60 * NS_PER_S;
@@ -82,6 +83,13 @@ void desk_free(struct desk *d)
 int64_t desk_now_ns(void)
 {
     return clock_system.mono_ns(&clock_system);
+}
+
+const char *desk_hindrance(const struct desk *d)
+{
+    if (d->reason[0])
+        return d->reason;
+    return desk_now_ns() < d->cannot_until_ns ? d->cannot : NULL;
 }
 
 /* Locked. Until something changes, but not for long: time changes things, too. */
@@ -153,7 +161,7 @@ static int sheds(struct desk *d)
 {
     int64_t now = desk_now_ns(), gap = SHED_MS * (int64_t)NS_PER_MS / d->cfg.slots;
 
-    if (!d->reason[0] || now - d->shed_ns < gap)
+    if (!desk_hindrance(d) || now - d->shed_ns < gap)
         return 0;
     d->shed_ns = now;
     return 1;
@@ -164,7 +172,7 @@ int desk_may_lease(struct desk *d)
     int r = 0;
 
     lock(d);
-    if (d->mode == DESK_OPEN && !d->quarantined && (waits_for_memory(d) || d->reason[0]) &&
+    if (d->mode == DESK_OPEN && !d->quarantined && (waits_for_memory(d) || desk_hindrance(d)) &&
         !sheds(d)) {
         r = -EAGAIN;
         wait_a_moment(d);
@@ -350,9 +358,19 @@ static enum desk_verdict decide(struct desk *d, unsigned slot, const struct task
     d->hands[slot].canceled = 0;
     if (d->mode != DESK_OPEN || d->quarantined)
         return answer(why, ERR_CANCELED, "the worker takes no more tasks");
-    if (d->reason[0])
-        return answer(why, ERR_CANCELED, d->reason);
+    if (desk_hindrance(d))
+        return answer(why, ERR_CANCELED, desk_hindrance(d));
     return wait_for_memory(d, slot, t, until, why);
+}
+
+/* Locked. What its heartbeats may claim: nobody else would take it meanwhile. */
+static int64_t claim_until(const struct task *t)
+{
+    int64_t ms = ENDED_WITHIN_MS;
+
+    if (t->deadline_ms > 0 && t->deadline_ms < ms)
+        ms = t->deadline_ms;
+    return desk_now_ns() + (ms + AFTERMATH_MS) * NS_PER_MS;
 }
 
 /* Locked. */
@@ -378,7 +396,6 @@ enum desk_verdict desk_admit(struct desk *d, unsigned slot, const struct task *t
     if (v == DESK_RUN) {
         h->state = HAND_RUNNING;
         h->start_ns = desk_now_ns();
-        d->news = 1;
     } else {
         h->state = HAND_SETTLING;
     }
@@ -390,6 +407,28 @@ void desk_settled(struct desk *d, unsigned slot)
 {
     lock(d);
     empty(&d->hands[slot]);
+    unlock_changed(d);
+}
+
+void desk_begun(struct desk *d, unsigned slot)
+{
+    struct hand *h = &d->hands[slot];
+
+    lock(d);
+    h->begun = 1;
+    h->until_ns = claim_until(h->task);
+    d->news = 1;
+    unlock_changed(d);
+}
+
+void desk_cannot(struct desk *d, const char *why, int ms)
+{
+    lock(d);
+    if (!desk_hindrance(d))
+        d->shed_ns = desk_now_ns();
+    (void)snprintf(d->cannot, sizeof(d->cannot), "%s", why);
+    d->cannot_until_ns = desk_now_ns() + ms * (int64_t)NS_PER_MS;
+    d->news = 1;
     unlock_changed(d);
 }
 

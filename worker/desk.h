@@ -24,6 +24,10 @@ struct machine;
 struct queue;
 struct task;
 
+/* Since its message was taken, a task ends within so long. RabbitMQ takes back what isn't settled
+ * within half an hour; what is left of that is for uploads and the result. */
+enum { ENDED_WITHIN_MS = 26 * 60 * 1000 };
+
 struct desk_config {
     const char *id; /* of the worker; borrowed */
     unsigned slots;
@@ -72,6 +76,14 @@ enum desk_verdict {
  * borrowed until desk_leave() or, not in hand, desk_settled(). */
 enum desk_verdict desk_admit(struct desk *d, unsigned slot, const struct task *t,
                              unsigned deliveries, struct err *ret_why);
+
+/* Its child runs: heartbeats say from now on that this worker has the task, for as long as the
+ * task may take and not longer. */
+void desk_begun(struct desk *d, unsigned slot);
+
+/* Nothing of it could be begun, for a reason that is this machine's and may pass: no task is
+ * leased for `ms`, heartbeats say why. */
+void desk_cannot(struct desk *d, const char *why, int ms);
 
 /* Why the task in hand is to be ended early. Any thread. */
 enum desk_ending { DESK_GO_ON, DESK_JOB_CANCELED, DESK_WORKER_KILLED };

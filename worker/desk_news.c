@@ -121,7 +121,7 @@ static int copy_running(const struct desk *d, struct heartbeat *ret)
 
     for (unsigned i = 0; i < d->cfg.slots && ret->n_running < HEARTBEAT_RUNNING_MAX; i++) {
         const struct hand *h = &d->hands[i];
-        if (h->state != HAND_RUNNING)
+        if (h->state != HAND_RUNNING || !h->begun || now > h->until_ns)
             continue;
         struct running_task *t = &ret->running[ret->n_running++];
         *t = (struct running_task){
@@ -175,7 +175,7 @@ static const char *reason_of(const struct desk *d)
         return "quarantined: 5 of its last 6 tasks failed by crash, resource or internal";
     if (d->mode != DESK_OPEN)
         return "draining";
-    return d->reason[0] ? d->reason : NULL;
+    return desk_hindrance(d);
 }
 
 /* Locked. */

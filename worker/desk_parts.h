@@ -33,7 +33,9 @@ struct hand {
     uint64_t turn; /* HAND_MEMORY: who came first */
     uint64_t done;
     int64_t start_ns;
-    int canceled; /* its job was, since it was delivered */
+    int canceled;     /* its job was, since it was delivered */
+    int begun;        /* its child runs: from now on the farm is told that it is here … */
+    int64_t until_ns; /* … until it must have ended */
 };
 
 struct verdict {
@@ -71,9 +73,11 @@ struct desk {
     uint64_t n_verdicts;
 
     struct machine machine;
-    char reason[200]; /* why nothing is leased for now, or "" */
-    int64_t shed_ns;  /* since when it is so, or when a task was handed back for it last */
-    char *engine;     /* owned; NULL: no task was done yet */
+    char reason[200];        /* why nothing is leased for now, or "" */
+    int64_t shed_ns;         /* since when it is so, or when a task was handed back for it last */
+    char cannot[200];        /* why a task could not be begun … */
+    int64_t cannot_until_ns; /* … and until when no other one is tried */
+    char *engine;            /* owned; NULL: no task was done yet */
     uint64_t tasks_done, tasks_failed, frames_done, bytes_in, bytes_out;
     double cpu_s;
     struct sample samples[SAMPLES]; /* of frames, at least a second apart */
@@ -81,6 +85,9 @@ struct desk {
 };
 
 int64_t desk_now_ns(void);
+
+/* Locked. Why no task is to be taken for now; NULL: there is no reason. */
+const char *desk_hindrance(const struct desk *d);
 
 /* Allocated; NULL: out of memory. */
 char *desk_key(const char *job, const char *task, unsigned attempt);

@@ -264,10 +264,13 @@ const char *child_last_words(struct child *c, char *ret, size_t size)
 
 void child_stop(struct child *c)
 {
-    if (c->reaped || c->pid < 0)
+    if (c->reaped || c->pid <= 0)
         return;
     if (c->pidfd >= 0)
         (void)pidfd_send_signal(c->pidfd, SIGKILL, NULL, 0);
+    else /* there was no descriptor left for one; nobody has reaped it, so the pid is still its own
+          */
+        (void)kill(c->pid, SIGKILL);
     while (wait4(c->pid, &c->status, 0, &c->rusage) < 0 && errno == EINTR)
         ;
     c->reaped = 1;

@@ -90,10 +90,11 @@ static int ask(const struct nest *n, int session, const struct child_ends *e)
     return sendmsg(n->ctl, &m, MSG_NOSIGNAL) < 0 ? -errno : 0;
 }
 
-/* The child's pid, as it tells it. */
+/* The child's pid, as it tells it. *ret is untouched where there is none. */
 static int answer(const struct nest *n, pid_t *ret)
 {
     struct pollfd p = { .fd = n->ctl, .events = POLLIN };
+    pid_t pid = 0;
     int r;
 
     do
@@ -101,10 +102,13 @@ static int answer(const struct nest *n, pid_t *ret)
     while (r < 0 && errno == EINTR);
     if (r <= 0)
         return r < 0 ? -errno : -ETIMEDOUT;
-    ssize_t got = recv(n->ctl, ret, sizeof(*ret), 0);
-    if (got != (ssize_t)sizeof(*ret))
+    ssize_t got = recv(n->ctl, &pid, sizeof(pid), 0);
+    if (got != (ssize_t)sizeof(pid))
         return got < 0 ? -errno : -EPIPE;
-    return *ret > 0 ? 0 : -EAGAIN;
+    if (pid <= 0)
+        return -EAGAIN; /* it could not fork */
+    *ret = pid;
+    return 0;
 }
 
 static int hatch(struct nest *n, int nice, struct child **ret)

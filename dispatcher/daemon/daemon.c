@@ -84,7 +84,7 @@ static int ready(void *arg, char *why, size_t size)
     else if (q.blocked)
         (void)snprintf(why, size, "the broker takes no messages: %s", q.reason);
     else
-        return 1;
+        return dispatcher_healthy(m->dispatcher, why, size);
     return 0;
 }
 

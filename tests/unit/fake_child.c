@@ -49,8 +49,14 @@ void nest_warm(struct nest *n)
     (void)n;
 }
 
+atomic_int fake_child_refusals;
+
 int nest_child(struct nest *n, int nice, struct child **ret, struct err *err)
 {
+    if (atomic_load(&fake_child_refusals) > 0) {
+        atomic_fetch_sub(&fake_child_refusals, 1);
+        return err_set(err, -EAGAIN, ERR_RESOURCE, "no more processes");
+    }
     (void)n;
     return child_start_humble(nice, ret, err);
 }

@@ -21,6 +21,7 @@
 #include "dispatcher/board.h"
 #include "dispatcher/job.h"
 #include "engine_fixture.h"
+#include "fake_child.h"
 
 /* A job of its own output. */
 static void submit_as(struct engine *e, const char *id, unsigned priority, const char *tenant)
@@ -680,6 +681,32 @@ static void note_end(void *arg, const struct job_end *end)
     ends_told++;
 }
 
+/* No room for a process is no fault of the job: it is planned when there is. */
+static void planning_waits_for_a_process_as_long_as_it_takes(void **state)
+{
+    struct engine e = { .survives = 1 };
+    char why[300] = "";
+    int waited = 0;
+
+    start(&e, state);
+    atomic_store(&fake_child_refusals, 7); /* more than any number of tries */
+    submit(&e);
+    while (status(&e).state != JOB_RUNNING) {
+        step(&e);
+        assert_int_not_equal(status(&e).state, JOB_FAILED);
+        if (status(&e).state == JOB_QUEUED) {
+            waited++;
+            assert_int_equal(dispatcher_healthy(e.d, why, sizeof(why)), 0);
+            assert_non_null(strstr(why, "no more processes"));
+        }
+        test_clock.ms += 10000;
+    }
+    assert_true(waited > 0);
+    assert_int_equal(dispatcher_healthy(e.d, why, sizeof(why)), 1);
+    finish(&e);
+    stop(&e);
+}
+
 static void an_end_is_told_until_it_was_heard(void **state)
 {
     struct engine e = { .cfg = { .on_end = note_end } };
@@ -1320,6 +1347,7 @@ int main(void)
         T(who_holds_a_task_hears_how_ever_its_attempt_ended),
         T(a_canceled_jobs_tasks_are_new_attempts_when_it_lives_again),
         T(dead_letters_are_kept_for_a_person),
+        T(planning_waits_for_a_process_as_long_as_it_takes),
         T(who_waits_is_told_its_place_and_its_time),
         T(secrets_of_a_source_are_in_no_status_and_no_dead_letter),
         T(a_straggler_gets_a_second_chance_and_the_farms_slots_count),

@@ -570,6 +570,30 @@ static void a_worker_whose_tasks_all_fail_is_quarantined(void **state)
     teardown(&b);
 }
 
+static int can_start_none(const struct heartbeat *h)
+{
+    return h->reason && strstr(h->reason, "no process can be started");
+}
+
+/* A machine without room for a process is no failure of the task, which isn't claimed either. */
+static void a_task_without_a_child_is_handed_back(void **state)
+{
+    struct bench b;
+    struct heartbeat h;
+
+    setup(&b, state, quick_child);
+    atomic_store(&fake_child_refusals, 1);
+    start(&b, 0, &(struct worker_config){ .slots = 1 });
+    send(&b, 1);
+    assert_int_equal(receive(&b, b.tasks[1].id), ERR_CANCELED);
+    await_heartbeat(&b, "w.1", can_start_none, &h);
+    assert_int_equal(h.n_running, 0);
+    heartbeat_release(&h);
+    send(&b, 2); /* it tries again by itself */
+    assert_int_equal(receive(&b, b.tasks[2].id), ERR_NONE);
+    teardown(&b);
+}
+
 static void tasks_run_at_once_as_far_as_memory_goes(void **state)
 {
     struct bench b;
@@ -756,6 +780,7 @@ int main(void)
         T(a_canceled_jobs_task_is_refused_once),
         T(a_drained_worker_ends_what_it_has_and_takes_no_more),
         T(a_worker_whose_tasks_all_fail_is_quarantined),
+        T(a_task_without_a_child_is_handed_back),
         T(tasks_run_at_once_as_far_as_memory_goes),
         T(a_task_that_waits_for_memory_is_handed_back),
         T(an_attempt_ends_before_a_broker_takes_its_task_back),
