@@ -164,8 +164,10 @@ static int insert(struct dispatcher *d, const struct job_row *row, struct live_j
                   struct err *err)
 {
     struct live_job *j = NULL;
-    int r = job_new(d, row, &j, err);
+    int r = engine_claim(d, old, row->output, err);
 
+    if (r == 0)
+        r = job_new(d, row, &j, err);
     if (r == 0)
         r = engine_begin(d, err);
     if (r == 0 && old)
@@ -189,11 +191,10 @@ static int insert(struct dispatcher *d, const struct job_row *row, struct live_j
     return r;
 }
 
-/* Nothing was made of it and nothing is being made: it may be another job. */
+/* Nothing was made of it, and nobody waits for it: it may be another job. */
 static int is_blank(const struct live_job *j)
 {
-    return (j->state == JOB_FAILED || j->state == JOB_CANCELED || j->state == JOB_QUEUED) &&
-           !job_has_plan(j);
+    return (j->state == JOB_FAILED || j->state == JOB_CANCELED) && !job_has_plan(j);
 }
 
 static int submit(struct dispatcher *d, const struct job_request *req, const char *options,
@@ -223,7 +224,10 @@ static int submit(struct dispatcher *d, const struct job_request *req, const cha
     if (r < 0)
         return is_blank(j) ? insert(d, &row, j, err) : r;
     int over = j->state == JOB_FAILED || j->state == JOB_CANCELED;
-    return over || req->recheck ? resume(d, j, row.etag[0] != '\0', err) : 0;
+    if (!over && !req->recheck)
+        return 0;
+    r = job_ended(j) ? engine_reclaim(j, err) : 0;
+    return r < 0 ? r : resume(d, j, row.etag[0] != '\0', err);
 }
 
 int dispatcher_submit(struct dispatcher *d, const struct job_request *req, struct err *err)
@@ -325,6 +329,8 @@ static int requeue(struct dispatcher *d, const char *id, int chunk, const char *
     if (!job_ended(j))
         return err_set(err, -EBUSY, ERR_USAGE, "job %.128s is %s: it has not ended", id,
                        job_state_name(j->state));
+    if ((r = engine_reclaim(j, err)) < 0)
+        return r;
     if (chunk < 0 && !rendition)
         return resume(d, j, 0, err);
     if (!job_has_plan(j))

@@ -144,6 +144,8 @@ int job_new(struct dispatcher *d, const struct job_row *row, struct live_job **r
     j->playable_ms = row->playable_ms;
     j->notified = row->notified;
     j->swept = row->swept;
+    if (row->replaced_by && row->replaced_by[0])
+        j->replaced_by = copy(row->replaced_by, &bad);
     j->place = place_get(&d->places, row->output);
     if (bad || !j->ladder || !j->place || job_set_error(j, &row->error) < 0) {
         job_free(d, j);
@@ -172,6 +174,9 @@ void job_free(struct dispatcher *d, struct live_job *j)
     free(j->facts);
     free(j->error);
     free(j->early_error);
+    free(j->replaced_by);
+    if (j->place)
+        place_remove_job(j->place, j);
     if (j->writes)
         j->place->writers--;
     place_put(&d->places, j->place);
@@ -247,6 +252,7 @@ int job_add(struct dispatcher *d, struct live_job *j, struct err *err)
     struct live_job **b = &d->buckets[hash(j->id) % d->n_buckets];
     j->next = *b;
     *b = j;
+    place_add_job(j->place, j);
     d->n_jobs++;
     d->totals.jobs[j->state]++;
     engine_changed(d, j, NULL);

@@ -84,6 +84,8 @@ struct live_job {
     char *tenant, *notify, *metadata, *facts;
     struct shared_text *ladder; /* many jobs have the same one */
     struct place *place;        /* of its output */
+    struct live_job *neighbour; /* at the same place, in place->jobs */
+    char *replaced_by;          /* the job that has published there since; NULL: none */
     int writes;                 /* it is one of the place's writers */
     unsigned priority;
     enum job_state state;
@@ -401,6 +403,17 @@ int engine_sweep(struct dispatcher *d, struct err *err); /* outputs of deleted j
 void engine_sweep_free(struct dispatcher *d);            /* what engine_sweep_add() made */
 /* Whether that place is still to be swept of what deleted jobs left. */
 int engine_sweeping(struct dispatcher *d, const char *output);
+
+/* ---- engine_claim.c: whom an output belongs to ---- */
+
+/* Whether a new job (or `self`, which is to have another output; NULL: none) may have that output:
+ * no other job has it, one inside of it, or one around it. -EBUSY (ERR_USAGE, naming the job that
+ * has it), -ENOMEM. */
+int engine_claim(struct dispatcher *d, const struct live_job *self, const char *output,
+                 struct err *err);
+/* Whether a job that has ended may live again: not where another one has published to its output,
+ * or is at work there. Likewise -EBUSY. */
+int engine_reclaim(const struct live_job *j, struct err *err);
 
 /* ---- engine_submit.c ---- */
 int engine_load(struct dispatcher *d, struct err *err); /* go on with what the database has */

@@ -23,6 +23,7 @@ int job_save(struct dispatcher *d, struct live_job *j, struct err *err)
         .playable_ms = j->playable_ms,
         .notified = j->notified,
         .swept = j->swept,
+        .replaced_by = j->replaced_by,
     };
     if (j->error)
         row.error = *j->error;

@@ -59,6 +59,24 @@ static const char *const migrations[] = {
     " queue TEXT NOT NULL, reason TEXT NOT NULL, body TEXT NOT NULL);"
     "CREATE TABLE sweeps (job TEXT NOT NULL PRIMARY KEY, output TEXT NOT NULL,"
     " everything BIGINT NOT NULL);",
+
+    /* Of several jobs with one output the last that was done has the package. Of those at work only
+     * the first goes on. */
+    "ALTER TABLE jobs ADD COLUMN replaced_by TEXT NOT NULL DEFAULT '';"
+    "CREATE INDEX jobs_by_place ON jobs (rtrim(output, '/'));"
+    "UPDATE jobs SET replaced_by = COALESCE((SELECT o.id FROM jobs o"
+    " WHERE rtrim(o.output, '/') = rtrim(jobs.output, '/') AND o.state = 'done'"
+    " ORDER BY o.ended_ms DESC, o.id DESC LIMIT 1), '')"
+    " WHERE state IN ('done', 'failed', 'canceled');"
+    "UPDATE jobs SET replaced_by = '' WHERE replaced_by = id;"
+    "UPDATE jobs SET state = 'failed', ended_ms = updated_ms, error_class = 'usage',"
+    " error_text = 'its output belonged to an earlier job that was at work: submit it again with'"
+    " || ' another output'"
+    " WHERE state NOT IN ('done', 'failed', 'canceled') AND EXISTS (SELECT 1 FROM jobs o"
+    " WHERE rtrim(o.output, '/') = rtrim(jobs.output, '/')"
+    " AND o.state NOT IN ('done', 'failed', 'canceled')"
+    " AND (o.created_ms < jobs.created_ms OR (o.created_ms = jobs.created_ms AND o.id < jobs.id)));"
+    "DROP INDEX jobs_by_place;",
 };
 
 enum { SCHEMA_VERSION = sizeof(migrations) / sizeof(migrations[0]) };
@@ -206,7 +224,7 @@ static const char *const statements[SQL_STMT_MAX] = {
     [SQL_UPDATE_JOB] = "UPDATE jobs SET tenant = $1, notify = $2, metadata = $3, priority = $4,"
                        " state = $5, error_class = $6, error_text = $7, updated_ms = $8,"
                        " started_ms = $9, ended_ms = $10, playable_ms = $11, notified = $12,"
-                       " swept = $13 WHERE id = $14",
+                       " swept = $13, replaced_by = $14 WHERE id = $15",
     [SQL_SET_JOB_FACTS] = "UPDATE jobs SET facts = $1, etag = $2 WHERE id = $3",
     [SQL_SET_PLAN] = "INSERT INTO plans (job, plan) VALUES ($1,$2)"
                      " ON CONFLICT (job) DO UPDATE SET plan = excluded.plan",
@@ -232,8 +250,8 @@ static const char *const statements[SQL_STMT_MAX] = {
     [SQL_DELETE_RESULT] = "DELETE FROM results WHERE job = $1 AND id = $2",
     [SQL_EACH_JOB] = "SELECT id, source, etag, output, ladder, ladder_name, options, state,"
                      " error_class, error_text, created_ms, updated_ms, tenant, notify, metadata,"
-                     " priority, facts, started_ms, ended_ms, playable_ms, notified, swept"
-                     " FROM jobs ORDER BY created_ms, id",
+                     " priority, facts, started_ms, ended_ms, playable_ms, notified, swept,"
+                     " replaced_by FROM jobs ORDER BY created_ms, id",
     [SQL_EACH_TASK] = "SELECT id, ord, state, attempt, failures, not_before_ms, cost, cpu_s, chunk,"
                       " grp, audio, frames, error_class, error_text, encoder, sent FROM tasks"
                       " WHERE job = $1 ORDER BY ord",

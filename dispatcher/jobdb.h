@@ -33,7 +33,8 @@ struct job_row {
     const char *facts; /* of the plan, JSON text (job.h); "": no plan yet */
     int64_t created_ms, updated_ms, started_ms, ended_ms, playable_ms; /* 0: not yet */
     int notified;                                                      /* its last end was told */
-    int swept; /* of a failed or canceled job: its segments are removed */
+    int swept;               /* of a failed or canceled job: its segments are removed */
+    const char *replaced_by; /* the job that has published at its output since; "": none */
 };
 
 struct task_row {

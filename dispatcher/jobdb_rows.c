@@ -24,10 +24,11 @@ int jobdb_insert_job(struct jobdb *db, const struct job_row *j, struct err *err)
 
 int jobdb_update_job(struct jobdb *db, const struct job_row *j, struct err *err)
 {
-    return jobdb_run(db, SQL_UPDATE_JOB, err, "sssisssiiiiiis", j->tenant ? j->tenant : "",
+    return jobdb_run(db, SQL_UPDATE_JOB, err, "sssisssiiiiiiss", j->tenant ? j->tenant : "",
                      j->notify, j->metadata, (int64_t)j->priority, job_state_name(j->state),
                      err_class_name(j->error.cls), j->error.text, j->updated_ms, j->started_ms,
-                     j->ended_ms, j->playable_ms, (int64_t)j->notified, (int64_t)j->swept, j->id);
+                     j->ended_ms, j->playable_ms, (int64_t)j->notified, (int64_t)j->swept,
+                     j->replaced_by ? j->replaced_by : "", j->id);
 }
 
 int jobdb_set_job_plan(struct jobdb *db, const char *id, const char *plan, const char *facts,
@@ -172,6 +173,7 @@ static int job_row(struct jobdb *db, sqlite3_stmt *s, void *arg, struct err *err
         .playable_ms = sqlite3_column_int64(s, 19),
         .notified = sqlite3_column_int(s, 20),
         .swept = sqlite3_column_int(s, 21),
+        .replaced_by = jobdb_text(s, 22),
     };
     return e->each(e->arg, &j);
 }

@@ -308,6 +308,11 @@ int admit_submit(struct dispatcher *d, const struct admitted *a, int timeout_ms,
     struct submission s = { .req = &a->req };
     int r = dispatcher_call(d, submit, &s, timeout_ms, err);
 
+    if (r == -EEXIST && err) {
+        const struct err why = *err;
+        return err_set(err, r, ERR_USAGE, "job %.128s is taken: %.700s; choose another id",
+                       a->req.id, why.text);
+    }
     if (r == 0)
         *ret = s.got;
     return r;

@@ -423,13 +423,15 @@ static void a_source_that_is_not_the_one_meant_or_gone_fails_the_job(void **stat
 {
     static const char *const texts[] = { "was changed or replaced", "in.mov" };
     struct engine e = { 0 };
-    char path[128];
+    char path[128], output[256];
 
     for (int gone = 0; gone < 2; gone++) {
         start(&e, state);
         struct job_request q = request(&e);
         q.id = gone ? "gone" : "changed";
         q.etag = gone ? NULL : "another";
+        (void)snprintf(output, sizeof(output), "%s/%s", e.farm->output, q.id);
+        q.output = output;
         (void)snprintf(path, sizeof(path), "%s/in.mov", e.farm->dir);
         if (gone)
             assert_int_equal(unlink(path), 0);
@@ -704,7 +706,10 @@ static void a_broken_dispatcher_refuses_what_comes_and_says_why(void **state)
         (void)sched_yield(); /* … and ends: its plan is to be taken over */
     break_database(&e);
     struct job_request q = request(&e);
+    char output[256];
+    (void)snprintf(output, sizeof(output), "%s-another", q.output);
     q.id = "another";
+    q.output = output;
     assert_int_equal(dispatcher_submit(e.d, &q, &err), -EIO);
     assert_non_null(strstr(err.text, "no more rows today"));
     assert_int_equal(pthread_create(&t, NULL, call_it, e.d), 0);

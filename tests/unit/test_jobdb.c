@@ -352,6 +352,42 @@ static void a_database_of_version_1_is_brought_up(void **state)
     assert_true(cost == 5);
 }
 
+/* Jobs of one output, as a database has them from before an output belonged to one. */
+static const char shared_outputs[] =
+    "INSERT INTO jobs VALUES"
+    " ('old','s','','s3://o/a','','x','{}','done','none','',NULL,1,10),"
+    " ('new','s','','s3://o/a/','','x','{}','done','none','',NULL,2,20),"
+    " ('failed','s','','s3://o/a','','x','{}','failed','input','no',NULL,3,30),"
+    " ('alone','s','','s3://o/a/b','','x','{}','done','none','',NULL,4,40),"
+    " ('first','s','','s3://o/b','','x','{}','running','none','',NULL,5,50),"
+    " ('second','s','','s3://o/b/','','x','{}','queued','none','',NULL,6,60);";
+
+static int list_owners(void *arg, const struct job_row *j)
+{
+    char *s = arg;
+
+    (void)sprintf(s + strlen(s), "%s:%d:%s ", j->id, (int)j->state, j->replaced_by);
+    return 0;
+}
+
+static void outputs_that_jobs_shared_belong_to_one_of_them(void **state)
+{
+    struct fixture *f = *state;
+    char list[512] = "";
+    sqlite3 *raw;
+
+    jobdb_free(f->db);
+    f->db = NULL;
+    assert_int_equal(unlink(f->path), 0);
+    assert_int_equal(sqlite3_open(f->path, &raw), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(raw, version_1, NULL, NULL, NULL), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(raw, shared_outputs, NULL, NULL, NULL), SQLITE_OK);
+    assert_int_equal(sqlite3_close(raw), SQLITE_OK);
+    reopen(f);
+    assert_int_equal(jobdb_each_job(f->db, list_owners, list, NULL), 0);
+    assert_string_equal(list, "old:4:new new:4: failed:5:new alone:4: first:2: second:5: j1:5: ");
+}
+
 static int list_dead(void *arg, const struct dead_letter *l)
 {
     assert_string_equal(l->queue, "q");
@@ -460,6 +496,7 @@ int main(void)
         T(a_newer_schema_is_let_alone),
         T(what_is_no_database_is_named),
         T(a_database_of_version_1_is_brought_up),
+        T(outputs_that_jobs_shared_belong_to_one_of_them),
         T(the_newest_dead_letters_are_kept),
         T(costs_and_sweeps_read_back),
     };
