@@ -10,7 +10,6 @@
 #include "../common/base/redact.h"
 #include "../common/base/utf8.h"
 #include "../common/queue/queue.h"
-#include "../common/wire/json_text.h"
 #include "../common/wire/result.h"
 #include "job.h"
 #include "publish/package.h"
@@ -324,46 +323,36 @@ static int apply_result(struct dispatcher *d, const struct task_result *r, const
     return apply_failed(d, j, t, r, &why, err);
 }
 
-/* A message of which only job, task and attempt can be made out (`id_key`
- * holds the task's id) counts as a failed attempt. */
-static int apply_unreadable(struct dispatcher *d, const struct queue_msg *m, const char *id_key,
-                            const struct err *why, struct err *err)
+/* A message of which only job, task and attempt can be made out counts as a failed attempt. */
+static int apply_unreadable(struct dispatcher *d, const struct received *m, const struct err *why,
+                            struct err *err)
 {
-    json_t *json;
-
-    (void)json_text_read(m->body, m->len, ERR_INTERNAL, &json, NULL); /* NULL: of nobody */
-    const char *job = json_string_value(json_object_get(json, "job"));
-    const char *id = json_string_value(json_object_get(json, id_key));
-    json_int_t attempt = json_integer_value(json_object_get(json, "attempt"));
-    struct task_result r = { .attempt = attempt > 0 ? (unsigned)attempt : 0 };
+    struct task_result r = { .attempt = m->attempt };
     struct live_job *j;
     struct live_task *t;
 
-    log_event(LOG_ERROR, "message.unreadable", LSTR("job", job), LSTR("task", id),
+    log_event(LOG_ERROR, "message.unreadable", LSTR("job", m->job), LSTR("task", m->task),
               LSTR("error", why->text));
-    int ret = find_task(d, job, id, &j, &t, err);
-    if (ret == 0 && t)
-        ret = apply_failed(d, j, t, &r, why, err);
-    json_decref(json);
-    return ret;
+    int ret = find_task(d, m->job, m->task, &j, &t, err);
+    return ret == 0 && t ? apply_failed(d, j, t, &r, why, err) : ret;
 }
 
 /* A task that no worker could read, or that killed its workers; a message
  * that its reader refused. */
-static int apply_dead_letter(struct dispatcher *d, const struct queue_msg *m, struct err *err)
+static int apply_dead_letter(struct dispatcher *d, const struct received *m, struct err *err)
 {
-    const char *from = m->from ? m->from : QUEUE_TASKS;
-    const char *reason = m->reason ? m->reason : "no worker could take it";
+    const char *from = m->msg->from ? m->msg->from : QUEUE_TASKS;
+    const char *reason = m->msg->reason ? m->msg->reason : "no worker could take it";
     struct err why = { 0 };
-    int r = dispatcher_dead_letter(d, from, reason, m->body, m->len, err);
+    int r = dispatcher_dead_letter(d, from, reason, m->msg->body, m->msg->len, err);
 
     if (r < 0)
         return r;
     (void)err_set(&why, -EIO, ERR_CRASH, "%s", reason);
     if (strcmp(from, QUEUE_TASKS) == 0)
-        return apply_unreadable(d, m, "id", &why, err);
+        return apply_unreadable(d, m, &why, err);
     why.cls = ERR_INTERNAL;
-    return strcmp(from, QUEUE_RESULTS) == 0 ? apply_unreadable(d, m, "task", &why, err) : 0;
+    return strcmp(from, QUEUE_RESULTS) == 0 ? apply_unreadable(d, m, &why, err) : 0;
 }
 
 int engine_apply(struct dispatcher *d, struct received *m, struct err *err)
@@ -379,12 +368,12 @@ int engine_apply(struct dispatcher *d, struct received *m, struct err *err)
     }
     d->received++;
     if (strcmp(m->queue, QUEUE_DEAD) == 0)
-        return apply_dead_letter(d, m->msg, err);
+        return apply_dead_letter(d, m, err);
     if (m->result)
         return apply_result(d, m->result, m->msg->body, err);
     m->why.cls = ERR_INTERNAL;
     r = dispatcher_dead_letter(d, m->queue, m->why.text, m->msg->body, m->msg->len, err);
-    return r < 0 ? r : apply_unreadable(d, m->msg, "task", &m->why, err);
+    return r < 0 ? r : apply_unreadable(d, m, &m->why, err);
 }
 
 /* ---- dead letters ---- */

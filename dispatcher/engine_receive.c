@@ -1,6 +1,7 @@
 /* engine_receive.c - messages from the queue into the inbox, parsed on the
  * way: one thread for each kind. */
 #include <errno.h>
+#include <limits.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -9,6 +10,7 @@
 
 #include "../common/base/log.h"
 #include "../common/queue/queue.h"
+#include "../common/wire/json_text.h"
 #include "../common/wire/result.h"
 #include "job.h"
 
@@ -40,7 +42,26 @@ void received_free(struct received *m)
     if (m->heartbeat)
         heartbeat_release(m->heartbeat);
     free(m->heartbeat);
+    free(m->job);
+    free(m->task);
     free(m);
+}
+
+/* On this thread, however large it is: nothing else waits for it. */
+static void parse_about(struct received *m, const char *task_key)
+{
+    json_t *json;
+
+    if (json_text_read(m->msg->body, m->msg->len, ERR_INTERNAL, &json, NULL) < 0)
+        return;
+    const char *job = json_string_value(json_object_get(json, "job"));
+    const char *task = json_string_value(json_object_get(json, task_key));
+    json_int_t attempt = json_integer_value(json_object_get(json, "attempt"));
+
+    m->job = job ? strdup(job) : NULL;
+    m->task = task ? strdup(task) : NULL;
+    m->attempt = attempt > 0 && attempt <= INT_MAX ? (unsigned)attempt : 0;
+    json_decref(json);
 }
 
 static void parse_result(struct received *m)
@@ -51,7 +72,15 @@ static void parse_result(struct received *m)
     } else if (task_result_from_text(m->msg->body, m->msg->len, m->result, &m->why) < 0) {
         free(m->result);
         m->result = NULL;
+        parse_about(m, "task");
     }
+}
+
+static void parse_dead(struct received *m)
+{
+    const char *from = m->msg->from;
+
+    parse_about(m, from && strcmp(from, QUEUE_RESULTS) == 0 ? "task" : "id");
 }
 
 static void parse_event(struct received *m)
@@ -98,6 +127,8 @@ static int receive_one(const struct receiver *v, struct received *m)
         return r;
     if (strcmp(v->queue, QUEUE_RESULTS) == 0)
         parse_result(m);
+    else if (strcmp(v->queue, QUEUE_DEAD) == 0)
+        parse_dead(m);
     else if (strcmp(v->queue, QUEUE_EVENTS) == 0)
         parse_event(m);
     return 0;

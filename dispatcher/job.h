@@ -327,6 +327,10 @@ struct received {
     struct task_result *result; /* NULL: not one, or unreadable for the reason in `why` */
     struct heartbeat *heartbeat;
     struct err why;
+    /* Of a dead letter, or of a result that can't be read, as far as it tells; NULL, 0: not at all.
+     */
+    char *job, *task;
+    unsigned attempt;
 };
 int engine_receive_start(struct dispatcher *d, struct err *err);
 void engine_receive_stop(struct dispatcher *d);

@@ -22,7 +22,9 @@ static struct lane *lane_new(const struct amqp_queue *q, const char *name)
     strcpy(l->name, name); /* the caller looked at its length */
     l->tail = &l->head;
     l->channel.number = (amqp_channel_t)(CH_LANE + q->n_lanes);
-    l->prefetch = strcmp(name, QUEUE_TASKS) == 0 ? q->prefetch : OTHERS_PREFETCH;
+    l->prefetch = strcmp(name, QUEUE_TASKS) == 0  ? q->prefetch
+                  : strcmp(name, QUEUE_DEAD) == 0 ? DEAD_PREFETCH
+                                                  : OTHERS_PREFETCH;
     (void)pthread_condattr_init(&attr);
     (void)pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
     (void)pthread_cond_init(&l->ready, &attr);

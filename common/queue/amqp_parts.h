@@ -34,6 +34,7 @@ enum {
     LANES_MAX = 16,
     PATTERNS_MAX = 64,
     OTHERS_PREFETCH = 256,
+    DEAD_PREFETCH = 4, /* dead letters may be large, and nobody is in a hurry for them */
     PREFETCH_MAX = 512,
     UNSETTLED_MAX = 1024, /* more: a consumer that was canceled leaves some behind */
     EVENTS_READY_MAX = 1024,
