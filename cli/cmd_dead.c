@@ -10,7 +10,7 @@ static int print(const json_t *list, size_t n, struct err *err)
 {
     _cleanup_(table_freep) struct table *t = table_new("WHEN|QUEUE|REASON|MESSAGE");
     double now = farm_now();
-    char ago[FMT_MAX];
+    char when[FMT_MAX];
 
     if (!t)
         return err_set(err, -ENOMEM, ERR_RESOURCE, "out of memory");
@@ -21,7 +21,7 @@ static int print(const json_t *list, size_t n, struct err *err)
         if (r < 0)
             return r;
         table_row(t);
-        table_cell(t, "%s", farm_ago(ago, d.at_s, now));
+        table_cell(t, "%s", farm_when(when, d.at_s, now));
         table_cell(t, "%s", d.queue);
         table_cell(t, "%s", d.reason);
         table_cell(t, "%.*s", fmt_fit(d.body, 200), d.body);

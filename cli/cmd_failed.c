@@ -18,7 +18,7 @@ static int each(void *arg, const json_t *json)
 {
     struct failed_args *a = arg;
     struct answer_job job;
-    char ago[FMT_MAX];
+    char when[FMT_MAX];
 
     int r = answer_job(json, &job, &a->err);
     if (r < 0)
@@ -28,9 +28,10 @@ static int each(void *arg, const json_t *json)
             r = farm_print(json, &a->err);
         table_row(a->table);
         table_cell(a->table, "%s", job.id);
-        table_cell(a->table, "%s", farm_ago(ago, job.ended_s, a->now_s));
+        table_cell(a->table, "%s", farm_when(when, job.ended_s, a->now_s));
         table_cell(a->table, "%s", err_class_name(job.error));
         table_cell(a->table, "%s", job.tenant);
+        table_cell(a->table, "%s", job.source);
         table_cell(a->table, "%s", job.error_text);
     }
     answer_job_release(&job);
@@ -39,7 +40,7 @@ static int each(void *arg, const json_t *json)
 
 static int list(struct failed_args *a, struct err *err)
 {
-    _cleanup_(table_freep) struct table *t = table_new("ID|FAILED|CLASS|TENANT|REASON");
+    _cleanup_(table_freep) struct table *t = table_new("ID|FAILED|CLASS|TENANT|SOURCE|REASON");
 
     a->table = t;
     a->now_s = farm_now();

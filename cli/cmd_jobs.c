@@ -18,7 +18,7 @@ struct jobs_args {
 
 static void add_row(struct table *t, const struct answer_job *j, double now_s)
 {
-    char left[FMT_MAX], ago[FMT_MAX];
+    char left[FMT_MAX], when[FMT_MAX];
 
     table_row(t);
     table_cell(t, "%s", j->id);
@@ -31,7 +31,7 @@ static void add_row(struct table *t, const struct answer_job *j, double now_s)
         table_cell(t, "%s", "");
     table_cell(t, "%u", j->priority);
     table_cell(t, "%s", j->tenant);
-    table_cell(t, "%s", farm_ago(ago, j->created_s, now_s));
+    table_cell(t, "%s", farm_when(when, j->created_s, now_s));
     table_cell(t, "%s", j->source);
 }
 

@@ -17,16 +17,16 @@ struct status_args {
 
 static void print_times(const struct answer_job *j)
 {
-    char ago[FMT_MAX], length[FMT_MAX];
+    char when[FMT_MAX], length[FMT_MAX];
     double now = farm_now();
 
-    printf("  submitted  %s\n", farm_ago(ago, j->created_s, now));
+    printf("  submitted  %s\n", farm_when(when, j->created_s, now));
     if (j->playable_s > 0)
-        printf("  playable   %s, %s after it was submitted\n", farm_ago(ago, j->playable_s, now),
+        printf("  playable   %s, %s after it was submitted\n", farm_when(when, j->playable_s, now),
                fmt_seconds(length, j->playable_s - j->created_s));
     if (j->ended_s > 0)
-        printf("  ended      %s, took %s\n", farm_ago(ago, j->ended_s, now),
-               fmt_seconds(length, j->ended_s - j->created_s));
+        printf("  ended      %s, took %s\n", farm_when(when, j->ended_s, now),
+               fmt_seconds(length, j->ended_s - (j->started_s > 0 ? j->started_s : j->created_s)));
 }
 
 static void print_work(const struct answer_job *j)

@@ -24,7 +24,8 @@ static void add_row(struct table *t, const struct answer_worker *w)
     table_cell(t, "%s", *w->reason ? w->reason : w->engine);
 }
 
-/* Other encoders can give other bytes (docs/operations.md, upgrades). */
+/* Other encoders can give other bytes (docs/operations.md, upgrades). Before its
+ * first task a worker's isn't known. */
 static void note_engines(const json_t *list, size_t n)
 {
     const char *first = NULL;
@@ -34,7 +35,7 @@ static void note_engines(const json_t *list, size_t n)
         const char *engine = json_string_value(json_object_get(w, "engine"));
         const char *state = json_string_value(json_object_get(w, "state"));
 
-        if (!engine || !state || !strcmp(state, "lost") || !strcmp(state, "gone"))
+        if (!engine || !*engine || !state || !strcmp(state, "lost") || !strcmp(state, "gone"))
             continue;
         if (first && strcmp(first, engine) != 0) {
             (void)fputs("note: these workers' engines differ: a package may need chunks encoded "

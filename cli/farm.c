@@ -6,6 +6,7 @@
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 enum { PAGE = 500, PAGES_MAX = 10000 };
 
@@ -258,19 +259,28 @@ double farm_now(void)
     return (double)clock_system.wall_ms(&clock_system) / 1000;
 }
 
-const char *farm_ago(char *buf, double at_s, double now_s)
+const char *farm_when(char *buf, double at_s, double now_s)
 {
+    static const struct {
+        double below_s, unit_s;
+        const char *unit;
+    } steps[] = {
+        {100,          1,     "s"  },
+        { 6000,        60,    "min"},
+        { 48.0 * 3600, 3600,  "h"  },
+        { INFINITY,    86400, "d"  },
+    };
     double age = now_s > at_s ? now_s - at_s : 0;
+    time_t at = (time_t)at_s;
+    struct tm tm;
+    size_t i = 0;
 
-    if (!(at_s > 0))
-        buf[0] = '\0';
-    else if (age < 100)
-        (void)snprintf(buf, FMT_MAX, "%.0f s ago", age);
-    else if (age < 6000)
-        (void)snprintf(buf, FMT_MAX, "%.0f min ago", age / 60);
-    else if (age < 48.0 * 3600)
-        (void)snprintf(buf, FMT_MAX, "%.0f h ago", age / 3600);
-    else
-        (void)snprintf(buf, FMT_MAX, "%.0f d ago", age / 86400);
+    buf[0] = '\0';
+    if (!(at_s > 0) || !gmtime_r(&at, &tm))
+        return buf;
+    while (age >= steps[i].below_s)
+        i++;
+    size_t n = strftime(buf, FMT_MAX, "%Y-%m-%d %H:%M:%SZ", &tm);
+    (void)snprintf(buf + n, FMT_MAX - n, ", %.0f %s ago", age / steps[i].unit_s, steps[i].unit);
     return buf;
 }

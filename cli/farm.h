@@ -85,8 +85,8 @@ int farm_do_each(const struct cli_command *self, int argc, char **argv, const st
 /* One failure, as above; returns its exit status. */
 int farm_say_failed(const struct farm *f, const char *id, const struct err *e);
 
-/* "3 min ago" of a time since 1970; "" for 0. In FMT_MAX bytes. */
-const char *farm_ago(char *buf, double at_s, double now_s);
+/* "2026-12-01 04:59:38Z, 3 min ago" of a time since 1970; "" for 0. In FMT_MAX bytes. */
+const char *farm_when(char *buf, double at_s, double now_s);
 double farm_now(void);
 
 #endif

@@ -102,10 +102,30 @@ void engine_tell(struct dispatcher *d, int kind, const struct live_job *j, const
         d->effects[d->n_effects++] = e;
 }
 
+/* One line for each end: what support looks for first. */
+static void log_end(struct dispatcher *d, const struct effect *e)
+{
+    const struct live_job *j = job_find(d, e->job);
+
+    if (!j || !job_ended(j) || strcmp(e->what, job_state_name(j->state)) != 0)
+        return;
+    int64_t began_ms = j->started_ms ? j->started_ms : j->created_ms;
+    log_event(LOG_INFO, "job.ended", LSTR("job", j->id), LSTR("state", job_state_name(j->state)),
+              LSTR("class", err_class_name(j->error ? j->error->cls : ERR_NONE)),
+              LSTR("reason", j->error ? j->error->text : ""), LSTR("tenant", j->tenant),
+              LDBL("wall_s", (double)(j->ended_ms - began_ms) / 1000),
+              LDBL("since_submitted_s", (double)(j->ended_ms - j->created_ms) / 1000),
+              LDBL("core_s", j->cpu_s), LINT("tasks", (int64_t)j->n_tasks),
+              LINT("attempts_failed", (int64_t)j->attempts_failed));
+}
+
 static void tell_event(struct dispatcher *d, const struct effect *e)
 {
     struct queue *q = d->cfg.queue;
     int task = e->kind == EFFECT_TASK;
+
+    if (!task)
+        log_end(d, e);
     char *key = task ? strdup("event.task.done") : event_key("event.job", e->job, e->what);
     char *body = event_text(e->job, task ? e->task : NULL, e->attempt);
 

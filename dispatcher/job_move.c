@@ -55,7 +55,7 @@ static int take_from_queue(struct dispatcher *d, struct live_job *j, struct err 
 static int began(struct dispatcher *d, struct live_job *j, int was_ended, struct err *err)
 {
     if (was_ended) {
-        j->ended_ms = 0;
+        j->ended_ms = j->started_ms = 0; /* another run */
         j->notified = j->swept = 0;
         job_forget_early(j);
     }

@@ -67,7 +67,7 @@ fact "a chunk that there isn't is refused" exits 2 requeue one --chunk 99999
 
 fact "a source that is no video ends with 3" exits 3 submit "s3://$bucket/broken.mp4" \
     --output "s3://$bucket/out/broken/" --ladder "$PWD/quick.yaml" --id broken --wait
-fact "and is listed as failed with its class" eval 'exits 0 failed --since 1h && says out broken && says out input'
+fact "and is listed as failed with its class" eval 'exits 0 failed --since 1h && says out broken && says out input && says out SOURCE && says out "$(date -u +%Y-%m-%d)"'
 fact "but not of the last second, a little later" eval 'sleep 1.2; exits 0 failed --since 1s && ! grep -q broken out'
 fact "all that failed are requeued" eval 'exits 0 requeue --failed --since 1h && says out "broken requeued"'
 fact "and watched to their end" exits 3 watch broken

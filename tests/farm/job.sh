@@ -29,6 +29,12 @@ status_complete() {
 END
 }
 fact "its status tells all of it" status_complete
+end_told() {
+    grep '"event":"job.ended"' "$farm/log/dispatcher" >ends
+    jq -se '[.[] | select(.job == "one" and .state == "done" and .core_s > 0 and .tasks == 7 and .wall_s >= 0)] | length == 1' ends ||
+        { cat ends && return 1; }
+}
+fact "the log tells its end, once" end_told
 
 fact "the same submission again is the same job" posted 200 one short.mp4 quick.yaml
 fact "which stays done" wait_for one "done" 10
