@@ -3,6 +3,7 @@
 #include "../common/child/child.h"
 #include "../common/wire/json_text.h"
 #include "stores.h"
+#include "text.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <math.h>
@@ -29,7 +30,9 @@ int cli_exit_of(enum err_class cls)
 
 int cli_fail(const struct err *e)
 {
-    (void)fprintf(stderr, "gopmill: %s\n", e->text);
+    (void)fputs("gopmill: ", stderr);
+    text_put(stderr, e->text); /* it may quote a file or an answer */
+    (void)fputc('\n', stderr);
     return e->cls == ERR_NONE ? CLI_FAILED : cli_exit_of(e->cls);
 }
 

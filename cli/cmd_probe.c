@@ -3,6 +3,7 @@
 #include "cli.h"
 #include "format.h"
 #include "stores.h"
+#include "text.h"
 #include <libavutil/pixdesc.h>
 #include <stdio.h>
 #include <string.h>
@@ -77,7 +78,9 @@ static void print_purpose(const struct audio_info *a)
 
     if (!a->title[0] && !a->roles)
         return;
-    printf("          %s%s%s", a->title[0] ? "\"" : "", a->title, a->title[0] ? "\"" : "");
+    (void)fputs(a->title[0] ? "          \"" : "          ", stdout);
+    text_put(stdout, a->title);
+    (void)fputs(a->title[0] ? "\"" : "", stdout);
     for (size_t i = 0, n = a->title[0] != 0; i < sizeof(rows) / sizeof(*rows); i++)
         if (a->roles & rows[i].role)
             printf("%s%s", n++ ? ", " : "", rows[i].name);
@@ -102,9 +105,10 @@ static void print_text(const struct text_info *t)
 
     if (t->page > 0)
         (void)snprintf(page, sizeof(page), ", page %d", t->page);
-    printf("  text    #%d %s%s%s%s%s%s%s%s%s\n", t->stream, t->codec, page,
-           t->language[0] ? ", " : "", t->language, t->title[0] ? ", " : "", t->title,
-           t->is_default ? ", default" : "", t->forced ? ", forced" : "",
+    printf("  text    #%d %s%s%s%s%s", t->stream, t->codec, page, t->language[0] ? ", " : "",
+           t->language, t->title[0] ? ", " : "");
+    text_put(stdout, t->title);
+    printf("%s%s%s\n", t->is_default ? ", default" : "", t->forced ? ", forced" : "",
            t->hearing_impaired ? ", hearing impaired" : "");
 }
 
@@ -121,8 +125,11 @@ static void print_info(const char *input, const struct media_info *i)
         print_audio(media_audio(i, t));
     for (size_t n = 0; n < i->n_texts; n++)
         print_text(&i->texts[n]);
-    for (size_t n = 0; n < i->n_warnings; n++)
-        printf("  odd     %s\n", i->warnings[n]);
+    for (size_t n = 0; n < i->n_warnings; n++) {
+        (void)fputs("  odd     ", stdout);
+        text_put(stdout, i->warnings[n]);
+        puts("");
+    }
 }
 
 DEFINE_CLEANUP(struct store_env *, stores_free);

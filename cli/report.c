@@ -2,6 +2,7 @@
 #include "../common/base/clock.h"
 #include "cli.h"
 #include "format.h"
+#include "text.h"
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -155,8 +156,11 @@ void report_planned(struct report *r, const struct plan *plan, const struct job_
     if (st->tasks_reused)
         (void)fprintf(stderr, "%zu of %zu tasks were done already\n", st->tasks_reused, st->tasks);
     tell_copy(plan);
-    for (size_t i = 0; i < plan->info.n_warnings; i++)
-        (void)fprintf(stderr, "note: %s\n", plan->info.warnings[i]);
+    for (size_t i = 0; i < plan->info.n_warnings; i++) {
+        (void)fputs("note: ", stderr);
+        text_put(stderr, plan->info.warnings[i]);
+        (void)fputc('\n', stderr);
+    }
 }
 
 void report_update(struct report *r, const struct measure *m, const struct job_status *st,

@@ -4,6 +4,7 @@
 #include "../common/store/store.h"
 #include "../common/wire/json_text.h"
 #include "format.h"
+#include "text.h"
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -206,8 +207,11 @@ static void print_troubles(const json_t *receipt, const struct summary_run *run)
     if (concealed > 0)
         printf("note: %.0f frames could not be decoded; the ones before stand in for them\n",
                concealed);
-    json_array_foreach (json_object_get(receipt, "warnings"), i, warning)
-        printf("note: %s\n", json_string_value(warning));
+    json_array_foreach (json_object_get(receipt, "warnings"), i, warning) {
+        (void)fputs("note: ", stdout);
+        text_put(stdout, json_string_value(warning));
+        puts("");
+    }
 }
 
 void summary_print(const char *dir, const json_t *receipt, const struct summary_run *run)

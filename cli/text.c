@@ -1,4 +1,5 @@
 #include "text.h"
+#include "../common/base/cleanup.h"
 #include "../common/base/utf8.h"
 #include <stdint.h>
 #include <stdlib.h>
@@ -46,4 +47,12 @@ char *text_dup(const char *s)
     char *copy = strdup(s ? s : "");
 
     return copy ? text_clean(copy) : NULL;
+}
+
+void text_put(FILE *f, const char *s)
+{
+    _cleanup_free_ char *copy = text_dup(s);
+
+    if (copy)
+        (void)fputs(copy, f);
 }
