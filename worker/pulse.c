@@ -161,7 +161,7 @@ static int hear_job(struct pulse *p, const struct queue_msg *m, struct err *err)
     if (starts_with(m->key, "event.task.")) {
         if (task)
             desk_hear_done(d, job, task, attempt);
-    } else if (ends_with(m->key, ".canceled")) {
+    } else if (ends_with(m->key, ".canceled") || ends_with(m->key, ".failed")) {
         desk_hear_canceled(d, job);
         p->cfg.look(p->cfg.arg);
     } else {
@@ -235,7 +235,7 @@ DEFINE_CLEANUP(struct pulse *, pulse_free);
 static int listen_to_farm(struct pulse *p, struct err *err)
 {
     const char *patterns[] = {
-        "event.worker.*",      "event.job.*.canceled", "event.job.*.queued",
+        "event.worker.*",      "event.job.*.canceled", "event.job.*.failed", "event.job.*.queued",
         "event.job.*.planned", "event.task.done",      p->drain_key,
     };
     struct queue *q = p->cfg.shared->cfg.queue;

@@ -65,6 +65,20 @@ static int lib_error(struct err *err, const struct segmenter *s, const char *wha
                    s->cfg.r->name, what, av_err2str(r));
 }
 
+/* A sample lasts 32 bits of ticks at most: pictures that are farther apart are the upload's doing,
+ * and would be so for every worker. Whatever else the muxer doesn't take is ours. */
+static int refused(struct err *err, const struct segmenter *s, AVPacket *const *pkts, size_t n,
+                   int r)
+{
+    int ret = lib_error(err, s, "the muxer refuses a packet", r), apart = 0;
+
+    for (size_t i = 0; i < n; i++)
+        apart |= llabs(pkts[i]->pts - pkts[0]->pts) > INT32_MAX || pkts[i]->duration > INT32_MAX;
+    if (apart && err && err->cls == ERR_INTERNAL)
+        err->cls = ERR_INPUT;
+    return ret;
+}
+
 /* For the boxes mdcv and clli (ISO/IEC 14496-12, 12.1.5): what the encoder's own bits may say,
  * players look for here. */
 static int add_hdr(AVStream *st, const struct hdr_info *h)
@@ -269,7 +283,7 @@ static int write_packets(struct segmenter *s, AVPacket **pkts, size_t n, struct 
         pkts[i]->stream_index = 0;
         int r = av_write_frame(s->mux, pkts[i]);
         if (r < 0)
-            return lib_error(err, s, "the muxer refuses a packet", r);
+            return refused(err, s, pkts, n, r);
     }
     return flush(s, err);
 }

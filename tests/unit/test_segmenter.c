@@ -448,6 +448,24 @@ static void a_gop_that_is_not_as_planned_is_refused(void **state)
     }
 }
 
+/* More than a sample's 32 bits hold: no worker could do better, so it isn't tried by others. */
+static void what_no_muxer_takes_is_the_uploads_fault(void **state)
+{
+    int64_t ticks[GOPS * FRAMES + 1];
+    struct err err = { 0 };
+    struct run u;
+
+    (void)state;
+    even(ticks, 0);
+    for (int i = FRAMES / 2; i <= GOPS * FRAMES; i++)
+        ticks[i] += INT64_C(1) << 36;
+    start(&u, ticks, 0, 1);
+    assert_true(gop(&u, 0, FRAMES, &err) < 0);
+    assert_int_equal(err.cls, ERR_INPUT);
+    assert_non_null(strstr(err.text, "the muxer refuses a packet"));
+    stop(&u);
+}
+
 static void a_gop_left_out_is_noticed(void **state)
 {
     int64_t ticks[GOPS * FRAMES + 1];
@@ -552,6 +570,7 @@ int main(void)
         cmocka_unit_test(every_frame_keeps_its_time),
         cmocka_unit_test(chunks_have_the_same_init_segment_and_one_hands_it_out),
         cmocka_unit_test(a_gop_that_is_not_as_planned_is_refused),
+        cmocka_unit_test(what_no_muxer_takes_is_the_uploads_fault),
         cmocka_unit_test(a_gop_left_out_is_noticed),
         cmocka_unit_test(bytes_after_the_last_cut_are_no_result),
         cmocka_unit_test(sound_declares_its_priming_and_goes_on_without_a_joint),

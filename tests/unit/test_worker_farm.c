@@ -508,6 +508,21 @@ static void a_canceled_job_ends_within_two_seconds(void **state)
     teardown(&b);
 }
 
+/* What it still makes is for nobody. */
+static void a_failed_jobs_tasks_end_like_a_canceled_ones(void **state)
+{
+    struct bench b;
+
+    setup(&b, state, hanging_child);
+    start(&b, 0, &(struct worker_config){ .slots = 1 });
+    send(&b, 1);
+    assert_int_equal(sem_wait(&begun), 0);
+    tell(&b, "event.job.j.failed", NULL, 0);
+    assert_int_equal(receive(&b, b.tasks[1].id), ERR_CANCELED);
+    await_running(b.w[0], 0);
+    teardown(&b);
+}
+
 /* Where the event is lost that says that a job lives again. */
 static void a_canceled_jobs_task_is_refused_once(void **state)
 {
@@ -777,6 +792,7 @@ int main(void)
         T(a_task_that_another_worker_runs_waits_for_its_end),
         T(a_task_of_a_worker_that_left_is_run),
         T(a_canceled_job_ends_within_two_seconds),
+        T(a_failed_jobs_tasks_end_like_a_canceled_ones),
         T(a_canceled_jobs_task_is_refused_once),
         T(a_drained_worker_ends_what_it_has_and_takes_no_more),
         T(a_worker_whose_tasks_all_fail_is_quarantined),
