@@ -83,29 +83,54 @@ static int list_workers(struct farm *f, struct err *err)
     return print(json_object_get(a.json, "workers"), answer_count(a.json, "workers"), err);
 }
 
+static int release_worker(struct farm *f, const char *id, struct err *err)
+{
+    _cleanup_(api_answer_release) struct api_answer a = { 0 };
+
+    int r = farm_call(f, "POST", api_path("/v1/workers/%s/release", id), NULL, &a, err);
+    if (r < 0)
+        return r;
+    if (f->as_json)
+        return farm_print(a.json, err);
+    printf("%s released\n", id);
+    return 0;
+}
+
+static int take_option(void *arg, int o, struct err *err)
+{
+    (void)o, (void)err;
+    *(const char **)arg = optarg;
+    return 0;
+}
+
 static int run(const struct cli_command *self, int argc, char **argv)
 {
-    static const struct option options[] = { FARM_OPTIONS, { 0 } };
+    static const struct option options[] = {
+        FARM_OPTIONS, {"release", required_argument, NULL, 'r' },
+         { 0    }
+    };
     struct farm f = { 0 };
     struct err err = { 0 };
+    const char *release = NULL;
 
-    int status = farm_arguments(self, &f, argc, argv, options, NULL, NULL, 0, 0, "");
+    int status = farm_arguments(self, &f, argc, argv, options, take_option, &release, 0, 0, "");
     if (status >= 0)
         return status;
     int r = farm_open(&f, &err);
     if (r >= 0)
-        r = list_workers(&f, &err);
+        r = release ? release_worker(&f, release, &err) : list_workers(&f, &err);
     farm_close(&f);
     return r < 0 ? cli_fail(&err) : CLI_DONE;
 }
 
 const struct cli_command cmd_workers = {
     .name = "workers",
-    .help = "Usage: gopmill workers [--json]\n"
+    .help = "Usage: gopmill workers [--release ID] [--json]\n"
             "\n"
             "Lists the farm's workers: what each is at, how fast it is, and why it takes no\n"
             "tasks where it doesn't. \"lost\" are those that said nothing for 16 s.\n"
             "\n"
+            "  --release ID         end that worker's quarantine now\n"
             "  --json               all as a line of JSON\n" FARM_HELP,
     .run = run,
 };

@@ -59,7 +59,8 @@ struct board_times { /* how long something took, each time */
 struct board_totals { /* for metrics */
     size_t jobs[JOB_STATE_MAX], tasks[TASK_STATE_MAX];
     double backlog_s; /* corrected core-seconds of tasks not done, of live jobs */
-    size_t slots, workers;
+    size_t slots, workers, quarantined;
+    uint64_t quarantines, suspects; /* workers put into quarantine, or not for want of others */
     uint64_t results, attempts_failed, redone, released, dead_letters; /* since the start */
     uint64_t early_failed;           /* early playlists that could not be stored, likewise */
     uint64_t bytes_read, bytes_made; /* by tasks, since the start */
@@ -88,6 +89,13 @@ void board_put_totals(struct board *b, const struct board_totals *t);
 int board_put_worker(struct board *b, const struct heartbeat *h, int64_t now_ms);
 /* Slots of workers that were heard of in the last WORKER_LOST_MS and take tasks. */
 unsigned board_slots(struct board *b, int64_t now_ms);
+struct board_crew {
+    size_t workers, takers, quarantined; /* heard of in the last WORKER_LOST_MS; who take tasks */
+    unsigned slots;                      /* of these */
+    char reason[200];                    /* why one of the others takes none; "" */
+};
+/* Any thread. */
+void board_crew(struct board *b, int64_t now_ms, struct board_crew *ret);
 
 /* ---- for readers; JSON as docs/openapi.yaml has it ---- */
 

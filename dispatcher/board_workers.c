@@ -184,29 +184,39 @@ int board_put_worker(struct board *b, const struct heartbeat *h, int64_t now_ms)
     return r;
 }
 
-static unsigned count_slots(struct board *b, int64_t now_ms, size_t *ret_workers)
+/* Locked. */
+static void count_crew(struct board *b, int64_t now_ms, struct board_crew *ret)
 {
-    unsigned slots = 0;
-    size_t n = 0;
-
+    *ret = (struct board_crew){ 0 };
     board_look_for_lost(b, now_ms);
     for (size_t i = 0; i < b->n_workers; i++) {
-        n += !b->workers[i].lost;
-        if (!b->workers[i].lost && b->workers[i].seen->h.state == WORKER_ACTIVE)
-            slots += b->workers[i].seen->h.slots;
+        const struct heartbeat *h = &b->workers[i].seen->h;
+        if (b->workers[i].lost)
+            continue;
+        ret->workers++;
+        ret->quarantined += h->state == WORKER_QUARANTINED;
+        if (h->state == WORKER_ACTIVE && !h->reason) {
+            ret->takers++;
+            ret->slots += h->slots;
+        } else if (h->reason && !ret->reason[0]) {
+            (void)snprintf(ret->reason, sizeof(ret->reason), "%.60s: %.120s", h->worker, h->reason);
+        }
     }
-    *ret_workers = n;
-    return slots;
+}
+
+void board_crew(struct board *b, int64_t now_ms, struct board_crew *ret)
+{
+    board_lock(b);
+    count_crew(b, now_ms, ret);
+    board_unlock(b);
 }
 
 unsigned board_slots(struct board *b, int64_t now_ms)
 {
-    size_t n;
+    struct board_crew c;
 
-    board_lock(b);
-    unsigned slots = count_slots(b, now_ms, &n);
-    board_unlock(b);
-    return slots;
+    board_crew(b, now_ms, &c);
+    return c.slots;
 }
 
 int board_has_worker(struct board *b, const char *id)
@@ -229,8 +239,11 @@ void board_put_totals(struct board *b, const struct board_totals *t)
 void board_totals(struct board *b, int64_t now_ms, struct board_totals *ret)
 {
     board_lock(b);
-    unsigned slots = count_slots(b, now_ms, &b->totals.workers);
-    b->totals.slots = slots;
+    struct board_crew c;
+    count_crew(b, now_ms, &c);
+    b->totals.workers = c.workers;
+    b->totals.slots = c.slots;
+    b->totals.quarantined = c.quarantined;
     *ret = b->totals;
     board_unlock(b);
 }

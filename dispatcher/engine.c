@@ -8,6 +8,7 @@
 #include "../common/base/log.h"
 #include "../common/child/nursery.h"
 #include "../common/queue/queue.h"
+#include "crew.h"
 #include "fault.h"
 #include "job.h"
 #include "sender.h"
@@ -512,7 +513,8 @@ int dispatcher_new(const struct dispatcher_config *cfg, struct dispatcher **ret,
     d->survives = strcmp(cfg->queue->ops->name, "memory") != 0;
     d->tasks = sched_new();
     d->queue = sched_new();
-    int r = d->tasks && d->queue ? inbox_new(&d->inbox, err) : engine_no_memory(err);
+    d->crew = crew_new();
+    int r = d->tasks && d->queue && d->crew ? inbox_new(&d->inbox, err) : engine_no_memory(err);
     if (r == 0)
         r = jobdb_open(cfg->db_path, &d->db, err);
     if (r == 0)
@@ -580,6 +582,7 @@ void dispatcher_free(struct dispatcher *d)
     timers_release(&d->timers);
     sched_free(d->tasks);
     sched_free(d->queue);
+    crew_free(d->crew);
     inbox_free(d->inbox);
     jobdb_free(d->db);
     free(d);

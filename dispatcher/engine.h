@@ -81,6 +81,7 @@ struct dispatcher_config {
                                 * 0: no minimum. A farm: 64 */
     unsigned max_attempts;     /* of a task; 0: 4 */
     int64_t retry_base_ms;     /* first back-off; 0: 500; doubles, with jitter */
+    unsigned quarantine_s;     /* a worker's first quarantine; 0: 60 */
     unsigned planners;         /* jobs planned at once; 0: 1 */
     struct nursery *nursery;   /* borrowed; NULL: one of its own */
     int plan_nice;          /* added to the niceness of what plans, so that it holds up nobody who
@@ -134,6 +135,10 @@ int dispatcher_submit(struct dispatcher *d, const struct job_request *req, struc
  * that reason. */
 int dispatcher_step(struct dispatcher *d, int timeout_ms, struct err *err);
 void dispatcher_wake(struct dispatcher *d); /* end a waiting step early */
+
+/* A quarantine of that worker is over, and what was held against it forgotten. It hears of that if
+ * it is there. 0. */
+int dispatcher_release_worker(struct dispatcher *d, const char *worker, struct err *err);
 
 /* Whether it can do its part: 1; 0 with the reason in `why`: no process can be started to plan
  * jobs in. Any thread. */

@@ -11,6 +11,7 @@
 #include "../common/base/utf8.h"
 #include "../common/queue/queue.h"
 #include "../common/wire/result.h"
+#include "crew.h"
 #include "job.h"
 #include "publish/package.h"
 
@@ -49,23 +50,46 @@ unsigned engine_attempts_allowed(const struct dispatcher *d)
     return d->cfg.max_attempts ? d->cfg.max_attempts : DEFAULT_ATTEMPTS;
 }
 
+/* `worker` is known of a farm only. */
 static int fail_job(struct dispatcher *d, struct live_job *j, const struct live_task *t,
-                    const struct err *why, struct err *err)
+                    const char *worker, const struct err *why, struct err *err)
 {
     struct err reason = { 0 };
+    char on[160] = "";
 
     if (j->state != JOB_RUNNING && j->state != JOB_PUBLISHING)
         return 0;
+    if (worker && d->cfg.board)
+        (void)snprintf(on, sizeof(on), " on worker %.128s", worker);
     if (err_class_retried(why->cls))
-        (void)err_set(&reason, -EIO, why->cls, "task %s failed %u time%s, last: %s", t->id,
-                      t->failures, t->failures == 1 ? "" : "s", why->text);
+        (void)err_set(&reason, -EIO, why->cls, "task %s failed %u time%s, last%s: %s", t->id,
+                      t->failures, t->failures == 1 ? "" : "s", on, why->text);
     else
-        (void)err_set(&reason, -EIO, why->cls, "task %s: %s", t->id, why->text);
+        (void)err_set(&reason, -EIO, why->cls, "task %s%s: %s", t->id, on, why->text);
     return job_move(d, j, JOB_FAIL, &reason, err);
 }
 
+/* Its child died by a signal on two workers: it is the upload, and would be so on all others. */
+static int fail_by_source(struct dispatcher *d, struct live_job *j, struct live_task *t,
+                          const char *first, const char *second, const struct err *why,
+                          struct err *err)
+{
+    struct err reason = { 0 };
+
+    (void)err_set(&reason, -EIO, ERR_CRASH, "task %s crashed on two workers, %.128s and %.128s: %s",
+                  t->id, first, second, why->text);
+    if (live_task_is_extra(t))
+        return engine_leave_out(d, j, t, &reason, err);
+    int r = engine_poison_add(d, j, &reason, err);
+    if (r == 0)
+        r = task_move(d, j, t, TASK_SPEND, why, err);
+    if (r == 0 && (j->state == JOB_RUNNING || j->state == JOB_PUBLISHING))
+        r = job_move(d, j, JOB_FAIL, &reason, err);
+    return r;
+}
+
 int engine_attempt_failed(struct dispatcher *d, struct live_job *j, struct live_task *t,
-                          const struct err *why, struct err *err)
+                          const char *worker, const struct err *why, struct err *err)
 {
     int again = err_class_retried(why->cls) && t->failures + 1 < engine_attempts_allowed(d);
 
@@ -73,8 +97,13 @@ int engine_attempt_failed(struct dispatcher *d, struct live_job *j, struct live_
     d->totals.attempts_failed++;
     t->failures++;
     log_event(LOG_INFO, "task.attempt-failed", LSTR("job", j->id), LSTR("task", t->id),
-              LINT("attempt", t->attempt), LSTR("class", err_class_name(why->cls)),
-              LSTR("error", why->text));
+              LINT("attempt", t->attempt), LSTR("worker", worker ? worker : ""),
+              LSTR("class", err_class_name(why->cls)), LSTR("error", why->text));
+    engine_crew_note(d, j, t, worker, why->cls);
+    engine_crew_failed(d, t, worker);
+    unsigned first = engine_crew_crashed_before(d, t, worker, why);
+    if (first)
+        return fail_by_source(d, j, t, crew_name(d->crew, first), worker, why, err);
     if (again) {
         t->not_before_ms = d->clock->wall_ms(d->clock) + engine_backoff_ms(d, t->failures);
         t->attempt++;
@@ -83,7 +112,7 @@ int engine_attempt_failed(struct dispatcher *d, struct live_job *j, struct live_
     if (live_task_is_extra(t))
         return engine_leave_out(d, j, t, why, err);
     int r = task_move(d, j, t, TASK_SPEND, why, err);
-    return r < 0 ? r : fail_job(d, j, t, why, err);
+    return r < 0 ? r : fail_job(d, j, t, worker, why, err);
 }
 
 int engine_redo_move(struct dispatcher *d, struct live_job *j, struct live_task *t,
@@ -116,7 +145,7 @@ int engine_redo(struct dispatcher *d, struct live_job *j, struct live_task *t, i
     if (r == 0 && counted && t->failures >= engine_attempts_allowed(d) && live_task_is_extra(t))
         return engine_leave_out(d, j, t, why, err);
     if (r == 0 && counted && t->failures >= engine_attempts_allowed(d))
-        r = fail_job(d, j, t, why, err);
+        r = fail_job(d, j, t, NULL, why, err);
     return r;
 }
 
@@ -226,6 +255,7 @@ static int apply_done(struct dispatcher *d, struct live_job *j, struct live_task
         r = jobdb_set_result(d->db, j->id, t->id, s->text, err);
     if (r == 0)
         r = task_move(d, j, t, TASK_RESULT, NULL, err);
+    engine_crew_note(d, j, t, s->came->worker, ERR_NONE);
     if (r == 0)
         engine_tell(d, EFFECT_TASK, j, NULL, t);
     return r;
@@ -267,7 +297,9 @@ static int apply_failed(struct dispatcher *d, struct live_job *j, struct live_ta
     j->cpu_s += r->cpu_s;
     engine_tell(d, EFFECT_TASK, j, NULL, t); /* of this attempt, not of the next one */
     if (j->state == JOB_RUNNING && why->cls != ERR_CANCELED)
-        return engine_attempt_failed(d, j, t, why, err);
+        return engine_attempt_failed(d, j, t, r->worker, why, err);
+    if (why->cls == ERR_CANCELED)
+        engine_crew_passed(t);
     t->attempt++;
     return task_move(d, j, t, TASK_LOST, why, err);
 }
@@ -363,6 +395,7 @@ int engine_apply(struct dispatcher *d, struct received *m, struct err *err)
         if (m->heartbeat && d->cfg.board) {
             (void)board_put_worker(d->cfg.board, m->heartbeat, d->clock->wall_ms(d->clock));
             engine_seen(d, m->heartbeat);
+            engine_crew_heard(d, m->heartbeat);
         }
         return 0;
     }

@@ -219,11 +219,27 @@ static int source_replaced(struct dispatcher *d, struct live_job *j, struct err 
     return r < 0 ? r : job_move(d, j, JOB_INTERRUPTED, NULL, err);
 }
 
+/* 1: its source of that etag crashes workers, so the job has failed. */
+static int is_refused(struct dispatcher *d, struct live_job *j, const char *etag, struct err *err)
+{
+    struct err why = { 0 };
+    int r = engine_poison(d, j, etag, &why, err);
+
+    if (r == 1)
+        r = job_move(d, j, JOB_FAIL, &why, err);
+    else
+        return r;
+    return r < 0 ? r : 1;
+}
+
 static int looked(struct dispatcher *d, struct live_job *j, int replaced, struct err *err)
 {
     if (replaced)
         return source_replaced(d, j, err);
-    int r = job_move(d, j, JOB_PLANNED, NULL, err);
+    int r = is_refused(d, j, j->etag, err);
+    if (r != 0)
+        return r < 0 ? r : 0;
+    r = job_move(d, j, JOB_PLANNED, NULL, err);
     if (r == 0)
         engine_tell(d, EFFECT_JOB, j, "planned", NULL);
     return r;
@@ -254,6 +270,10 @@ int engine_plan_ended(struct dispatcher *d, struct inbox_item *item, struct err 
         r = p->r < 0 ? plan_failed(d, j, &p->err, err) : looked(d, j, p->replaced, err);
         planner_free(p);
         return r;
+    }
+    if ((r = is_refused(d, j, p->etag, err)) != 0) {
+        planner_free(p);
+        return r < 0 ? r : 0;
     }
     j->inserting = p;
     j->inserted = 0;

@@ -73,10 +73,11 @@ static int add_message(struct dispatcher *d, const struct live_job *j, const str
                                   .attempt = t->attempt,
                                   .seq = d->released[t->released_at].seq };
     memcpy(v[b->n].id, t->id, sizeof(t->id));
-    r = v[b->n].job ? jobdb_task_body(d->db, j->id, t->id, &v[b->n].body, err)
-                    : engine_no_memory(err);
+    r = v[b->n].job && engine_crew_avoid(d, t, v[b->n].avoid) == 0
+            ? jobdb_task_body(d->db, j->id, t->id, &v[b->n].body, err)
+            : engine_no_memory(err);
     if (r < 0)
-        free(v[b->n].job);
+        send_task_release(&v[b->n]);
     else
         b->n++;
     return r;
@@ -181,7 +182,7 @@ static int sent_one(struct dispatcher *d, const struct send_task *s, int r, stru
     if (r < 0)
         return task_move(d, j, t, TASK_LOST, NULL, err);
     if (s->bad)
-        return engine_attempt_failed(d, j, t, &unreadable, err);
+        return engine_attempt_failed(d, j, t, NULL, &unreadable, err);
     t->sent = 1;
     if (!d->survives)
         return 0;

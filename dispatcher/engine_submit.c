@@ -91,6 +91,7 @@ static int revive_task(struct dispatcher *d, struct live_job *j, struct live_tas
     if (t->state == TASK_DONE)
         return 0;
     t->failures = 0;
+    t->crashed_on = 0;
     t->not_before_ms = 0;
     if (t->state == TASK_WAITING && j->waits) { /* at once, not when its back-off ends */
         sched_leave(d->tasks, j->waits, (size_t)(t - j->tasks));
@@ -197,6 +198,15 @@ static int is_blank(const struct live_job *j)
     return (j->state == JOB_FAILED || j->state == JOB_CANCELED) && !job_has_plan(j);
 }
 
+/* Who submits again is a pipeline: only a person who looked has that tried again. */
+static int refuse_poison(struct dispatcher *d, const struct live_job *j, struct err *err)
+{
+    struct err why = { 0 };
+    int r = engine_poison(d, j, j->etag, &why, err);
+
+    return r == 1 ? err_set(err, -EBUSY, ERR_USAGE, "job %.128s: %s", j->id, why.text) : r;
+}
+
 static int submit(struct dispatcher *d, const struct job_request *req, const char *options,
                   struct err *err)
 {
@@ -226,7 +236,9 @@ static int submit(struct dispatcher *d, const struct job_request *req, const cha
     int over = j->state == JOB_FAILED || j->state == JOB_CANCELED;
     if (!over && !req->recheck)
         return 0;
-    r = job_ended(j) ? engine_reclaim(j, err) : 0;
+    r = over ? refuse_poison(d, j, err) : 0;
+    if (r == 0 && job_ended(j))
+        r = engine_reclaim(j, err);
     return r < 0 ? r : resume(d, j, row.etag[0] != '\0', err);
 }
 
@@ -332,7 +344,7 @@ static int requeue(struct dispatcher *d, const char *id, int chunk, const char *
     if ((r = engine_reclaim(j, err)) < 0)
         return r;
     if (chunk < 0 && !rendition)
-        return resume(d, j, 0, err);
+        return (r = engine_poison_end(d, j, err)) < 0 ? r : resume(d, j, 0, err);
     if (!job_has_plan(j))
         return err_set(err, -ENOENT, ERR_USAGE, "job %.128s was never planned", id);
     if ((r = job_load(d, j, err)) < 0 ||
@@ -342,7 +354,9 @@ static int requeue(struct dispatcher *d, const char *id, int chunk, const char *
         n += chosen(&c, &j->tasks[i]);
     if (n == 0)
         return err_set(err, -ENOENT, ERR_USAGE, "job %.128s has no such chunk %d", id, chunk);
-    r = redo_chosen(d, j, &c, err);
+    r = engine_poison_end(d, j, err);
+    if (r == 0)
+        r = redo_chosen(d, j, &c, err);
     return r < 0 ? r : resume(d, j, 0, err);
 }
 

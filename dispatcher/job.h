@@ -38,18 +38,22 @@ enum {
     ENDED_MAX = 32,       /* jobs that keep their tasks after their end */
     JOBS_BUCKETS_MIN = 1024,
     NOT_RELEASED = UINT32_MAX,
+    FAILED_ON_MAX = 2,
 };
 
 struct live_task {
     char id[24];
     double cost;
     float cpu_s;
-    uint8_t state;   /* enum task_state */
-    uint8_t audio;   /* sound or an extra: of no chunk */
-    uint8_t encoder; /* index into dispatcher.encoders */
-    uint8_t sent;    /* released, and the queue has confirmed it */
-    uint8_t twice;   /* released a second time */
-    uint16_t group;  /* audio: the track */
+    uint8_t state;                     /* enum task_state */
+    uint8_t audio;                     /* sound or an extra: of no chunk */
+    uint8_t encoder;                   /* index into dispatcher.encoders */
+    uint8_t sent;                      /* released, and the queue has confirmed it */
+    uint8_t twice;                     /* released a second time */
+    uint8_t passed;                    /* so often it was handed on by those it had failed on */
+    uint16_t failed_on[FAILED_ON_MAX]; /* workers' numbers (crew.h), the last one first; 0: none */
+    uint16_t crashed_on;               /* likewise: its child died there by a signal */
+    uint16_t group;                    /* audio: the track */
     uint32_t chunk;
     uint32_t attempt, failures; /* as in jobdb.h */
     uint32_t released_at;       /* index into dispatcher.released, or NOT_RELEASED */
@@ -195,6 +199,7 @@ struct dispatcher {
     struct publisher *publisher;
     struct receiver *receivers;
     struct nursery *nursery;
+    struct crew *crew;
     struct planner *planners; /* all that run */
     unsigned n_planners;
     unsigned sending;    /* batches with the sender */
@@ -338,9 +343,10 @@ void received_free(struct received *m);
 
 /* ---- engine_collect.c: applying them ---- */
 int engine_apply(struct dispatcher *d, struct received *m, struct err *err);
-/* An attempt of a released task failed: another one, or the end of its job. */
+/* An attempt of a released task failed, on that worker (NULL: unknown): another one, or the end of
+ * its job. */
 int engine_attempt_failed(struct dispatcher *d, struct live_job *j, struct live_task *t,
-                          const struct err *why, struct err *err);
+                          const char *worker, const struct err *why, struct err *err);
 /* What a done task made is wrong or gone: it waits again. `counted`: that is
  * a failed attempt of it, which may end its job. */
 int engine_redo(struct dispatcher *d, struct live_job *j, struct live_task *t, int counted,
@@ -350,6 +356,29 @@ int engine_redo_move(struct dispatcher *d, struct live_job *j, struct live_task 
                      const struct err *why, struct err *err);
 int64_t engine_backoff_ms(struct dispatcher *d, unsigned failures); /* from 1 */
 unsigned engine_attempts_allowed(const struct dispatcher *d);
+
+/* ---- engine_crew.c: whose fault it was ---- */
+/* An attempt ended on `worker` (NULL: unknown); who stands out is quarantined. */
+void engine_crew_note(struct dispatcher *d, const struct live_job *j, const struct live_task *t,
+                      const char *worker, enum err_class cls);
+void engine_crew_heard(struct dispatcher *d, const struct heartbeat *h);
+/* The task failed there: others are to try it. */
+void engine_crew_failed(struct dispatcher *d, struct live_task *t, const char *worker);
+/* Somebody that it failed on before has handed it on. */
+void engine_crew_passed(struct live_task *t);
+/* Fills FAILED_ON_MAX entries: ids (free) of those that are to leave it to others, or NULL. */
+int engine_crew_avoid(const struct dispatcher *d, const struct live_task *t, char **ret);
+/* The number of another worker that the task crashed on before; 0: none, and this crash is
+ * remembered. */
+unsigned engine_crew_crashed_before(struct dispatcher *d, struct live_task *t, const char *worker,
+                                    const struct err *why);
+/* The job's source crashes workers: it isn't tried again until engine_poison_end(). */
+int engine_poison_add(struct dispatcher *d, const struct live_job *j, const struct err *why,
+                      struct err *err);
+int engine_poison_end(struct dispatcher *d, const struct live_job *j, struct err *err);
+/* 1 with *ret_why where its source of that etag is such a one, else 0. */
+int engine_poison(struct dispatcher *d, const struct live_job *j, const char *etag,
+                  struct err *ret_why, struct err *err);
 
 /* ---- engine_extra.c: what a package is whole without ---- */
 /* Done without a result of its own, for that reason: a warning of the package. */

@@ -77,6 +77,10 @@ static const char *const migrations[] = {
     " AND o.state NOT IN ('done', 'failed', 'canceled')"
     " AND (o.created_ms < jobs.created_ms OR (o.created_ms = jobs.created_ms AND o.id < jobs.id)));"
     "DROP INDEX jobs_by_place;",
+
+    /* Uploads that crashed two workers. */
+    "CREATE TABLE poison (source TEXT NOT NULL, etag TEXT NOT NULL, reason TEXT NOT NULL,"
+    " at_ms BIGINT NOT NULL, PRIMARY KEY (source, etag));",
 };
 
 enum { SCHEMA_VERSION = sizeof(migrations) / sizeof(migrations[0]) };
@@ -276,6 +280,11 @@ static const char *const statements[SQL_STMT_MAX] = {
                       " everything = excluded.everything",
     [SQL_END_SWEEP] = "DELETE FROM sweeps WHERE job = $1",
     [SQL_EACH_SWEEP] = "SELECT job, output, everything FROM sweeps ORDER BY job",
+    [SQL_ADD_POISON] = "INSERT INTO poison (source, etag, reason, at_ms) VALUES ($1,$2,$3,$4)"
+                       " ON CONFLICT (source, etag) DO UPDATE SET reason = excluded.reason,"
+                       " at_ms = excluded.at_ms",
+    [SQL_END_POISON] = "DELETE FROM poison WHERE source = $1 AND (etag = $2 OR $2 = '')",
+    [SQL_POISON] = "SELECT reason FROM poison WHERE source = $1 AND etag = $2",
 };
 
 static int bind_one(sqlite3_stmt *s, int i, char type, va_list *ap)

@@ -141,6 +141,15 @@ int jobdb_end_sweep(struct jobdb *db, const char *job, struct err *err);
 int jobdb_each_sweep(struct jobdb *db, int (*each)(void *arg, const struct sweep_row *s), void *arg,
                      struct err *err);
 
+/* Uploads that crashed workers, and why each is not tried again: until an operator says so. */
+int jobdb_add_poison(struct jobdb *db, const char *source, const char *etag, const char *reason,
+                     int64_t at_ms, struct err *err);
+/* etag "": of whichever. */
+int jobdb_end_poison(struct jobdb *db, const char *source, const char *etag, struct err *err);
+/* *ret is the reason (free), or NULL: it is none. */
+int jobdb_poison(struct jobdb *db, const char *source, const char *etag, char **ret,
+                 struct err *err);
+
 /* -ENOENT, or the text (free). *ret is NULL where there is no plan or result. */
 int jobdb_job_plan(struct jobdb *db, const char *id, char **ret, struct err *err);
 int jobdb_task_body(struct jobdb *db, const char *job, const char *task, char **ret,

@@ -1,5 +1,7 @@
 /* jobdb_more.c - what is beside jobs and tasks: results in one go, costs, dead
  * letters, sweeps. */
+#include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "jobdb.h"
@@ -182,4 +184,36 @@ int jobdb_each_sweep(struct jobdb *db, int (*each)(void *arg, const struct sweep
     int r = jobdb_prepare(db, SQL_EACH_SWEEP, &s, err, "");
 
     return r < 0 ? r : jobdb_walk(db, s, sweep_row, &e, err);
+}
+
+/* ---- poison ---- */
+
+int jobdb_add_poison(struct jobdb *db, const char *source, const char *etag, const char *reason,
+                     int64_t at_ms, struct err *err)
+{
+    return jobdb_run(db, SQL_ADD_POISON, err, "sssi", source, etag, reason, at_ms);
+}
+
+int jobdb_end_poison(struct jobdb *db, const char *source, const char *etag, struct err *err)
+{
+    return jobdb_run(db, SQL_END_POISON, err, "ss", source, etag);
+}
+
+static int reason_row(struct jobdb *db, sqlite3_stmt *s, void *arg, struct err *err)
+{
+    char **ret = arg;
+
+    (void)db;
+    *ret = strdup(jobdb_text(s, 0));
+    return *ret ? 0 : err_set(err, -ENOMEM, ERR_RESOURCE, "out of memory");
+}
+
+int jobdb_poison(struct jobdb *db, const char *source, const char *etag, char **ret,
+                 struct err *err)
+{
+    sqlite3_stmt *s;
+    int r = jobdb_prepare(db, SQL_POISON, &s, err, "ss", source, etag);
+
+    *ret = NULL;
+    return r < 0 ? r : jobdb_walk(db, s, reason_row, ret, err);
 }

@@ -40,6 +40,9 @@ enum jobdb_stmt {
     SQL_ADD_SWEEP,
     SQL_END_SWEEP,
     SQL_EACH_SWEEP,
+    SQL_ADD_POISON,
+    SQL_END_POISON,
+    SQL_POISON,
     SQL_STMT_MAX
 };
 

@@ -21,25 +21,48 @@ struct sender {
     int stopping;
 };
 
+void send_task_release(struct send_task *t)
+{
+    free(t->job);
+    free(t->body);
+    for (size_t i = 0; i < sizeof(t->avoid) / sizeof(*t->avoid); i++)
+        free(t->avoid[i]);
+    *t = (struct send_task){ 0 };
+}
+
 void send_batch_free(struct send_batch *b)
 {
     if (!b)
         return;
-    for (size_t i = 0; i < b->n; i++) {
-        free(b->v[i].job);
-        free(b->v[i].body);
-    }
+    for (size_t i = 0; i < b->n; i++)
+        send_task_release(&b->v[i]);
     free(b->v);
     free(b);
 }
 
-/* The message of a task: its row's text with the attempt of today. */
+static int add_avoided(json_t *json, const struct send_task *t)
+{
+    json_t *list = json_array();
+
+    for (size_t i = 0; i < sizeof(t->avoid) / sizeof(*t->avoid); i++)
+        if (t->avoid[i] && json_array_append_new(list, json_string(t->avoid[i])) < 0) {
+            json_decref(list);
+            return -ENOMEM;
+        }
+    if (json_array_size(list) > 0)
+        return json_object_set_new(json, "avoid", list);
+    json_decref(list);
+    return 0;
+}
+
+/* The message of a task: its row's text with the attempt of today, and who is to leave it. */
 static char *message(const struct send_task *t)
 {
     json_t *json = json_loads(t->body, 0, NULL);
     char *text = NULL;
 
-    if (json && json_object_set_new(json, "attempt", json_integer(t->attempt)) == 0)
+    if (json && json_object_set_new(json, "attempt", json_integer(t->attempt)) == 0 &&
+        add_avoided(json, t) == 0)
         text = json_dumps(json, JSON_COMPACT);
     json_decref(json);
     return text;

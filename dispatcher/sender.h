@@ -18,6 +18,7 @@ struct send_task {
     unsigned attempt; /* goes into the message */
     uint64_t seq;     /* of the release, for whoever gets the batch back */
     char *body;       /* the task's JSON text as it was planned */
+    char *avoid[2];   /* workers that it failed on; NULL: none */
     int bad;          /* the body can't be read: it was not sent */
 };
 
@@ -30,6 +31,7 @@ struct send_batch {
     struct err err;
     size_t depth; /* where asked, and r is 0 */
 };
+void send_task_release(struct send_task *t);
 void send_batch_free(struct send_batch *b); /* NULL is a no-op */
 
 /* `queue` and `inbox` are borrowed. A batch that isn't confirmed within

@@ -337,9 +337,8 @@ static void leave(const struct attempt *a, int told, const struct child_usage *u
     };
 
     if (desk_leave(sh->desk, a->slot->number, &o))
-        log_event(LOG_ERROR, "worker.quarantined", LSTR("worker", sh->cfg.id),
-                  LSTR("error", "5 of its last 6 tasks failed by crash, resource or internal; "
-                                "mend this machine, then start the worker again"));
+        log_event(LOG_INFO, "worker.released", LSTR("worker", sh->cfg.id),
+                  LSTR("by", "a task that it was tried with"));
 }
 
 int slot_attempt(struct slot *s, const struct task *t, const char *text)

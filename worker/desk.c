@@ -20,6 +20,7 @@ enum {
      * most of that. */
     HOLD_MS = 4 * 60 * 1000,
     SHED_MS = 15000, /* each slot hands a task back so often while the machine is short */
+    AVOID_MS = 1000, /* a task that failed here is held for so long before others get it */
     AFTERMATH_MS = 2 * 60 * 1000, /* to store and tell what came of a task */
 };
 /* A queue is kept short, so messages of a canceled job come within minutes. */
@@ -141,7 +142,7 @@ enum desk_mode desk_mode_now(struct desk *d)
 int desk_closed(struct desk *d)
 {
     lock(d);
-    int closed = d->mode != DESK_OPEN || d->quarantined;
+    int closed = d->mode != DESK_OPEN || desk_shut_out(d, TRIAL_SLOT);
     unlock(d);
     return closed;
 }
@@ -167,17 +168,17 @@ static int sheds(struct desk *d)
     return 1;
 }
 
-int desk_may_lease(struct desk *d)
+int desk_may_lease(struct desk *d, unsigned slot)
 {
     int r = 0;
 
     lock(d);
-    if (d->mode == DESK_OPEN && !d->quarantined && (waits_for_memory(d) || desk_hindrance(d)) &&
-        !sheds(d)) {
+    if (d->mode == DESK_OPEN &&
+        (desk_shut_out(d, slot) || ((waits_for_memory(d) || desk_hindrance(d)) && !sheds(d)))) {
         r = -EAGAIN;
         wait_a_moment(d);
     }
-    if (d->mode != DESK_OPEN || d->quarantined)
+    if (d->mode != DESK_OPEN)
         r = -ESHUTDOWN;
     unlock(d);
     return r;
@@ -343,6 +344,19 @@ static enum desk_verdict wait_for_memory(struct desk *d, unsigned slot, const st
     return DESK_RUN;
 }
 
+/* Locked. It is handed back after a moment only: who it goes to next may be this one again. */
+static int leave_to_others(struct desk *d, const struct task *t)
+{
+    int64_t until = desk_now_ns() + AVOID_MS * (int64_t)NS_PER_MS;
+
+    while (desk_leaves_to_others(d, t)) {
+        if (d->mode != DESK_OPEN || desk_now_ns() >= until)
+            return 1;
+        wait_a_moment(d);
+    }
+    return 0;
+}
+
 /* Locked. */
 static enum desk_verdict decide(struct desk *d, unsigned slot, const struct task *t,
                                 unsigned deliveries, struct err *why)
@@ -356,10 +370,12 @@ static enum desk_verdict decide(struct desk *d, unsigned slot, const struct task
     if (refused(d, slot, t))
         return answer(why, ERR_CANCELED, "its job was canceled");
     d->hands[slot].canceled = 0;
-    if (d->mode != DESK_OPEN || d->quarantined)
+    if (d->mode != DESK_OPEN || desk_shut_out(d, slot))
         return answer(why, ERR_CANCELED, "the worker takes no more tasks");
     if (desk_hindrance(d))
         return answer(why, ERR_CANCELED, desk_hindrance(d));
+    if (leave_to_others(d, t))
+        return answer(why, ERR_CANCELED, "it failed here before: another worker is to try it");
     return wait_for_memory(d, slot, t, until, why);
 }
 
@@ -454,50 +470,6 @@ void desk_progress(struct desk *d, unsigned slot, uint64_t done)
 
 /* ---- the end of a task ---- */
 
-static int is_bad(enum err_class cls)
-{
-    return cls == ERR_CRASH || cls == ERR_RESOURCE || cls == ERR_INTERNAL;
-}
-
-static uint64_t hash(const char *text)
-{
-    uint64_t h = UINT64_C(0xcbf29ce484222325);
-
-    for (; *text; text++)
-        h = (h ^ (unsigned char)*text) * UINT64_C(0x100000001b3);
-    return h;
-}
-
-/* Locked. Too many of the last failed, and not all by the same task's fault. */
-static int failed_too_often(const struct desk *d)
-{
-    unsigned bad = 0, tasks = 0;
-
-    for (unsigned i = 0; i < VERDICTS; i++) {
-        int again = 0;
-        bad += d->verdicts[i].bad;
-        for (unsigned k = 0; k < i; k++)
-            again |= d->verdicts[k].bad && d->verdicts[k].task == d->verdicts[i].task;
-        tasks += d->verdicts[i].bad && !again;
-    }
-    return bad >= VERDICTS_BAD && tasks >= VERDICTS_TASKS;
-}
-
-/* Locked. 1: it is quarantined from now on. */
-static int judge(struct desk *d, const struct task *t, enum err_class cls)
-{
-    char name[512];
-
-    if (cls == ERR_CANCELED)
-        return 0;
-    (void)snprintf(name, sizeof(name), "%s\n%s", t->job, t->id);
-    d->verdicts[d->n_verdicts++ % VERDICTS] = (struct verdict){ hash(name), is_bad(cls) };
-    if (!d->cfg.events || d->quarantined || !failed_too_often(d))
-        return 0;
-    d->quarantined = 1;
-    return 1;
-}
-
 /* Locked. */
 static void count(struct desk *d, const struct hand *h, const struct desk_outcome *o)
 {
@@ -527,12 +499,12 @@ int desk_leave(struct desk *d, unsigned slot, const struct desk_outcome *o)
         recent_put(d->told, h->key, desk_now_ns());
     if (h->canceled)
         note_refused(d, h->task);
-    int quarantined = judge(d, h->task, o->cls);
+    int released = desk_trial_ended(d, o->cls);
     h->state = HAND_SETTLING;
     h->task = NULL;
     d->news = 1;
     unlock_changed(d);
-    return quarantined;
+    return released;
 }
 
 void desk_told(struct desk *d, unsigned slot)

@@ -51,8 +51,13 @@ enum desk_mode desk_mode_now(struct desk *d);
 /* Whether a slot may ask the queue for a task: 0; -EAGAIN: not now, asked
  * again after at most a moment, which was waited here; -ESHUTDOWN: never
  * more. */
-int desk_may_lease(struct desk *d);
-int desk_closed(struct desk *d); /* it never leases again: drained, killed, quarantined */
+int desk_may_lease(struct desk *d, unsigned slot);
+int desk_closed(struct desk *d); /* it takes none: drained and killed for ever, or quarantined */
+
+/* No more tasks for `seconds`, for that reason; then one, as a trial, by slot 0: done, the
+ * quarantine is over; failed, it is twice as long. Again while it lasts: nothing but the reason. */
+void desk_quarantine(struct desk *d, const char *why, unsigned seconds);
+void desk_release(struct desk *d); /* the quarantine is over */
 
 /* Messages that slots have and did not settle yet. */
 unsigned desk_in_hand(struct desk *d);
@@ -99,8 +104,7 @@ struct desk_outcome {
     const char *engine; /* borrowed; NULL or "": not known */
 };
 
-/* The task is no longer in hand. Notes whether this worker is to be
- * quarantined: 1 where that was just decided. */
+/* The task is no longer in hand. 1: it was a trial, and ended a quarantine. */
 int desk_leave(struct desk *d, unsigned slot, const struct desk_outcome *o);
 
 /* After DESK_ANSWER: a result was published. */

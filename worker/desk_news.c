@@ -70,6 +70,9 @@ void desk_hear_worker(struct desk *d, const struct heartbeat *h)
 
     if (strcmp(h->worker, d->cfg.id) == 0)
         return;
+    lock(d);
+    desk_note_peer(d, h->worker, h->state == WORKER_ACTIVE && !h->reason);
+    (void)pthread_mutex_unlock(&d->lock);
     for (size_t i = 0; i < h->n_running; i++) {
         const struct running_task *t = &h->running[i];
         _cleanup_free_ char *key = desk_key(t->job, t->task, t->attempt);
@@ -171,8 +174,8 @@ static double speed(struct desk *d, uint64_t frames)
 /* Locked. Why it takes no tasks; NULL: it does. */
 static const char *reason_of(const struct desk *d)
 {
-    if (d->quarantined)
-        return "quarantined: 5 of its last 6 tasks failed by crash, resource or internal";
+    if (d->quarantine.on)
+        return d->quarantine.why;
     if (d->mode != DESK_OPEN)
         return "draining";
     return desk_hindrance(d);
@@ -181,7 +184,7 @@ static const char *reason_of(const struct desk *d)
 /* Locked. */
 static enum worker_state state_of(const struct desk *d)
 {
-    if (d->quarantined)
+    if (d->quarantine.on)
         return WORKER_QUARANTINED;
     return d->mode == DESK_OPEN ? WORKER_ACTIVE : WORKER_DRAINS;
 }

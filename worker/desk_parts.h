@@ -7,14 +7,14 @@
 #include <pthread.h>
 
 #include "../common/wire/event.h"
+#include "../common/wire/task.h"
 #include "desk.h"
 #include "machine.h"
 
 enum {
-    VERDICTS = 6,       /* the last so many tasks, of which … */
-    VERDICTS_BAD = 5,   /* … so many failed by crash, resource or internal … */
-    VERDICTS_TASKS = 3, /* … and were so many different ones: quarantine */
     SAMPLES = 64,
+    TRIAL_SLOT = 0, /* the one that takes a task to end a quarantine */
+    PEERS = 64,     /* remembered; one that takes a task is enough */
 };
 
 enum hand_state {
@@ -38,9 +38,16 @@ struct hand {
     int64_t until_ns; /* … until it must have ended */
 };
 
-struct verdict {
-    uint64_t task; /* hash of job and task */
-    int bad;
+struct quarantine {
+    int on;
+    int64_t ms;       /* its length; doubles */
+    int64_t trial_ns; /* from when on one task is taken, to see */
+    char why[QUARANTINE_REASON_MAX + 32];
+};
+
+struct peer { /* another worker, that takes tasks */
+    char id[TASK_WORKER_MAX + 1];
+    int64_t heard_ns; /* 0: it takes none */
 };
 
 struct sample {
@@ -57,7 +64,7 @@ struct desk {
     pthread_mutex_t lock;   /* guards all below */
     pthread_cond_t changed; /* any of it that somebody may wait for */
     enum desk_mode mode;
-    int quarantined;
+    struct quarantine quarantine;
     int news;
     struct hand *hands; /* one a slot */
     uint64_t last_turn;
@@ -69,8 +76,7 @@ struct desk {
     struct recent *done;   /* tasks: the dispatcher applied their result */
     struct recent *claims; /* tasks: another worker says that it runs them */
 
-    struct verdict verdicts[VERDICTS];
-    uint64_t n_verdicts;
+    struct peer peers[PEERS];
 
     struct machine machine;
     char reason[200];        /* why nothing is leased for now, or "" */
@@ -88,6 +94,17 @@ int64_t desk_now_ns(void);
 
 /* Locked. Why no task is to be taken for now; NULL: there is no reason. */
 const char *desk_hindrance(const struct desk *d);
+
+/* ---- desk_standing.c; all locked ---- */
+
+/* The slot takes no task, because of the quarantine. */
+int desk_shut_out(const struct desk *d, unsigned slot);
+/* A task ended: in a quarantine that was the trial. 1: it is over. */
+int desk_trial_ended(struct desk *d, enum err_class cls);
+/* Another worker was heard of, which takes tasks or not. */
+void desk_note_peer(struct desk *d, const char *id, int takes);
+/* It failed here before, and there is another worker that may try it. */
+int desk_leaves_to_others(const struct desk *d, const struct task *t);
 
 /* Allocated; NULL: out of memory. */
 char *desk_key(const char *job, const char *task, unsigned attempt);

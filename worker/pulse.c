@@ -36,7 +36,8 @@ struct pulse {
 
     /* The thread's own. */
     char host[256];
-    char *heartbeat_key, *drain_key; /* owned */
+    char *heartbeat_key;                            /* owned, like these */
+    char *drain_key, *quarantine_key, *release_key; /* commands */
     int64_t started_ms;
     int64_t told_ns, looked_ns;
     int connected; /* when last looked at, for so many times */
@@ -170,6 +171,36 @@ static int hear_job(struct pulse *p, const struct queue_msg *m, struct err *err)
     return 0;
 }
 
+static int hear_quarantine(struct pulse *p, const struct queue_msg *m, struct err *err)
+{
+    _cleanup_free_ char *why = NULL;
+    unsigned seconds;
+    int r = quarantine_from_text(m->body, m->len, &why, &seconds, err);
+
+    if (r < 0)
+        return r;
+    log_event(LOG_ERROR, "worker.quarantined", LSTR("worker", p->cfg.shared->cfg.id),
+              LSTR("error", why), LINT("seconds", seconds));
+    desk_quarantine(p->cfg.shared->desk, why, seconds);
+    return 0;
+}
+
+static int hear_command(struct pulse *p, const struct queue_msg *m, struct err *err)
+{
+    const char *id = p->cfg.shared->cfg.id;
+
+    if (strcmp(m->key, p->quarantine_key) == 0)
+        return hear_quarantine(p, m, err);
+    if (strcmp(m->key, p->drain_key) == 0) {
+        log_event(LOG_INFO, "worker.told_to_drain", LSTR("worker", id));
+        desk_raise(p->cfg.shared->desk, DESK_DRAINING);
+    } else if (strcmp(m->key, p->release_key) == 0) {
+        log_event(LOG_INFO, "worker.released", LSTR("worker", id), LSTR("by", "a command"));
+        desk_release(p->cfg.shared->desk);
+    }
+    return 0;
+}
+
 static void hear(struct pulse *p, const struct queue_msg *m)
 {
     struct err err = { 0 };
@@ -177,9 +208,8 @@ static void hear(struct pulse *p, const struct queue_msg *m)
 
     if (!m->key)
         return;
-    if (strcmp(m->key, p->drain_key) == 0) {
-        log_event(LOG_INFO, "worker.told_to_drain", LSTR("worker", p->cfg.shared->cfg.id));
-        desk_raise(p->cfg.shared->desk, DESK_DRAINING);
+    if (starts_with(m->key, "command.")) {
+        r = hear_command(p, m, &err);
     } else if (strcmp(m->key, p->heartbeat_key) == 0) {
         return; /* its own */
     } else if (starts_with(m->key, "event.worker.")) {
@@ -228,6 +258,8 @@ static void pulse_free(struct pulse *p)
         return;
     free(p->heartbeat_key);
     free(p->drain_key);
+    free(p->quarantine_key);
+    free(p->release_key);
     free(p);
 }
 DEFINE_CLEANUP(struct pulse *, pulse_free);
@@ -235,8 +267,9 @@ DEFINE_CLEANUP(struct pulse *, pulse_free);
 static int listen_to_farm(struct pulse *p, struct err *err)
 {
     const char *patterns[] = {
-        "event.worker.*",      "event.job.*.canceled", "event.job.*.failed", "event.job.*.queued",
-        "event.job.*.planned", "event.task.done",      p->drain_key,
+        "event.worker.*",     "event.job.*.canceled", "event.job.*.failed",
+        "event.job.*.queued", "event.job.*.planned",  "event.task.done",
+        p->drain_key,         p->quarantine_key,      p->release_key,
     };
     struct queue *q = p->cfg.shared->cfg.queue;
 
@@ -253,7 +286,9 @@ int pulse_start(const struct pulse_config *cfg, struct pulse **ret, struct err *
     p->started_ms = clock_system.wall_ms(&clock_system);
     p->heartbeat_key = event_key("event.worker", cfg->shared->cfg.id, NULL);
     p->drain_key = event_key("command.worker", cfg->shared->cfg.id, "drain");
-    if (!p->heartbeat_key || !p->drain_key)
+    p->quarantine_key = event_key("command.worker", cfg->shared->cfg.id, "quarantine");
+    p->release_key = event_key("command.worker", cfg->shared->cfg.id, "release");
+    if (!p->heartbeat_key || !p->drain_key || !p->quarantine_key || !p->release_key)
         return err_set(err, -ENOMEM, ERR_RESOURCE, "out of memory");
     if (gethostname(p->host, sizeof(p->host) - 1) < 0 || !p->host[0])
         (void)snprintf(p->host, sizeof(p->host), "unknown");

@@ -177,7 +177,7 @@ static int serve_one(struct slot *s)
     struct queue *q = s->shared->cfg.queue;
     struct queue_msg m;
     struct err err = { 0 };
-    int r = desk_may_lease(s->shared->desk);
+    int r = desk_may_lease(s->shared->desk, s->number);
 
     if (r < 0)
         return r;
@@ -186,6 +186,10 @@ static int serve_one(struct slot *s)
         s->taken_ns = clock_system.mono_ns(&clock_system);
         run_message(s, &m);
         queue_msg_release(&m);
+    } else if (r == -ESHUTDOWN && s->shared->cfg.events &&
+               desk_mode_now(s->shared->desk) == DESK_OPEN) {
+        pause_ms(LOOK_UP_MS); /* the worker takes no tasks for now */
+        r = -EAGAIN;
     } else if (r != -EAGAIN && r != -ESHUTDOWN) {
         log_event(LOG_ERROR, "worker.queue", LSTR("worker", s->shared->cfg.id),
                   LSTR("error", err.text));

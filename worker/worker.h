@@ -8,9 +8,9 @@
  * A worker takes no task that its memory has no room for at the moment (who
  * came first is served first), and none while its disk or memory run short:
  * it says so in its heartbeat, and hands back, one every few seconds, what
- * its queue delivered ahead. One whose tasks fail much more often than they
- * ought to (5 of its last 6, of three different tasks, by crash, resource or
- * internal) is quarantined: it leases nothing more until it is started again.
+ * its queue delivered ahead. One that the dispatcher has put into quarantine
+ * (wire/event.h) leases nothing for a while, then one task as a trial. A task
+ * that failed here before is left to another worker, where there is one.
  * All this but the memory limit is for workers with `events`.
  *
  * With `events`, it tells the farm of itself (wire/event.h): a heartbeat
@@ -63,8 +63,9 @@ int worker_start(const struct worker_config *cfg, struct worker **ret, struct er
 /* No new task; running ones go on. Any thread. */
 void worker_drain(struct worker *w);
 int worker_draining(const struct worker *w); /* also: because it was told to by an event */
-int worker_leases(const struct worker *w);   /* 0: never again (drained, killed, quarantined): the
-                                              * queue's owner may stop() QUEUE_TASKS */
+int worker_leases(const struct worker *w);   /* 0: not now (quarantined), or never again (drained,
+                                              * killed): the queue's owner has to stop() QUEUE_TASKS,
+                                              * and to resume() it when this is 1 again */
 unsigned worker_running(struct worker *w);   /* tasks in hand at the moment, also those that wait */
 
 /* Kill running children. Their tasks are handed back: by a result of class

@@ -309,18 +309,29 @@ static int amqp_op_depth(struct queue *queue, const char *name, size_t *ret)
     return r;
 }
 
-static void amqp_op_stop(struct queue *queue, const char *name)
+static void set_stopped(struct queue *queue, const char *name, int stopped)
 {
     struct amqp_queue *q = amqp_queue_of(queue);
 
     (void)pthread_mutex_lock(&q->lock);
     struct lane *l = lane_get(q, name);
     if (l) {
-        l->stopped = 1;
+        l->stopped = stopped;
         (void)pthread_cond_broadcast(&l->ready);
     }
     (void)pthread_mutex_unlock(&q->lock);
     amqp_wake(q);
+}
+
+static void amqp_op_stop(struct queue *queue, const char *name)
+{
+    set_stopped(queue, name, 1);
+}
+
+/* Its thread subscribes again (channels_maintain()). */
+static void amqp_op_resume(struct queue *queue, const char *name)
+{
+    set_stopped(queue, name, 0);
 }
 
 /* Locked. */
@@ -472,6 +483,7 @@ static const struct queue_ops amqp_ops = {
     .reject = amqp_op_reject,
     .depth = amqp_op_depth,
     .stop = amqp_op_stop,
+    .resume = amqp_op_resume,
     .listen = amqp_op_listen,
     .event = amqp_op_event,
     .state = amqp_op_state,

@@ -385,17 +385,27 @@ static int memory_depth(struct queue *queue, const char *name, size_t *ret)
     return l ? 0 : -ENOMEM;
 }
 
-static void memory_stop(struct queue *queue, const char *name)
+static void set_stopped(struct queue *queue, const char *name, int stopped)
 {
     struct memory_queue *q = memory_queue(queue);
 
     (void)pthread_mutex_lock(&q->lock);
     struct lane *l = lane_get(q, name);
     if (l) {
-        l->stopped = 1;
+        l->stopped = stopped;
         (void)pthread_cond_broadcast(&l->ready);
     }
     (void)pthread_mutex_unlock(&q->lock);
+}
+
+static void memory_stop(struct queue *queue, const char *name)
+{
+    set_stopped(queue, name, 1);
+}
+
+static void memory_resume(struct queue *queue, const char *name)
+{
+    set_stopped(queue, name, 0);
 }
 
 static int memory_listen(struct queue *queue, const char *const *patterns, size_t n,
@@ -494,6 +504,7 @@ static const struct queue_ops memory_ops = {
     .reject = memory_reject,
     .depth = memory_depth,
     .stop = memory_stop,
+    .resume = memory_resume,
     .listen = memory_listen,
     .event = memory_event,
     .state = memory_state,

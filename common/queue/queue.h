@@ -87,6 +87,9 @@ struct queue_ops {
      * queue then returns -ESHUTDOWN. The rest goes on. */
     void (*stop)(struct queue *q, const char *queue);
 
+    /* Take tasks again after stop(), as if that had not been. */
+    void (*resume)(struct queue *q, const char *queue);
+
     /* Listen to events whose key matches one of the topic patterns ("*" one
      * word, "#" any number); in effect when it returns or, with the broker
      * away, as soon as it is back. Events that are not consumed in time are

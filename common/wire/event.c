@@ -203,6 +203,44 @@ int event_from_text(const char *text, size_t len, char **ret_job, char **ret_tas
     return 0;
 }
 
+/* ---- commands ---- */
+
+char *quarantine_text(const char *reason, unsigned seconds)
+{
+    struct out o = out_new();
+
+    out_int(&o, "v", WIRE_VERSION);
+    out_text(&o, "reason", reason);
+    out_int(&o, "seconds", seconds);
+    json_t *j = out_done(&o);
+    char *text = j ? json_dumps(j, JSON_COMPACT) : NULL;
+    json_decref(j);
+    return text;
+}
+
+int quarantine_from_text(const char *text, size_t len, char **ret_reason, unsigned *ret_seconds,
+                         struct err *err)
+{
+    struct in_state state;
+    json_t *j;
+    int r = wire_parse("command", text, len, &j, err);
+
+    if (r < 0)
+        return protocol(r);
+    struct in top = in_top(&state, "command", j, err);
+    in_version(&top);
+    char *reason = in_text(&top, "reason", QUARANTINE_REASON_MAX, CHARS_TEXT);
+    unsigned seconds = (unsigned)in_int(&top, "seconds", 1, QUARANTINE_S_MAX);
+    json_decref(j);
+    if (state.r < 0) {
+        free(reason);
+        return protocol(state.r);
+    }
+    *ret_reason = reason;
+    *ret_seconds = seconds;
+    return 0;
+}
+
 /* ---- keys ---- */
 
 static int is_word(char c)

@@ -9,6 +9,9 @@
  *                                whether it was done, failed or handed back:
  *                                {"v":1,"job":ID,"task":ID,"attempt":N}
  *   command.worker.<id>.drain    take no more tasks: {"v":1}
+ *   command.worker.<id>.quarantine  take none for a while, then one as a trial:
+ *                                {"v":1,"reason":TEXT,"seconds":N}
+ *   command.worker.<id>.release  take tasks again: {"v":1}
  *
  * An id in a key has every character but letters, digits, '-' and '_'
  * replaced by '_': keys are for routing, bodies for reading.
@@ -65,6 +68,14 @@ char *event_text(const char *job, const char *task, unsigned attempt);
 /* Allocated job and task (NULL where there is none). -EPROTO. */
 int event_from_text(const char *text, size_t len, char **ret_job, char **ret_task,
                     unsigned *ret_attempt, struct err *err);
+
+enum { QUARANTINE_S_MAX = 24 * 3600, QUARANTINE_REASON_MAX = 512 };
+
+/* The body of a quarantine. Free. NULL: out of memory. */
+char *quarantine_text(const char *reason, unsigned seconds);
+/* Allocated reason. -EPROTO. */
+int quarantine_from_text(const char *text, size_t len, char **ret_reason, unsigned *ret_seconds,
+                         struct err *err);
 
 /* "event.worker.w_1" of ("event.worker", "w.1", NULL); with `what` a third word. Allocated. */
 char *event_key(const char *prefix, const char *id, const char *what);

@@ -19,6 +19,8 @@ void task_release(struct task *t)
     free(t->output);
     free(t->video_codec_hint);
     free(t->only);
+    for (size_t i = 0; i < t->n_avoid; i++)
+        free(t->avoid[i]);
     rendition_list_free(t->renditions, t->n_renditions);
     media_info_release(&t->info);
     chunk_release(&t->chunk);
@@ -43,6 +45,8 @@ json_t *task_to_json(const struct task *t)
              rendition_item_to_json);
     if (t->only)
         out_text(&o, "only", t->only);
+    if (t->n_avoid > 0)
+        out_texts(&o, "avoid", t->avoid, t->n_avoid);
     out_put(&o, "info", media_info_to_json(&t->info));
     out_int(&o, "origin", t->origin);
     out_int(&o, "timescale", t->timescale);
@@ -147,6 +151,20 @@ static void only_read(const struct in *top, struct task *t)
         in_fail(&only, "is not the name of a rendition");
 }
 
+static void avoid_read(const struct in *top, struct task *t)
+{
+    size_t n;
+
+    if (!in_field(top, "avoid").j)
+        return;
+    struct in list = in_array(top, "avoid", TASK_AVOID_MAX, &n);
+    for (size_t i = 0; i < n && in_ok(&list); i++) {
+        struct in v = in_at(&list, i);
+        t->avoid[t->n_avoid] = in_text_at(&v, TASK_WORKER_MAX, CHARS_TEXT);
+        t->n_avoid += t->avoid[t->n_avoid] != NULL;
+    }
+}
+
 static void work_read(const struct in *top, struct task *t)
 {
     if (t->kind == TASK_VIDEO) {
@@ -175,6 +193,7 @@ int task_from_json(const json_t *j, struct task *ret, struct err *err)
     names_read(&top, &t);
     t.renditions = renditions_read(&top, "renditions", &t.n_renditions);
     only_read(&top, &t);
+    avoid_read(&top, &t);
     info = in_field(&top, "info");
     media_info_read(&info, &t.info);
     renditions_check(&top, &t);

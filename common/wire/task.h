@@ -21,6 +21,8 @@ enum task_kind task_kind_of(enum media_kind kind);
 /* The kind by a task's id, the first letter of which tells it. */
 enum task_kind task_kind_by_id(const char *id);
 
+enum { TASK_AVOID_MAX = 4, TASK_WORKER_MAX = 256 /* bytes of a worker's id */ };
+
 struct task {
     char *job, *id; /* id: unique in the job, "v-0003-0" (chunk, group), "a-0" (track), "t-0"
                      * (text) or "p-0" (pictures) */
@@ -34,8 +36,11 @@ struct task {
     unsigned group; /* video: index of the task group; audio, not on the wire: the track */
     struct rendition *renditions;
     size_t n_renditions;
-    char *only;             /* name of the one rendition to be made, the others are there and
-                             * only scaled where its pictures come from theirs; NULL: all */
+    char *only;                  /* name of the one rendition to be made, the others are there and
+                                  * only scaled where its pictures come from theirs; NULL: all */
+    char *avoid[TASK_AVOID_MAX]; /* ids of workers that it failed on: they leave it to others where
+                                  * there are any */
+    size_t n_avoid;
     struct media_info info; /* what the probe found: stream numbers, tb, rotation …; `audio` is the
                              * track that the task is of */
     int64_t origin;         /* as in the plan */

@@ -44,7 +44,7 @@ struct route {
     void (*handle)(struct request *q, struct answer *a);
 };
 
-enum { API_ROUTES = 12 };
+enum { API_ROUTES = 13 };
 extern const struct route api_routes[API_ROUTES];
 
 struct api {

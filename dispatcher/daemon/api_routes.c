@@ -410,6 +410,28 @@ static void post_drain(struct request *q, struct answer *a)
     answer_json(a, 202, json_pack("{s:i,s:s}", "v", 1, "id", q->id));
 }
 
+static int act_release(struct dispatcher *d, void *arg, struct err *err)
+{
+    return dispatcher_release_worker(d, arg, err);
+}
+
+static void post_release(struct request *q, struct answer *a)
+{
+    struct err err = { 0 };
+
+    if (!board_has_worker(q->api->cfg.sources.board, q->id)) {
+        answer_error(a, 404, ERR_USAGE, "no such worker was heard of");
+        return;
+    }
+    int r = dispatcher_call(q->api->cfg.dispatcher, act_release, q->id, call_ms(q), &err);
+    if (r < 0) {
+        answer_failure(a, r, &err);
+        return;
+    }
+    log_event(LOG_INFO, "worker.release", LSTR("worker", q->id), LSTR("by", "http"));
+    answer_json(a, 202, json_pack("{s:i,s:s}", "v", 1, "id", q->id));
+}
+
 struct letters {
     json_t *list;
     size_t limit;
@@ -483,16 +505,17 @@ static void get_dead(struct request *q, struct answer *a)
 }
 
 const struct route api_routes[API_ROUTES] = {
-    {"GET",     "/healthz",               1, 0, 0, get_healthz },
-    { "GET",    "/readyz",                1, 0, 0, get_readyz  },
-    { "GET",    "/metrics",               0, 0, 0, get_metrics },
-    { "GET",    "/v1/jobs",               0, 0, 0, get_jobs    },
-    { "POST",   "/v1/jobs",               0, 1, 1, post_jobs   },
-    { "GET",    "/v1/jobs/{id}",          0, 0, 0, get_job     },
-    { "DELETE", "/v1/jobs/{id}",          0, 1, 0, delete_job  },
-    { "POST",   "/v1/jobs/{id}/cancel",   0, 1, 0, post_cancel },
-    { "POST",   "/v1/jobs/{id}/requeue",  0, 1, 1, post_requeue},
-    { "GET",    "/v1/workers",            0, 0, 0, get_workers },
-    { "POST",   "/v1/workers/{id}/drain", 0, 0, 0, post_drain  },
-    { "GET",    "/v1/dead",               0, 1, 0, get_dead    },
+    {"GET",     "/healthz",                 1, 0, 0, get_healthz },
+    { "GET",    "/readyz",                  1, 0, 0, get_readyz  },
+    { "GET",    "/metrics",                 0, 0, 0, get_metrics },
+    { "GET",    "/v1/jobs",                 0, 0, 0, get_jobs    },
+    { "POST",   "/v1/jobs",                 0, 1, 1, post_jobs   },
+    { "GET",    "/v1/jobs/{id}",            0, 0, 0, get_job     },
+    { "DELETE", "/v1/jobs/{id}",            0, 1, 0, delete_job  },
+    { "POST",   "/v1/jobs/{id}/cancel",     0, 1, 0, post_cancel },
+    { "POST",   "/v1/jobs/{id}/requeue",    0, 1, 1, post_requeue},
+    { "GET",    "/v1/workers",              0, 0, 0, get_workers },
+    { "POST",   "/v1/workers/{id}/drain",   0, 0, 0, post_drain  },
+    { "POST",   "/v1/workers/{id}/release", 0, 1, 0, post_release},
+    { "GET",    "/v1/dead",                 0, 1, 0, get_dead    },
 };

@@ -43,11 +43,28 @@ struct daemon {
     int engine_runs;
     atomic_int stop;         /* the engine's thread ends after its step */
     atomic_llong stepped_ns; /* when a step ended last */
+    atomic_llong idle_ns;    /* since when tasks wait for workers; 0: they don't */
+    int64_t looked_ns;       /* the engine's thread: at that */
     struct err failure;      /* written by the engine's thread before it ends */
     int result;              /* likewise */
 };
 
 /* ---- the engine's thread ---- */
+
+/* Since when there is work and nobody to do it; looked at about once a second. */
+static void watch_workers(struct daemon *m, int64_t now)
+{
+    struct board_totals t;
+
+    if (now - m->looked_ns < NS_PER_S)
+        return;
+    m->looked_ns = now;
+    board_totals(m->board, clock_system.wall_ms(&clock_system), &t);
+    if (t.slots > 0 || !(t.backlog_s > 0))
+        atomic_store(&m->idle_ns, 0);
+    else if (atomic_load(&m->idle_ns) == 0)
+        atomic_store(&m->idle_ns, now);
+}
 
 static void *engine_loop(void *arg)
 {
@@ -56,7 +73,9 @@ static void *engine_loop(void *arg)
 
     while (r == 0 && !atomic_load(&m->stop)) {
         r = dispatcher_step(m->dispatcher, STEP_MS, &m->failure);
-        atomic_store(&m->stepped_ns, clock_system.mono_ns(&clock_system));
+        int64_t now = clock_system.mono_ns(&clock_system);
+        atomic_store(&m->stepped_ns, now);
+        watch_workers(m, now);
     }
     m->result = r;
     if (r < 0) {
@@ -67,6 +86,24 @@ static void *engine_loop(void *arg)
     while (r < 0 && !atomic_load(&m->stop)) /* whoever calls is told why */
         (void)dispatcher_step(m->dispatcher, STEP_MS, NULL);
     return NULL;
+}
+
+/* Not at once: after its start a dispatcher has to hear of workers first. */
+static int has_workers(struct daemon *m, char *why, size_t size)
+{
+    int64_t since = atomic_load(&m->idle_ns);
+    struct board_crew c;
+
+    if (since == 0 ||
+        clock_system.mono_ns(&clock_system) - since < (int64_t)WORKER_LOST_MS * NS_PER_MS)
+        return 1;
+    board_crew(m->board, clock_system.wall_ms(&clock_system), &c);
+    if (c.takers > 0)
+        return 1;
+    (void)snprintf(why, size,
+                   "tasks wait, and none of %zu workers takes any, %zu in quarantine%s%s",
+                   c.workers, c.quarantined, c.reason[0] ? "; " : "", c.reason);
+    return 0;
 }
 
 static int ready(void *arg, char *why, size_t size)
@@ -84,7 +121,7 @@ static int ready(void *arg, char *why, size_t size)
     else if (q.blocked)
         (void)snprintf(why, size, "the broker takes no messages: %s", q.reason);
     else
-        return dispatcher_healthy(m->dispatcher, why, size);
+        return dispatcher_healthy(m->dispatcher, why, size) && has_workers(m, why, size);
     return 0;
 }
 

@@ -171,6 +171,11 @@ static void put_totals(FILE *f, struct board *b, int64_t now_ms)
         t.backlog_s);
     one(f, "gopmill_workers", "gauge", "Workers that were heard of lately.", (double)t.workers);
     one(f, "gopmill_slots", "gauge", "Slots of workers that take tasks.", (double)t.slots);
+    one(f, "gopmill_workers_quarantined", "gauge", "Workers in quarantine.", (double)t.quarantined);
+    one(f, "gopmill_quarantines_total", "counter", "Workers put into quarantine.",
+        (double)t.quarantines);
+    one(f, "gopmill_workers_suspect_total", "counter",
+        "Workers that would be in quarantine, had the farm others.", (double)t.suspects);
     one(f, "gopmill_results_total", "counter", "Results applied.", (double)t.results);
     one(f, "gopmill_tasks_released_total", "counter", "Tasks given to the queue.",
         (double)t.released);

@@ -117,6 +117,15 @@ static void bus_stop(struct queue *q, const char *name)
         raise_flag(handle_of(q), &handle_of(q)->stopped);
 }
 
+static void bus_resume(struct queue *q, const char *name)
+{
+    struct handle *h = handle_of(q);
+
+    (void)pthread_mutex_lock(&h->bus->lock);
+    h->stopped = h->stopped && strcmp(name, QUEUE_TASKS) != 0;
+    (void)pthread_mutex_unlock(&h->bus->lock);
+}
+
 static int bus_listen(struct queue *q, const char *const *patterns, size_t n, struct err *err)
 {
     struct queue *ears = handle_of(q)->ears;
@@ -167,6 +176,7 @@ static const struct queue_ops bus_ops = {
     .reject = bus_reject,
     .depth = bus_depth,
     .stop = bus_stop,
+    .resume = bus_resume,
     .listen = bus_listen,
     .event = bus_event,
     .state = bus_state,

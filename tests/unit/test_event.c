@@ -191,6 +191,43 @@ static void what_is_no_event_is_refused(void **state)
     }
 }
 
+static void a_quarantine_is_read_as_it_was_written(void **state)
+{
+    char *text = quarantine_text("3 tasks failed", 60), *reason = NULL;
+    unsigned seconds = 0;
+
+    (void)state;
+    assert_int_equal(quarantine_from_text(text, strlen(text), &reason, &seconds, NULL), 0);
+    assert_string_equal(reason, "3 tasks failed");
+    assert_int_equal(seconds, 60);
+    free(reason);
+    free(text);
+}
+
+static void what_is_no_quarantine_is_refused(void **state)
+{
+    static const char *const texts[] = {
+        "",
+        "[]",
+        "{\"v\":1}",
+        "{\"v\":2,\"reason\":\"x\",\"seconds\":60}",
+        "{\"v\":1,\"reason\":\"x\",\"seconds\":0}",
+        "{\"v\":1,\"reason\":\"x\",\"seconds\":86401}",
+        "{\"v\":1,\"reason\":7,\"seconds\":60}",
+        "{\"v\":1,\"reason\":\"a\\nb\",\"seconds\":60}",
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(texts) / sizeof(*texts); i++) {
+        char *reason = NULL;
+        unsigned seconds = 7;
+        struct err err = { 0 };
+        if (quarantine_from_text(texts[i], strlen(texts[i]), &reason, &seconds, &err) != -EPROTO)
+            fail_msg("%s", texts[i]);
+        assert_true(!reason && seconds == 7 && err.text[0]);
+    }
+}
+
 static void a_key_has_words_only(void **state)
 {
     static const struct {
@@ -220,6 +257,8 @@ int main(void)
         cmocka_unit_test(too_many_running_tasks_are_refused),
         cmocka_unit_test(an_event_is_read_as_it_was_written),
         cmocka_unit_test(what_is_no_event_is_refused),
+        cmocka_unit_test(a_quarantine_is_read_as_it_was_written),
+        cmocka_unit_test(what_is_no_quarantine_is_refused),
         cmocka_unit_test(a_key_has_words_only),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

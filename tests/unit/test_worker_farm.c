@@ -563,25 +563,101 @@ static void a_drained_worker_ends_what_it_has_and_takes_no_more(void **state)
     teardown(&b);
 }
 
-static void a_worker_whose_tasks_all_fail_is_quarantined(void **state)
+static void command(struct bench *b, const char *what, const char *body)
+{
+    char *key = event_key("command.worker", "w.1", what);
+
+    b->me->ops->event(b->me, key, body, strlen(body));
+    free(key);
+}
+
+static void quarantine(struct bench *b, unsigned seconds)
+{
+    char *text = quarantine_text("its tasks of three sources failed", seconds);
+
+    command(b, "quarantine", text);
+    free(text);
+}
+
+/* It doesn't judge itself: an upload that crashes every decoder is no fault of a machine. */
+static void a_worker_whose_tasks_all_fail_goes_on_until_it_is_told(void **state)
 {
     struct bench b;
+    struct heartbeat h;
 
     setup(&b, state, crashing_child);
     start(&b, 0, &(struct worker_config){ .slots = 1 });
-    for (size_t i = 0; i < 6; i++) { /* two tasks alone may be at fault themselves */
-        send(&b, 1 + i % 2);
+    for (size_t i = 0; i < 9; i++) {
+        send(&b, 1 + i % 3);
         assert_int_equal(receive(&b, NULL), ERR_CRASH);
     }
-    assert_true(worker_leases(b.w[0]));
-    send(&b, 3);
-    assert_int_equal(receive(&b, NULL), ERR_CRASH);
-    await(&b, "w.1", is_quarantined);
+    quarantine(&b, 3600);
+    await_heartbeat(&b, "w.1", is_quarantined, &h);
+    assert_non_null(strstr(h.reason, "its tasks of three sources failed"));
+    heartbeat_release(&h);
     assert_false(worker_leases(b.w[0]));
     assert_false(worker_draining(b.w[0]));
     send(&b, 1);
     expect_no_result(&b);
     assert_int_equal(depth(&b), 1);
+    command(&b, "release", "{\"v\":1}");
+    assert_int_equal(receive(&b, NULL), ERR_CRASH);
+    teardown(&b);
+}
+
+static void a_quarantine_ends_with_a_task_that_succeeds(void **state)
+{
+    struct bench b;
+
+    setup(&b, state, crashing_child);
+    start(&b, 0, &(struct worker_config){ .slots = 2 });
+    quarantine(&b, 1);
+    await(&b, "w.1", is_quarantined);
+    send(&b, 1);
+    assert_int_equal(receive(&b, NULL), ERR_CRASH); /* a trial, and twice as long again */
+    assert_false(worker_leases(b.w[0]));
+    fake_child_run = quick_child;
+    send(&b, 2);
+    send(&b, 3);
+    assert_int_equal(receive(&b, NULL), ERR_NONE);
+    await(&b, "w.1", is_active);
+    assert_int_equal(receive(&b, NULL), ERR_NONE);
+    teardown(&b);
+}
+
+static void a_task_that_failed_here_is_left_to_others(void **state)
+{
+    struct bench b;
+
+    setup(&b, state, quick_child);
+    start(&b, 0, &(struct worker_config){ .slots = 1 });
+    b.tasks[1].avoid[b.tasks[1].n_avoid++] = strdup("w.1");
+    send(&b, 1); /* nobody else is there */
+    assert_int_equal(receive(&b, b.tasks[1].id), ERR_NONE);
+    start(&b, 1, &(struct worker_config){ .slots = 1 });
+    await(&b, "w.2", is_active);
+    worker_drain(b.w[1]);
+    worker_free(b.w[1]);
+    b.w[1] = NULL;
+    start(&b, 1, &(struct worker_config){ .slots = 1 });
+    await(&b, "w.2", is_active);
+    for (int i = 0; i < 20; i++) { /* whoever gets it, w.2 makes it */
+        b.tasks[1].attempt++;
+        send(&b, 1);
+        struct queue_msg m;
+        struct task_result r;
+        assert_int_equal(b.me->ops->consume(b.me, QUEUE_RESULTS, WAIT_MS, &m, NULL), 0);
+        assert_int_equal(task_result_from_text(m.body, m.len, &r, NULL), 0);
+        int made = r.error.cls == ERR_NONE;
+        assert_string_equal(r.worker, made ? "w.2" : "w.1");
+        if (!made)
+            assert_int_equal(r.error.cls, ERR_CANCELED);
+        task_result_release(&r);
+        assert_int_equal(b.me->ops->ack(b.me, &m, NULL), 0);
+        queue_msg_release(&m);
+        if (!made)
+            break;
+    }
     teardown(&b);
 }
 
@@ -795,7 +871,9 @@ int main(void)
         T(a_failed_jobs_tasks_end_like_a_canceled_ones),
         T(a_canceled_jobs_task_is_refused_once),
         T(a_drained_worker_ends_what_it_has_and_takes_no_more),
-        T(a_worker_whose_tasks_all_fail_is_quarantined),
+        T(a_worker_whose_tasks_all_fail_goes_on_until_it_is_told),
+        T(a_quarantine_ends_with_a_task_that_succeeds),
+        T(a_task_that_failed_here_is_left_to_others),
         T(a_task_without_a_child_is_handed_back),
         T(tasks_run_at_once_as_far_as_memory_goes),
         T(a_task_that_waits_for_memory_is_handed_back),

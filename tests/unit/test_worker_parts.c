@@ -175,10 +175,10 @@ static void a_short_machine_takes_nothing_and_hands_back(void **state)
     struct err why = { 0 };
 
     (void)state;
-    assert_int_equal(desk_may_lease(d), 0);
+    assert_int_equal(desk_may_lease(d, 0), 0);
     desk_put_machine(d, &m, "disk is short");
     assert_true(desk_news(d));
-    assert_int_equal(desk_may_lease(d), -EAGAIN);
+    assert_int_equal(desk_may_lease(d, 0), -EAGAIN);
     assert_int_equal(desk_admit(d, 1, &t, 1, &why), DESK_ANSWER); /* delivered before */
     assert_int_equal(why.cls, ERR_CANCELED);
     assert_non_null(strstr(why.text, "disk is short"));
@@ -190,10 +190,10 @@ static void a_short_machine_takes_nothing_and_hands_back(void **state)
     assert_true(h.state == WORKER_ACTIVE && h.memory_free == 10);
     heartbeat_release(&h);
     desk_put_machine(d, &m, "");
-    assert_int_equal(desk_may_lease(d), 0);
+    assert_int_equal(desk_may_lease(d, 0), 0);
     assert_int_equal(desk_admit(d, 1, &t, 1, &why), DESK_RUN);
     desk_raise(d, DESK_DRAINING);
-    assert_int_equal(desk_may_lease(d), -ESHUTDOWN);
+    assert_int_equal(desk_may_lease(d, 0), -ESHUTDOWN);
     desk_raise(d, DESK_OPEN); /* never again */
     assert_true(desk_closed(d) && desk_in_hand(d) == 1);
     desk_free(d);

@@ -34,7 +34,7 @@ struct service {
     int connected; /* as it was said last */
     char reason[200];
     int64_t said_ns;
-    int stopped; /* the queue: no more tasks */
+    int stopped; /* the queue: no tasks for now */
 };
 
 static int64_t now_ns(void)
@@ -186,6 +186,17 @@ static void stop_leasing(struct service *v)
     v->stopped = 1;
 }
 
+/* What the broker has delivered ahead goes back while the worker takes nothing. */
+static void watch_leasing(struct service *v)
+{
+    if (!worker_leases(v->worker)) {
+        stop_leasing(v);
+    } else if (v->stopped) {
+        v->queue->ops->resume(v->queue, QUEUE_TASKS);
+        v->stopped = 0;
+    }
+}
+
 /* Until somebody says that it is to end. */
 static void work(struct service *v)
 {
@@ -194,8 +205,7 @@ static void work(struct service *v)
     while (!sig && !worker_draining(v->worker)) {
         sig = wait_for_signal();
         watch_broker(v);
-        if (!worker_leases(v->worker))
-            stop_leasing(v);
+        watch_leasing(v);
     }
     log_event(LOG_INFO, "worker.draining", LSTR("worker", v->settings->id),
               LSTR("reason", sig ? strsignal(sig) : "told to by an event"),

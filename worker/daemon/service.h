@@ -1,7 +1,7 @@
 /* service.h - the life of gopmill-worker: it connects, works, drains, ends.
  *
  *   working ─(signal, or told by an event)─▶ draining ─(time is up, or a second signal)─▶ ending
- *      │ quarantined: leases no more, goes on telling so         │ nothing in hand        │
+ *      │ quarantined: takes no tasks for a while, and says so    │ nothing in hand        │
  *      └─────────────────────────────────────────────────────────┴────────────────────────┴─▶ gone
  */
 #ifndef GOPMILL_WORKER_DAEMON_SERVICE_H

@@ -1,0 +1,272 @@
+/* Whose fault a failure is: an upload's that crashes two workers, or a worker's that others
+ * do better than. */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "common/wire/event.h"
+#include "common/wire/result.h"
+#include "dispatcher/board.h"
+#include "dispatcher/job.h"
+#include "engine_fixture.h"
+
+static void result_of(struct engine *e, const struct task *t, const char *worker,
+                      enum err_class cls, const char *text)
+{
+    struct task_result *r = farm_result(e->farm, t);
+
+    free(r->worker);
+    r->worker = strdup(worker);
+    if (cls != ERR_NONE)
+        (void)err_set(&r->error, -EIO, cls, "%s", text);
+    else
+        store_objects(e, t);
+    publish(e, r);
+    farm_result_free(r);
+}
+
+static void hear(struct engine *e, const char *worker, enum worker_state state)
+{
+    struct heartbeat h = { .worker = (char *)worker,
+                           .host = (char *)"here",
+                           .engine = (char *)"e",
+                           .state = state,
+                           .slots = 1,
+                           .memory_bytes = 1,
+                           .started_ms = 1 };
+    json_t *j = heartbeat_to_json(&h);
+    char *text = json_dumps(j, JSON_COMPACT);
+
+    e->queue->ops->event(e->queue, "event.worker.x", text, strlen(text));
+    json_decref(j);
+    free(text);
+}
+
+static void start_farm(struct engine *e, void **state)
+{
+    e->survives = 1;
+    e->cfg.queue_min = 64;
+    if (!e->board)
+        assert_int_equal(board_new(&e->board, NULL), 0);
+    start(e, state);
+}
+
+static void stop_farm(struct engine *e)
+{
+    stop(e);
+    board_free(e->board);
+}
+
+/* Until so many take tasks. */
+static void await_workers(struct engine *e, unsigned n)
+{
+    while (board_slots(e->board, test_clock.ms) != n)
+        assert_int_equal(dispatcher_step(e->d, 10, NULL), 0);
+}
+
+/* The next attempt of that task, once its back-off is over. */
+static struct task again(struct engine *e, const char *id)
+{
+    struct task t;
+
+    for (;;) {
+        test_clock.ms += 10000;
+        step(e);
+        while (take(e, &t)) {
+            if (strcmp(t.id, id) == 0)
+                return t;
+            task_release(&t);
+        }
+    }
+}
+
+static int avoids(const struct task *t, const char *worker)
+{
+    for (size_t i = 0; i < t->n_avoid; i++)
+        if (strcmp(t->avoid[i], worker) == 0)
+            return 1;
+    return 0;
+}
+
+/* One attempt fails on each of them. */
+static void crash_on(struct engine *e, const char *first, const char *second, const char *text)
+{
+    struct task t = first_task(e);
+    char id[64];
+
+    (void)snprintf(id, sizeof(id), "%s", t.id);
+    assert_int_equal(t.n_avoid, 0);
+    result_of(e, &t, first, ERR_CRASH, text);
+    task_release(&t);
+    step(e);
+    t = again(e, id);
+    assert_true(avoids(&t, first));
+    result_of(e, &t, second, ERR_CRASH, text);
+    task_release(&t);
+    step(e);
+}
+
+static void expect_error(struct engine *e, const char *a, const char *b)
+{
+    struct job_status st = status(e);
+
+    assert_int_equal(st.state, JOB_FAILED);
+    assert_int_equal(st.error.cls, ERR_CRASH);
+    if (!strstr(st.error.text, a) || !strstr(st.error.text, b))
+        fail_msg("%s", st.error.text);
+}
+
+static void a_crash_on_two_workers_is_the_uploads_fault(void **state)
+{
+    struct engine e = { 0 };
+    struct err err = { 0 };
+    struct job_status st;
+
+    start_farm(&e, state);
+    crash_on(&e, "w1", "w2", "child died by SIGSEGV; last words: boom");
+    expect_error(&e, "crashed on two workers, w1 and w2", "SIGSEGV; last words: boom");
+
+    /* A pipeline that sends it again, also under another id, isn't obeyed. */
+    struct job_request q = request(&e);
+    assert_int_equal(dispatcher_submit(e.d, &q, &err), -EBUSY);
+    assert_int_equal(err.cls, ERR_USAGE);
+    assert_non_null(strstr(err.text, "gopmill requeue j"));
+    stop(&e);
+    start_farm(&e, state); /* nor after a restart */
+    q.id = "k";
+    char *other = NULL;
+    assert_true(asprintf(&other, "%s-k/", e.farm->output) > 0);
+    q.output = other;
+    assert_int_equal(dispatcher_submit(e.d, &q, &err), 0);
+    do {
+        step(&e);
+        assert_int_equal(dispatcher_status(e.d, "k", &st, NULL), 0);
+    } while (st.state == JOB_QUEUED || st.state == JOB_PLANNING);
+    assert_int_equal(st.state, JOB_FAILED);
+    assert_non_null(strstr(st.error.text, "crashed on two workers, w1 and w2"));
+    free(other);
+
+    /* A person is. */
+    assert_int_equal(dispatcher_requeue(e.d, "j", -1, NULL, NULL), 0);
+    test_clock.ms += 60000;
+    finish(&e);
+    assert_int_equal(status(&e).state, JOB_DONE);
+    stop_farm(&e);
+}
+
+static void a_crash_twice_on_one_worker_proves_nothing(void **state)
+{
+    struct engine e = { 0 };
+
+    start_farm(&e, state);
+    crash_on(&e, "w1", "w1", "child died by SIGSEGV");
+    assert_int_equal(status(&e).state, JOB_RUNNING);
+    stop_farm(&e);
+}
+
+/* Which the kernel does where memory is short: no upload does that to itself. */
+static void a_child_that_was_killed_is_no_proof_either(void **state)
+{
+    struct engine e = { 0 };
+
+    start_farm(&e, state);
+    crash_on(&e, "w1", "w2", "child died by SIGKILL");
+    assert_int_equal(status(&e).state, JOB_RUNNING);
+    stop_farm(&e);
+}
+
+static void the_last_failure_names_its_worker(void **state)
+{
+    struct engine e = { 0 };
+    struct task t;
+
+    start_farm(&e, state);
+    t = first_task(&e);
+    result_of(&e, &t, "w7", ERR_INPUT, "no such pictures");
+    step(&e);
+    assert_non_null(strstr(status(&e).error.text, "on worker w7: no such pictures"));
+    task_release(&t);
+    stop_farm(&e);
+}
+
+/* Three of the four tasks fail on w1 by storage; the last one is done by w2, which goes then where
+ * w1 is the only one `left`. */
+static void storage_fails_on_w1(struct engine *e, int left)
+{
+    struct task t[TASKS];
+
+    t[0] = first_task(e);
+    hear(e, "w1", WORKER_ACTIVE);
+    if (left > 1)
+        hear(e, "w2", WORKER_ACTIVE);
+    await_workers(e, (unsigned)left);
+    step(e);
+    for (int i = 1; i < TASKS; i++)
+        assert_true(take(e, &t[i]));
+    for (int i = 0; i < TASKS - 1; i++)
+        result_of(e, &t[i], "w1", ERR_STORAGE, "403 SignatureDoesNotMatch");
+    step(e);
+    result_of(e, &t[TASKS - 1], "w2", ERR_NONE, NULL);
+    step(e);
+    for (int i = 0; i < TASKS; i++)
+        task_release(&t[i]);
+}
+
+static void totals(struct engine *e, struct board_totals *ret)
+{
+    test_clock.ms += 2000;
+    step(e);
+    board_totals(e->board, test_clock.ms, ret);
+}
+
+static void who_stands_out_is_quarantined(void **state)
+{
+    struct engine e = { 0 };
+    struct board_totals t;
+
+    start_farm(&e, state);
+    storage_fails_on_w1(&e, 2);
+    totals(&e, &t);
+    assert_int_equal(t.quarantines, 1);
+    assert_int_equal(t.suspects, 0);
+    hear(&e, "w1", WORKER_QUARANTINED);
+    await_workers(&e, 1);
+    assert_int_equal(dispatcher_release_worker(e.d, "w1", NULL), 0);
+    stop_farm(&e);
+}
+
+static void the_last_worker_goes_on_with_an_alarm(void **state)
+{
+    struct engine e = { 0 };
+    struct board_totals t;
+
+    start_farm(&e, state);
+    storage_fails_on_w1(&e, 1);
+    totals(&e, &t);
+    assert_int_equal(t.quarantines, 0);
+    assert_int_equal(t.suspects, 1);
+    stop_farm(&e);
+}
+
+#define T(f) cmocka_unit_test_setup_teardown(f, farm_setup, farm_teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        T(a_crash_on_two_workers_is_the_uploads_fault),
+        T(a_crash_twice_on_one_worker_proves_nothing),
+        T(a_child_that_was_killed_is_no_proof_either),
+        T(the_last_failure_names_its_worker),
+        T(who_stands_out_is_quarantined),
+        T(the_last_worker_goes_on_with_an_alarm),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
