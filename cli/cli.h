@@ -68,6 +68,7 @@ enum cli_opt {
     OPT_ID,
     OPT_NOTIFY,
     OPT_METADATA,
+    OPT_REPLACE,
     OPT_WAIT,
     OPT_STATE,
     OPT_LIMIT,

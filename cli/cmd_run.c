@@ -102,6 +102,7 @@ static int farm_start(struct farm *f, const struct run_args *a, const struct run
         .queue = f->queue,
         .stores = a->stores,
         .slots = a->slots,
+        .in_place = 1,
     };
     r = worker_start(&worker, &f->worker, err);
     if (r >= 0)

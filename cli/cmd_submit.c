@@ -17,6 +17,7 @@ struct submit_args {
     struct farm farm;
     const char *output, *ladder, *tenant, *id, *notify, *metadata;
     unsigned priority;
+    int replace;
     int wait;
     struct ladder *inlined; /* of a ladder that is a file here */
 };
@@ -120,6 +121,7 @@ static int job_text(const struct submit_args *a, const char *source, int several
         .notify = (char *)a->notify,
         .metadata = (char *)a->metadata,
         .priority = a->priority,
+        .replace = a->replace,
     };
     *ret = job_message_to_text(&m);
     return *ret ? 0 : err_set(err, -ENOMEM, ERR_RESOURCE, "out of memory");
@@ -240,6 +242,9 @@ static int take(void *arg, int o, struct err *err)
         return 0;
     case OPT_METADATA:
         return take_metadata(a, err);
+    case OPT_REPLACE:
+        a->replace = 1;
+        return 0;
     default:
         a->wait = 1;
         return 0;
@@ -292,8 +297,9 @@ static int run(const struct cli_command *self, int argc, char **argv)
         { "id",        required_argument, NULL, OPT_ID },
         { "notify",        required_argument, NULL, OPT_NOTIFY },
         { "metadata",              required_argument, NULL, OPT_METADATA },
-        { "wait",                 no_argument, NULL, OPT_WAIT },
-        { 0             },
+        { "replace",                 no_argument, NULL, OPT_REPLACE },
+        { "wait",              no_argument, NULL, OPT_WAIT },
+        { 0       },
     };
     struct submit_args a = { .priority = 5 };
     struct err err = { 0 };
@@ -332,6 +338,8 @@ const struct cli_command cmd_submit = {
             "  --id ID              the same id twice is one job; one is made up\n"
             "  --notify URL         called by the farm at the job's end\n"
             "  --metadata JSON      an object that is given back with the job\n"
+            "  --replace            where another job has published to URL: make the package\n"
+            "                       beside that one, and swap playlists when it is whole\n"
             "  --wait               stay and show how far it is, until it has ended\n"
             "  --json               answers as JSON lines; with --wait the job, whenever it\n"
             "                       changed\n" FARM_HELP "\n"

@@ -59,6 +59,7 @@ struct job_request {
     const char *notify;   /* webhook URL for its end; NULL: none */
     const char *metadata; /* JSON text, echoed back; NULL: none */
 
+    int replace; /* what another job has published at `output` may be replaced */
     int recheck; /* where the job is known and not over: look again at what is done of it */
 };
 
@@ -84,16 +85,19 @@ struct dispatcher_config {
     unsigned quarantine_s;     /* a worker's first quarantine; 0: 60 */
     unsigned planners;         /* jobs planned at once; 0: 1 */
     struct nursery *nursery;   /* borrowed; NULL: one of its own */
-    int plan_nice;          /* added to the niceness of what plans, so that it holds up nobody who
-                             * asks; 0: none */
-    unsigned publishers;    /* packages checked and published at once; 0: 1 */
-    int early_playlists;    /* playable before finished: playlists of type EVENT while it runs,
-                             * and a small first chunk in the plans of jobs that don't say how
-                             * they are to be cut */
-    int64_t lost_after_ms;  /* a released task that no live worker says to have, and whose turn
-                             * was over long ago, is released again; 0: 10 minutes */
-    int64_t keep_failed_ms; /* segments of failed and canceled jobs stay so long for a requeue;
-                             * 0: for ever */
+    int plan_nice;            /* added to the niceness of what plans, so that it holds up nobody who
+                               * asks; 0: none */
+    unsigned publishers;      /* packages checked and published at once; 0: 1 */
+    int early_playlists;      /* playable before finished: playlists of type EVENT while it runs,
+                               * and a small first chunk in the plans of jobs that don't say how
+                               * they are to be cut */
+    int64_t lost_after_ms;    /* a released task that no live worker says to have, and whose turn
+                               * was over long ago, is released again; 0: 10 minutes */
+    int64_t keep_failed_ms;   /* segments of failed and canceled jobs stay so long for a requeue;
+                               * 0: for ever */
+    int64_t keep_replaced_ms; /* media of a package that was replaced stays so long for those who
+                               * play it */
+    int in_place; /* `gopmill run`: media lies at the output itself, whatever was there before */
 
     /* Told on the dispatcher's thread, after the commit; may be NULL. At least once for each end of
      * a job that has `notify`. */
@@ -124,8 +128,14 @@ int dispatcher_call(struct dispatcher *d,
  * saying what differs. A failed or canceled job is revived, and what was done
  * of it is held against the store.
  * Where something of it is left to be encoded and its source was replaced since it was planned, it
- * is planned anew: all that was made of the old source is removed first, the published package,
- * too. */
+ * is planned anew, and made beside what there is of the old source (publish/version.h): a package
+ * that was published stays until the new one is whole.
+ *
+ * -EBUSY, ERR_USAGE: its output is another job's, lies inside of one's or around it. With `replace`
+ * it may be exactly another job's: then it waits until that one has ended, is made beside its
+ * package, and takes the output over when it is published. A package that lies there and of which
+ * this database knows nothing is found when the job is planned, which then fails (ERR_USAGE) unless
+ * it may replace it. */
 int dispatcher_submit(struct dispatcher *d, const struct job_request *req, struct err *err);
 
 /* Do what there is to do; wait for results up to timeout_ms where there is

@@ -24,6 +24,10 @@ static int cancel(struct dispatcher *d, const char *id, struct err *err)
     if (job_ended(j))
         return err_set(err, -EALREADY, ERR_USAGE, "job %.128s is %s already", id,
                        job_state_name(j->state));
+    if (j->busy == 1 + PUBLISH_FINAL)
+        return err_set(
+            err, -EBUSY, ERR_USAGE,
+            "job %.128s is being published at this moment: it can't be canceled any more", id);
     return job_move(d, j, JOB_CANCEL, &why, err);
 }
 

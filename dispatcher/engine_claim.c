@@ -3,8 +3,13 @@
  * A job has its output from its admission until it is deleted, or until
  * another job has published there (live_job.replaced_by). The jobs' rows are what
  * says so in the database; places (place.h) find them again by output. Where it
- * has been taken over, a job keeps its row and nothing else. */
+ * has been taken over, a job keeps its row and nothing else.
+ *
+ * Only a job that says so (live_job.replace) gets an output that another one has. It waits until
+ * that one has ended, is made beside its package, and takes the output over when it is published.
+ */
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "job.h"
@@ -57,33 +62,35 @@ static const struct live_job *owner_inside(const struct dispatcher *d, const str
     return found;
 }
 
-static int taken(const struct live_job *owner, const char *how, const char *output, struct err *err)
+static int taken(const struct live_job *owner, int same, const char *how, const char *output,
+                 struct err *err)
 {
     return err_set(err, -EBUSY, ERR_USAGE,
-                   "output %.300s %s job %.128s (%s): choose another output, or delete that job",
-                   output, how, owner->id, job_state_name(owner->state));
+                   "output %.300s %s job %.128s (%s): choose another output, delete that job%s",
+                   output, how, owner->id, job_state_name(owner->state),
+                   same ? ", or replace its package (replace)" : " first");
 }
 
 static int claim(const struct dispatcher *d, const struct place *p, const struct live_job *self,
-                 const char *output, struct err *err)
+                 const char *output, int replace, struct err *err)
 {
     const struct live_job *owner = owner_at(p, self);
 
-    if (owner)
-        return taken(owner, "belongs to", output, err);
+    if (owner && !replace)
+        return taken(owner, 1, "belongs to", output, err);
     for (const struct place *a = p->around; a; a = a->around)
         if ((owner = owner_at(a, self)))
-            return taken(owner, "lies inside of that of", output, err);
+            return taken(owner, 0, "lies inside of that of", output, err);
     if (p->inside > 0 && (owner = owner_inside(d, p, self)))
-        return taken(owner, "lies around that of", output, err);
+        return taken(owner, 0, "lies around that of", output, err);
     return 0;
 }
 
-int engine_claim(struct dispatcher *d, const struct live_job *self, const char *output,
+int engine_claim(struct dispatcher *d, const struct live_job *self, const char *output, int replace,
                  struct err *err)
 {
     struct place *p = place_get(&d->places, output);
-    int r = p ? claim(d, p, self, output, err) : engine_no_memory(err);
+    int r = p ? claim(d, p, self, output, replace, err) : engine_no_memory(err);
 
     place_put(&d->places, p);
     return r;
@@ -104,4 +111,66 @@ int engine_reclaim(const struct live_job *j, struct err *err)
                        "it first",
                        j->id, owner->id, job_state_name(owner->state), j->output);
     return 0;
+}
+
+/* Whether `a` came before `b`. */
+static int is_older(const struct live_job *a, const struct live_job *b)
+{
+    return a->created_ms != b->created_ms ? a->created_ms < b->created_ms
+                                          : strcmp(a->id, b->id) < 0;
+}
+
+int engine_waits_for_place(const struct live_job *j)
+{
+    for (const struct live_job *k = j->place->jobs; k; k = k->neighbour)
+        if (k != j && is_live(k) && (k->state != JOB_QUEUED || is_older(k, j)))
+            return 1;
+    return 0;
+}
+
+static int lose_place(struct dispatcher *d, struct live_job *j, const char *to, struct err *err)
+{
+    char *by = strdup(to);
+
+    if (!by)
+        return engine_no_memory(err);
+    free(j->replaced_by);
+    j->replaced_by = by;
+    j->published = 0;
+    return job_save(d, j, err);
+}
+
+/* What lay there stays for those who play it. */
+static int keep_replaced(struct dispatcher *d, struct live_job *j, struct err *err)
+{
+    const struct replaced_row row = {
+        .output = j->output,
+        .version = j->replaces,
+        .due_ms = d->clock->wall_ms(d->clock) + d->cfg.keep_replaced_ms,
+    };
+    int r = engine_begin(d, err);
+
+    if (r == 0)
+        r = jobdb_add_replaced(d->db, &row, err);
+    if (r == 0 && engine_replaced_add(d, &row) < 0)
+        r = engine_no_memory(err);
+    if (r < 0)
+        return r;
+    free(j->replaces);
+    j->replaces = NULL;
+    return 0;
+}
+
+int engine_took_over(struct dispatcher *d, struct live_job *j, struct err *err)
+{
+    int r = 0;
+
+    for (struct live_job *k = j->place->jobs; k && r == 0; k = k->neighbour)
+        if (k != j && job_ended(k) && !k->replaced_by)
+            r = lose_place(d, k, j->id, err);
+    if (r == 0 && j->replaces)
+        r = keep_replaced(d, j, err);
+    if (r == 0)
+        j->published = 1;
+    return r;
 }

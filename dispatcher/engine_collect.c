@@ -66,7 +66,7 @@ static int fail_job(struct dispatcher *d, struct live_job *j, const struct live_
                       t->failures, t->failures == 1 ? "" : "s", on, why->text);
     else
         (void)err_set(&reason, -EIO, why->cls, "task %s%s: %s", t->id, on, why->text);
-    return job_move(d, j, JOB_FAIL, &reason, err);
+    return job_fail(d, j, &reason, err);
 }
 
 /* Its child died by a signal on two workers: it is the upload, and would be so on all others. */
@@ -84,7 +84,7 @@ static int fail_by_source(struct dispatcher *d, struct live_job *j, struct live_
     if (r == 0)
         r = task_move(d, j, t, TASK_SPEND, why, err);
     if (r == 0 && (j->state == JOB_RUNNING || j->state == JOB_PUBLISHING))
-        r = job_move(d, j, JOB_FAIL, &reason, err);
+        r = job_fail(d, j, &reason, err);
     return r;
 }
 
@@ -322,7 +322,7 @@ static int no_plan(struct dispatcher *d, struct live_job *j, int r, const struct
 {
     if (why->cls != ERR_INTERNAL && why->cls != ERR_INPUT)
         return err_set(err, r, why->cls, "%s", why->text);
-    return job_ended(j) ? 0 : job_move(d, j, JOB_FAIL, why, err);
+    return job_ended(j) ? 0 : job_fail(d, j, why, err);
 }
 
 static int apply_result(struct dispatcher *d, const struct task_result *r, const char *text,

@@ -107,6 +107,11 @@ static int planner_start(struct dispatcher *d, struct live_job *j, struct err *e
         .output = j->output,
         .etag = j->etag,
         .looks = job_has_plan(j),
+        .ladder = j->ladder->text,
+        .created_ms = j->created_ms,
+        .run = j->run,
+        .replace = j->replace,
+        .in_place = d->cfg.in_place,
         .request = request,
     };
     struct planner *p;
@@ -148,7 +153,7 @@ static int plan_failed(struct dispatcher *d, struct live_job *j, const struct er
         log_event(LOG_WARN, "plan.retry", LSTR("job", j->id), LSTR("error", why->text));
         return job_move(d, j, JOB_INTERRUPTED, NULL, err);
     }
-    return job_move(d, j, JOB_FAIL, why, err);
+    return job_fail(d, j, why, err);
 }
 
 /* The child sets out first and the state is written meanwhile: whoever finds
@@ -158,7 +163,7 @@ static int begin(struct dispatcher *d, struct live_job *j, struct err *err)
 {
     struct err why = { 0 };
 
-    if (j->busy || engine_sweeping(d, j->output)) {
+    if (j->busy || engine_sweeping(d, j->output) || engine_waits_for_place(j)) {
         sched_wait(d->queue, j->queued, 0, d->clock->wall_ms(d->clock) + HELD_MS);
         return 0;
     }
@@ -185,21 +190,27 @@ int engine_plan_more(struct dispatcher *d, struct err *err)
 
 /* ---- whether its plan still holds ---- */
 
-/* Forget what the old source was planned to, and what was made of it: all is
- * done anew, once nothing of it is left at the output. Its tasks' rows stay
- * until then, for their attempts (insert_some()). */
-static int source_replaced(struct dispatcher *d, struct live_job *j, struct err *err)
+/* All that was made of the old source goes, before anything new is made. */
+static int sweep_old(struct dispatcher *d, struct live_job *j, struct err *err)
 {
     const struct sweep_row row = { .job = j->id, .output = j->output, .everything = 1 };
+    int r = jobdb_add_sweep(d->db, &row, err);
+
+    return r == 0 && engine_sweep_add(d, &row) < 0 ? engine_no_memory(err) : r;
+}
+
+/* Forget what the old source was planned to, and what was made of it: all is
+ * done anew, beside it. Its tasks' rows stay until then, for their attempts
+ * (insert_some()). */
+static int source_replaced(struct dispatcher *d, struct live_job *j, struct err *err)
+{
     char *facts = strdup(""), *etag = strdup("");
     int r = facts && etag ? engine_begin(d, err) : engine_no_memory(err);
 
     if (r == 0)
         r = jobdb_drop_job_plan(d->db, j->id, err);
-    if (r == 0)
-        r = jobdb_add_sweep(d->db, &row, err);
-    if (r == 0 && engine_sweep_add(d, &row) < 0)
-        r = engine_no_memory(err);
+    if (r == 0 && d->cfg.in_place)
+        r = sweep_old(d, j, err);
     if (r < 0) {
         free(facts);
         free(etag);
@@ -213,6 +224,8 @@ static int source_replaced(struct dispatcher *d, struct live_job *j, struct err 
     job_read_facts(j);
     job_unload(d, j);
     j->playable_ms = 0;
+    j->published = 0;
+    j->run++;
     j->tasks_reused = 0;
     j->check_wanted = 0;
     r = job_load(d, j, err); /* it has no tasks now */
@@ -226,7 +239,7 @@ static int is_refused(struct dispatcher *d, struct live_job *j, const char *etag
     int r = engine_poison(d, j, etag, &why, err);
 
     if (r == 1)
-        r = job_move(d, j, JOB_FAIL, &why, err);
+        r = job_fail(d, j, &why, err);
     else
         return r;
     return r < 0 ? r : 1;
@@ -319,6 +332,10 @@ static int finish(struct dispatcher *d, struct live_job *j, struct planner *p, s
     free(j->etag);
     j->facts = take_ptr(p->facts);
     j->etag = take_ptr(p->etag);
+    free(j->version);
+    free(j->replaces);
+    j->version = take_ptr(p->version);
+    j->replaces = take_ptr(p->replaces);
     job_read_facts(j);
     job_unload(d, j);
     r = job_load(d, j, err);

@@ -92,7 +92,9 @@ static int fill_request(struct dispatcher *d, struct live_job *j, struct publish
     q->etag = strdup(j->etag);
     q->ladder = strdup(j->ladder->text);
     q->ladder_name = strdup(j->ladder_name);
-    if (!q->job || !q->output || !q->source || !q->etag || !q->ladder || !q->ladder_name)
+    q->version = strdup(j->version);
+    if (!q->job || !q->output || !q->source || !q->etag || !q->ladder || !q->ladder_name ||
+        !q->version)
         return engine_no_memory(err);
     int r = job_has_plan(j) ? jobdb_job_plan(d->db, j->id, &q->plan, err) : 0;
     if (r == 0 && q->what != PUBLISH_SWEEP)
@@ -100,63 +102,11 @@ static int fill_request(struct dispatcher *d, struct live_job *j, struct publish
     return r;
 }
 
-/* ---- sweeps at work ---- */
-
-/* What tasks are about to store must not be swept. */
-static int may_sweep(const struct place *p)
-{
-    return p->writers == 0 && p->sweeps == 0;
-}
-
-static struct sweep_at_work *sweep_begun(struct dispatcher *d, const char *job, struct place *p)
-{
-    struct sweep_at_work *w = calloc(1, sizeof(*w));
-
-    if (!w || !(w->job = strdup(job))) {
-        free(w);
-        return NULL;
-    }
-    w->place = p;
-    p->refs++;
-    p->sweeps++;
-    w->next = d->sweeping;
-    d->sweeping = w;
-    return w;
-}
-
-static void sweep_ended(struct dispatcher *d, const char *job)
-{
-    struct sweep_at_work **at = &d->sweeping, *w;
-
-    while (*at && strcmp((*at)->job, job) != 0)
-        at = &(*at)->next;
-    if (!(w = *at))
-        return;
-    *at = w->next;
-    w->place->sweeps--;
-    place_put(&d->places, w->place);
-    free(w->job);
-    free(w);
-}
-
-/* Have a place swept. 0, or negative where it isn't now; `q` is taken on 0 only. */
-static int submit_sweep(struct dispatcher *d, struct publish_request *q, struct place *p)
-{
-    if (!may_sweep(p))
-        return -EBUSY;
-    if (!sweep_begun(d, q->job, p))
-        return -ENOMEM;
-    int r = publisher_submit(d->publisher, q);
-    if (r < 0)
-        sweep_ended(d, q->job);
-    return r;
-}
-
 /* ---- asking ---- */
 
 static int submit(struct dispatcher *d, struct live_job *j, struct publish_request *q)
 {
-    return q->what == PUBLISH_SWEEP ? submit_sweep(d, q, j->place)
+    return q->what == PUBLISH_SWEEP ? engine_sweep_submit(d, q, j->place)
                                     : publisher_submit(d->publisher, q);
 }
 
@@ -217,7 +167,7 @@ static int ask_early(struct dispatcher *d, struct live_job *j, int64_t now, stru
 
 static int sweep_now(struct dispatcher *d, struct live_job *j, int64_t now, struct err *err)
 {
-    if (may_sweep(j->place))
+    if (engine_may_sweep(j->place))
         return ask(d, j, PUBLISH_SWEEP, err);
     engine_attend_at(d, j, now + HELD_MS);
     return 0;
@@ -305,7 +255,7 @@ static int publish_failed(struct dispatcher *d, struct live_job *j, const struct
     }
     j->publish_tries = 0;
     j->check_wanted = 0;
-    return job_move(d, j, JOB_FAIL, why, err);
+    return job_fail(d, j, why, err);
 }
 
 static int take_faults(struct dispatcher *d, struct live_job *j, const struct publish_outcome *o,
@@ -333,6 +283,8 @@ static int checked(struct dispatcher *d, struct live_job *j, const struct publis
     j->check_wanted = 0;
     j->checked = 1;
     j->publish_tries = 0;
+    if (o->n_faults > 0)
+        j->published = 0; /* what lies there isn't whole */
     int r = take_faults(d, j, o, err);
     j->tasks_reused = j->n[TASK_DONE];
     return r;
@@ -352,7 +304,8 @@ static int finished(struct dispatcher *d, struct live_job *j, const struct publi
     j->sweep_wanted = d->cfg.board != NULL; /* a farm tidies up */
     if (!j->playable_ms)
         j->playable_ms = d->clock->wall_ms(d->clock);
-    return job_move(d, j, JOB_PUBLISHED, NULL, err);
+    int r = engine_took_over(d, j, err);
+    return r < 0 ? r : job_move(d, j, JOB_PUBLISHED, NULL, err);
 }
 
 /* Nothing depends on it but who watches while the job runs: it is told, tried
@@ -425,128 +378,23 @@ static int take_outcome(struct dispatcher *d, struct live_job *j, const struct p
     }
 }
 
-/* ---- outputs of deleted jobs ---- */
-
-static void pending_free(struct dispatcher *d, struct pending_sweep *s)
-{
-    if (s->place)
-        s->place->pending--;
-    place_put(&d->places, s->place);
-    free(s->job);
-    free(s->output);
-    free(s);
-}
-
-int engine_sweep_add(struct dispatcher *d, const struct sweep_row *row)
-{
-    struct pending_sweep *s = calloc(1, sizeof(*s));
-
-    if (!s)
-        return -ENOMEM;
-    s->job = strdup(row->job);
-    s->output = strdup(row->output);
-    s->everything = row->everything;
-    s->place = place_get(&d->places, row->output);
-    if (s->place)
-        s->place->pending++;
-    if (!s->job || !s->output || !s->place) {
-        pending_free(d, s);
-        return -ENOMEM;
-    }
-    s->next = d->sweeps;
-    d->sweeps = s;
-    return 0;
-}
-
-void engine_sweep_free(struct dispatcher *d)
-{
-    while (d->sweeping)
-        sweep_ended(d, d->sweeping->job);
-    while (d->sweeps) {
-        struct pending_sweep *s = d->sweeps;
-        d->sweeps = s->next;
-        pending_free(d, s);
-    }
-}
-
-int engine_sweeping(struct dispatcher *d, const char *output)
-{
-    struct place *p = place_get(&d->places, output);
-    int pending = p && p->pending > 0;
-
-    place_put(&d->places, p);
-    return pending;
-}
-
-static void ask_pending(struct dispatcher *d, struct pending_sweep *s, int64_t now)
-{
-    struct publish_request *q = calloc(1, sizeof(*q));
-
-    s->after_ms = now + REFUSED_MS;
-    if (!q)
-        return;
-    q->what = PUBLISH_SWEEP;
-    q->everything = s->everything;
-    q->job = strdup(s->job);
-    q->output = strdup(s->output);
-    if (q->job && q->output && submit_sweep(d, q, s->place) == 0) {
-        s->busy = 1;
-        d->publishing++;
-    } else {
-        publish_request_free(q);
-    }
-}
-
-int engine_sweep(struct dispatcher *d, struct err *err)
-{
-    int64_t now = d->clock->wall_ms(d->clock);
-
-    (void)err;
-    for (struct pending_sweep *s = d->sweeps; s; s = s->next)
-        if (!s->busy && s->after_ms <= now)
-            ask_pending(d, s, now);
-    return 0;
-}
-
-static int pending_ended(struct dispatcher *d, struct pending_sweep **at,
-                         const struct publish_outcome *o, struct err *err)
-{
-    struct pending_sweep *s = *at;
-
-    s->busy = 0;
-    if (o->r < 0 && err_class_retried(o->err.cls)) {
-        log_event(LOG_WARN, "sweep.failed", LSTR("job", s->job), LSTR("error", o->err.text));
-        s->after_ms = d->clock->wall_ms(d->clock) + SWEEP_RETRY_MS;
-        return 0;
-    }
-    int r = engine_begin(d, err);
-    if (r == 0)
-        r = jobdb_end_sweep(d->db, s->job, err);
-    *at = s->next;
-    pending_free(d, s);
-    return r;
-}
+/* ---- all ---- */
 
 int engine_published(struct dispatcher *d, struct inbox_item *item, struct err *err)
 {
     const struct publish_outcome *o = ((struct published *)item)->outcome;
-    struct live_job *j = job_find(d, o->job);
-    struct pending_sweep **s = &d->sweeps;
     int r = 0;
 
     d->publishing--;
-    if (o->what == PUBLISH_SWEEP)
-        sweep_ended(d, o->job);
-    while (*s && !((*s)->busy && strcmp((*s)->job, o->job) == 0))
-        s = &(*s)->next;
-    if (*s && o->what == PUBLISH_SWEEP) {
-        r = pending_ended(d, s, o, err);
-    } else if (j && j->busy == 1 + (int)o->what) {
-        j->busy = 0;
-        engine_attend(d, j);
-        r = job_load(d, j, err);
-        if (r == 0)
-            r = take_outcome(d, j, o, err);
+    if (o->what != PUBLISH_SWEEP || !engine_swept(d, o, &r, err)) {
+        struct live_job *j = job_find(d, o->job);
+        if (j && j->busy == 1 + (int)o->what) {
+            j->busy = 0;
+            engine_attend(d, j);
+            r = job_load(d, j, err);
+            if (r == 0)
+                r = take_outcome(d, j, o, err);
+        }
     }
     engine_published_free(item);
     return r;

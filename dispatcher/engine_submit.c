@@ -117,13 +117,16 @@ static void forget_tries(struct dispatcher *d, struct live_job *j)
     engine_attend(d, j);
 }
 
+static int needs_source(const struct live_job *j)
+{
+    return j->n[TASK_DONE] < j->n_tasks;
+}
+
 /* Where something is left to be encoded, the source must still be the one that the plan was made
  * of: a planner looks first (engine_plan.c), unless who asks has. */
 static enum job_event revival(const struct live_job *j, int same_source)
 {
-    int needs_source = j->n[TASK_DONE] < j->n_tasks;
-
-    return job_has_plan(j) && (same_source || !needs_source) ? JOB_REVIVE_PLANNED : JOB_REVIVE;
+    return job_has_plan(j) && (same_source || !needs_source(j)) ? JOB_REVIVE_PLANNED : JOB_REVIVE;
 }
 
 /* Done tasks are looked at, dead ones get new attempts, the state goes on. */
@@ -140,6 +143,9 @@ static int go_on(struct dispatcher *d, struct live_job *j, int same_source, stru
         return r;
     if (over)
         return job_move(d, j, revival(j, same_source), NULL, err);
+    /* Made again in part, and that failed. */
+    if (j->state == JOB_DONE && j->error && needs_source(j) && !same_source)
+        return job_move(d, j, JOB_REVIVE, NULL, err);
     /* Also where nothing is wrong: the playlists are written again. */
     if (j->state == JOB_DONE || (j->state == JOB_PUBLISHING && j->n[TASK_DONE] < j->n_tasks))
         return job_move(d, j, JOB_REDO, NULL, err);
@@ -165,7 +171,7 @@ static int insert(struct dispatcher *d, const struct job_row *row, struct live_j
                   struct err *err)
 {
     struct live_job *j = NULL;
-    int r = engine_claim(d, old, row->output, err);
+    int r = engine_claim(d, old, row->output, row->replace, err);
 
     if (r == 0)
         r = job_new(d, row, &j, err);
@@ -223,6 +229,7 @@ static int submit(struct dispatcher *d, const struct job_request *req, const cha
         .notify = req->notify,
         .metadata = req->metadata,
         .priority = req->priority,
+        .replace = req->replace != 0,
         .state = JOB_QUEUED,
         .created_ms = now,
         .updated_ms = now,
@@ -231,8 +238,10 @@ static int submit(struct dispatcher *d, const struct job_request *req, const cha
     if (!j)
         return insert(d, &row, NULL, err);
     int r = differs(j, &row, is_blank(j) ? NULL : err);
+    if (is_blank(j) && (r < 0 || row.replace != j->replace))
+        return insert(d, &row, j, err);
     if (r < 0)
-        return is_blank(j) ? insert(d, &row, j, err) : r;
+        return r;
     int over = j->state == JOB_FAILED || j->state == JOB_CANCELED;
     if (!over && !req->recheck)
         return 0;
@@ -429,6 +438,11 @@ static int load_sweep(void *arg, const struct sweep_row *row)
     return engine_sweep_add(arg, row);
 }
 
+static int load_replaced(void *arg, const struct replaced_row *row)
+{
+    return engine_replaced_add(arg, row);
+}
+
 int engine_load(struct dispatcher *d, struct err *err)
 {
     struct loading l = { .d = d, .err = err };
@@ -441,6 +455,8 @@ int engine_load(struct dispatcher *d, struct err *err)
         r = jobdb_each_sum(d->db, load_sum, d, err);
     if (r == 0)
         r = jobdb_each_sweep(d->db, load_sweep, d, err);
+    if (r == 0)
+        r = jobdb_each_replaced(d->db, load_replaced, d, err);
     if (r == 0)
         r = jobdb_last_dead(d->db, &d->last_dead, err);
     return engine_settle(d, r, err);

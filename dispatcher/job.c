@@ -144,6 +144,11 @@ int job_new(struct dispatcher *d, const struct job_row *row, struct live_job **r
     j->playable_ms = row->playable_ms;
     j->notified = row->notified;
     j->swept = row->swept;
+    j->replace = row->replace;
+    j->version = copy(row->version ? row->version : "", &bad);
+    j->replaces = copy(row->replaces, &bad);
+    j->run = row->run;
+    j->published = row->published;
     if (row->replaced_by && row->replaced_by[0])
         j->replaced_by = copy(row->replaced_by, &bad);
     j->place = place_get(&d->places, row->output);
@@ -175,6 +180,8 @@ void job_free(struct dispatcher *d, struct live_job *j)
     free(j->error);
     free(j->early_error);
     free(j->replaced_by);
+    free(j->version);
+    free(j->replaces);
     if (j->place)
         place_remove_job(j->place, j);
     if (j->writes)

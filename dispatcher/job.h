@@ -18,6 +18,7 @@
 #include "inbox.h"
 #include "jobdb.h"
 #include "place.h"
+#include "publish/version.h"
 #include "publisher.h"
 #include "sched.h"
 #include "state.h"
@@ -82,6 +83,15 @@ struct job_cost { /* predicted core-seconds by encoder */
     double all, done;
 };
 
+struct replaced_version { /* of a package that was replaced: media that stays for a while */
+    struct replaced_version *next; /* by due_ms */
+    char *output;
+    struct place *place;
+    char version[VERSION_ROOM];
+    int64_t due_ms, after_ms; /* wall */
+    int busy;                 /* being swept */
+};
+
 struct live_job {
     struct live_job *next; /* of its bucket */
     char *id, *source, *etag, *output, *ladder_name, *options;
@@ -90,7 +100,12 @@ struct live_job {
     struct place *place;        /* of its output */
     struct live_job *neighbour; /* at the same place, in place->jobs */
     char *replaced_by;          /* the job that has published there since; NULL: none */
-    int writes;                 /* it is one of the place's writers */
+    int replace;                /* it may replace what another job has published there */
+    char *version;              /* of its plan (publish/version.h) */
+    char *replaces; /* the version that lay there when it was planned; NULL: no package */
+    unsigned run;   /* rises when its source is found to be another */
+    int published;  /* what its plan made is the package at its output */
+    int writes;     /* it is one of the place's writers */
     unsigned priority;
     enum job_state state;
     struct err *error; /* NULL: none */
@@ -240,6 +255,7 @@ struct dispatcher {
     struct received *acks;
     struct call *calls; /* begun, not answered */
     struct pending_sweep *sweeps;
+    struct replaced_version *replaced;
     struct sweep_at_work *sweeping;
     struct places places;
 
@@ -291,6 +307,9 @@ int job_move(struct dispatcher *d, struct live_job *j, enum job_event ev, const 
              struct err *err);
 int task_move(struct dispatcher *d, struct live_job *j, struct live_task *t, enum task_event ev,
               const struct err *why, struct err *err);
+/* It failed: where a package that is whole is of its plan (a part of it was to be made again), the
+ * job is done all the same, with the failure beside it. */
+int job_fail(struct dispatcher *d, struct live_job *j, const struct err *why, struct err *err);
 /* Write what of a job has changed but its state. */
 int job_save(struct dispatcher *d, struct live_job *j, struct err *err);
 void job_read_facts(struct live_job *j);
@@ -431,22 +450,37 @@ int engine_publish_start(struct dispatcher *d, struct err *err);
 int engine_publish_attend(struct dispatcher *d, struct live_job *j, struct err *err);
 int engine_published(struct dispatcher *d, struct inbox_item *item, struct err *err);
 void engine_published_free(struct inbox_item *item);
+
+/* ---- engine_sweep.c ---- */
+int engine_may_sweep(const struct place *p); /* now */
+/* Have a place swept. 0, or negative where it isn't now; `q` is taken on 0 only. */
+int engine_sweep_submit(struct dispatcher *d, struct publish_request *q, struct place *p);
+/* A sweep has ended. 1: it was that of a deleted job or of a replaced version, *ret_r tells what
+ * came of noting that; 0: that of a job. */
+int engine_swept(struct dispatcher *d, const struct publish_outcome *o, int *ret_r,
+                 struct err *err);
 int engine_sweep_add(struct dispatcher *d, const struct sweep_row *row);
-int engine_sweep(struct dispatcher *d, struct err *err); /* outputs of deleted jobs */
-void engine_sweep_free(struct dispatcher *d);            /* what engine_sweep_add() made */
+int engine_replaced_add(struct dispatcher *d, const struct replaced_row *row);
+/* Outputs of deleted jobs, and replaced versions whose time has come. */
+int engine_sweep(struct dispatcher *d, struct err *err);
+void engine_sweep_free(struct dispatcher *d); /* what engine_sweep_add(), _replaced_add() made */
 /* Whether that place is still to be swept of what deleted jobs left. */
 int engine_sweeping(struct dispatcher *d, const char *output);
 
 /* ---- engine_claim.c: whom an output belongs to ---- */
 
 /* Whether a new job (or `self`, which is to have another output; NULL: none) may have that output:
- * no other job has it, one inside of it, or one around it. -EBUSY (ERR_USAGE, naming the job that
- * has it), -ENOMEM. */
-int engine_claim(struct dispatcher *d, const struct live_job *self, const char *output,
+ * no other job has it (`replace`: one may), one inside of it, or one around it. -EBUSY (ERR_USAGE,
+ * naming the job that has it), -ENOMEM. */
+int engine_claim(struct dispatcher *d, const struct live_job *self, const char *output, int replace,
                  struct err *err);
 /* Whether a job that has ended may live again: not where another one has published to its output,
  * or is at work there. Likewise -EBUSY. */
 int engine_reclaim(const struct live_job *j, struct err *err);
+/* Whether a queued job has to wait for another one at its output. */
+int engine_waits_for_place(const struct live_job *j);
+/* It has published: other jobs have nothing there any more, and what it replaces is swept later. */
+int engine_took_over(struct dispatcher *d, struct live_job *j, struct err *err);
 
 /* ---- engine_submit.c ---- */
 int engine_load(struct dispatcher *d, struct err *err); /* go on with what the database has */

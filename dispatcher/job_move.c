@@ -24,6 +24,10 @@ int job_save(struct dispatcher *d, struct live_job *j, struct err *err)
         .notified = j->notified,
         .swept = j->swept,
         .replaced_by = j->replaced_by,
+        .version = j->version,
+        .replaces = j->replaces,
+        .run = j->run,
+        .published = j->published,
     };
     if (j->error)
         row.error = *j->error;
@@ -106,6 +110,11 @@ int job_move(struct dispatcher *d, struct live_job *j, enum job_event ev, const 
     log_event(LOG_DEBUG, "job.moved", LSTR("job", j->id), LSTR("state", job_state_name(j->state)),
               LSTR("why", j->error ? j->error->text : ""));
     return r;
+}
+
+int job_fail(struct dispatcher *d, struct live_job *j, const struct err *why, struct err *err)
+{
+    return job_move(d, j, j->published ? JOB_KEEP : JOB_FAIL, why, err);
 }
 
 static void count_move(struct dispatcher *d, struct live_job *j, struct live_task *t,

@@ -81,6 +81,15 @@ static const char *const migrations[] = {
     /* Uploads that crashed two workers. */
     "CREATE TABLE poison (source TEXT NOT NULL, etag TEXT NOT NULL, reason TEXT NOT NULL,"
     " at_ms BIGINT NOT NULL, PRIMARY KEY (source, etag));",
+
+    "ALTER TABLE jobs ADD COLUMN may_replace BIGINT NOT NULL DEFAULT 0;"
+    "ALTER TABLE jobs ADD COLUMN version TEXT NOT NULL DEFAULT '';"
+    "ALTER TABLE jobs ADD COLUMN replaces TEXT;"
+    "ALTER TABLE jobs ADD COLUMN run BIGINT NOT NULL DEFAULT 0;"
+    "ALTER TABLE jobs ADD COLUMN published BIGINT NOT NULL DEFAULT 0;"
+    "UPDATE jobs SET published = 1 WHERE state = 'done' AND replaced_by = '';"
+    "CREATE TABLE replaced (output TEXT NOT NULL, version TEXT NOT NULL, due_ms BIGINT NOT NULL,"
+    " PRIMARY KEY (output, version));",
 };
 
 enum { SCHEMA_VERSION = sizeof(migrations) / sizeof(migrations[0]) };
@@ -223,12 +232,13 @@ void jobdb_rollback(struct jobdb *db)
 static const char *const statements[SQL_STMT_MAX] = {
     [SQL_INSERT_JOB] = "INSERT INTO jobs (id, source, etag, output, ladder, ladder_name, options,"
                        " tenant, notify, metadata, priority, state, error_class, error_text, facts,"
-                       " created_ms, updated_ms)"
-                       " VALUES ($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$13,$14,$15,$16,$17)",
+                       " created_ms, updated_ms, may_replace)"
+                       " VALUES ($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$13,$14,$15,$16,$17,$18)",
     [SQL_UPDATE_JOB] = "UPDATE jobs SET tenant = $1, notify = $2, metadata = $3, priority = $4,"
                        " state = $5, error_class = $6, error_text = $7, updated_ms = $8,"
                        " started_ms = $9, ended_ms = $10, playable_ms = $11, notified = $12,"
-                       " swept = $13, replaced_by = $14 WHERE id = $15",
+                       " swept = $13, replaced_by = $14, version = $15, replaces = $16, run = $17,"
+                       " published = $18 WHERE id = $19",
     [SQL_SET_JOB_FACTS] = "UPDATE jobs SET facts = $1, etag = $2 WHERE id = $3",
     [SQL_SET_PLAN] = "INSERT INTO plans (job, plan) VALUES ($1,$2)"
                      " ON CONFLICT (job) DO UPDATE SET plan = excluded.plan",
@@ -252,10 +262,11 @@ static const char *const statements[SQL_STMT_MAX] = {
     [SQL_SET_RESULT] = "INSERT INTO results (job, id, result) VALUES ($1,$2,$3)"
                        " ON CONFLICT (job, id) DO UPDATE SET result = excluded.result",
     [SQL_DELETE_RESULT] = "DELETE FROM results WHERE job = $1 AND id = $2",
-    [SQL_EACH_JOB] = "SELECT id, source, etag, output, ladder, ladder_name, options, state,"
-                     " error_class, error_text, created_ms, updated_ms, tenant, notify, metadata,"
-                     " priority, facts, started_ms, ended_ms, playable_ms, notified, swept,"
-                     " replaced_by FROM jobs ORDER BY created_ms, id",
+    [SQL_EACH_JOB] =
+        "SELECT id, source, etag, output, ladder, ladder_name, options, state,"
+        " error_class, error_text, created_ms, updated_ms, tenant, notify, metadata,"
+        " priority, facts, started_ms, ended_ms, playable_ms, notified, swept,"
+        " replaced_by, may_replace, version, replaces, run, published FROM jobs ORDER BY created_ms, id",
     [SQL_EACH_TASK] = "SELECT id, ord, state, attempt, failures, not_before_ms, cost, cpu_s, chunk,"
                       " grp, audio, frames, error_class, error_text, encoder, sent FROM tasks"
                       " WHERE job = $1 ORDER BY ord",
@@ -279,6 +290,10 @@ static const char *const statements[SQL_STMT_MAX] = {
                       " ON CONFLICT (job) DO UPDATE SET output = excluded.output,"
                       " everything = excluded.everything",
     [SQL_END_SWEEP] = "DELETE FROM sweeps WHERE job = $1",
+    [SQL_ADD_REPLACED] = "INSERT INTO replaced (output, version, due_ms) VALUES ($1,$2,$3)"
+                         " ON CONFLICT (output, version) DO UPDATE SET due_ms = excluded.due_ms",
+    [SQL_END_REPLACED] = "DELETE FROM replaced WHERE output = $1 AND version = $2",
+    [SQL_EACH_REPLACED] = "SELECT output, version, due_ms FROM replaced ORDER BY due_ms",
     [SQL_EACH_SWEEP] = "SELECT job, output, everything FROM sweeps ORDER BY job",
     [SQL_ADD_POISON] = "INSERT INTO poison (source, etag, reason, at_ms) VALUES ($1,$2,$3,$4)"
                        " ON CONFLICT (source, etag) DO UPDATE SET reason = excluded.reason,"

@@ -35,6 +35,11 @@ struct job_row {
     int notified;                                                      /* its last end was told */
     int swept;               /* of a failed or canceled job: its segments are removed */
     const char *replaced_by; /* the job that has published at its output since; "": none */
+    int replace;             /* it may replace another's package */
+    const char *version;     /* as in job.h, like those below */
+    const char *replaces;    /* may be NULL */
+    unsigned run;
+    int published;
 };
 
 struct task_row {
@@ -149,6 +154,16 @@ int jobdb_end_poison(struct jobdb *db, const char *source, const char *etag, str
 /* *ret is the reason (free), or NULL: it is none. */
 int jobdb_poison(struct jobdb *db, const char *source, const char *etag, char **ret,
                  struct err *err);
+
+/* Versions of outputs that were replaced, and when they are to be swept; by that time. */
+struct replaced_row {
+    const char *output, *version;
+    int64_t due_ms;
+};
+int jobdb_add_replaced(struct jobdb *db, const struct replaced_row *v, struct err *err);
+int jobdb_end_replaced(struct jobdb *db, const struct replaced_row *v, struct err *err);
+int jobdb_each_replaced(struct jobdb *db, int (*each)(void *arg, const struct replaced_row *v),
+                        void *arg, struct err *err);
 
 /* -ENOENT, or the text (free). *ret is NULL where there is no plan or result. */
 int jobdb_job_plan(struct jobdb *db, const char *id, char **ret, struct err *err);

@@ -217,3 +217,41 @@ int jobdb_poison(struct jobdb *db, const char *source, const char *etag, char **
     *ret = NULL;
     return r < 0 ? r : jobdb_walk(db, s, reason_row, ret, err);
 }
+
+/* ---- versions that were replaced ---- */
+
+int jobdb_add_replaced(struct jobdb *db, const struct replaced_row *v, struct err *err)
+{
+    return jobdb_run(db, SQL_ADD_REPLACED, err, "ssi", v->output, v->version, v->due_ms);
+}
+
+int jobdb_end_replaced(struct jobdb *db, const struct replaced_row *v, struct err *err)
+{
+    return jobdb_run(db, SQL_END_REPLACED, err, "ss", v->output, v->version);
+}
+
+struct each_replaced {
+    int (*each)(void *arg, const struct replaced_row *v);
+    void *arg;
+};
+
+static int replaced_row(struct jobdb *db, sqlite3_stmt *s, void *arg, struct err *err)
+{
+    const struct each_replaced *e = arg;
+    const struct replaced_row row = { .output = jobdb_text(s, 0),
+                                      .version = jobdb_text(s, 1),
+                                      .due_ms = sqlite3_column_int64(s, 2) };
+
+    (void)db, (void)err;
+    return e->each(e->arg, &row);
+}
+
+int jobdb_each_replaced(struct jobdb *db, int (*each)(void *arg, const struct replaced_row *v),
+                        void *arg, struct err *err)
+{
+    struct each_replaced e = { each, arg };
+    sqlite3_stmt *s;
+    int r = jobdb_prepare(db, SQL_EACH_REPLACED, &s, err, "");
+
+    return r < 0 ? r : jobdb_walk(db, s, replaced_row, &e, err);
+}

@@ -11,11 +11,11 @@
 
 int jobdb_insert_job(struct jobdb *db, const struct job_row *j, struct err *err)
 {
-    int r = jobdb_run(db, SQL_INSERT_JOB, err, "ssssssssssissssii", j->id, j->source, j->etag,
+    int r = jobdb_run(db, SQL_INSERT_JOB, err, "ssssssssssissssiii", j->id, j->source, j->etag,
                       j->output, j->ladder, j->ladder_name, j->options, j->tenant ? j->tenant : "",
                       j->notify, j->metadata, (int64_t)j->priority, job_state_name(j->state),
                       err_class_name(j->error.cls), j->error.text, j->facts ? j->facts : "",
-                      j->created_ms, j->updated_ms);
+                      j->created_ms, j->updated_ms, (int64_t)j->replace);
 
     if (r < 0 && sqlite3_extended_errcode(db->db) == SQLITE_CONSTRAINT_PRIMARYKEY)
         return err_set(err, -EEXIST, ERR_USAGE, "job %.64s exists", j->id);
@@ -24,11 +24,12 @@ int jobdb_insert_job(struct jobdb *db, const struct job_row *j, struct err *err)
 
 int jobdb_update_job(struct jobdb *db, const struct job_row *j, struct err *err)
 {
-    return jobdb_run(db, SQL_UPDATE_JOB, err, "sssisssiiiiiiss", j->tenant ? j->tenant : "",
+    return jobdb_run(db, SQL_UPDATE_JOB, err, "sssisssiiiiiisssiis", j->tenant ? j->tenant : "",
                      j->notify, j->metadata, (int64_t)j->priority, job_state_name(j->state),
                      err_class_name(j->error.cls), j->error.text, j->updated_ms, j->started_ms,
                      j->ended_ms, j->playable_ms, (int64_t)j->notified, (int64_t)j->swept,
-                     j->replaced_by ? j->replaced_by : "", j->id);
+                     j->replaced_by ? j->replaced_by : "", j->version ? j->version : "",
+                     j->replaces, (int64_t)j->run, (int64_t)j->published, j->id);
 }
 
 int jobdb_set_job_plan(struct jobdb *db, const char *id, const char *plan, const char *facts,
@@ -174,6 +175,11 @@ static int job_row(struct jobdb *db, sqlite3_stmt *s, void *arg, struct err *err
         .notified = sqlite3_column_int(s, 20),
         .swept = sqlite3_column_int(s, 21),
         .replaced_by = jobdb_text(s, 22),
+        .replace = sqlite3_column_int(s, 23),
+        .version = jobdb_text(s, 24),
+        .replaces = (const char *)sqlite3_column_text(s, 25),
+        .run = (unsigned)sqlite3_column_int64(s, 26),
+        .published = sqlite3_column_int(s, 27),
     };
     return e->each(e->arg, &j);
 }

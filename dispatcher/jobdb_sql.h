@@ -43,6 +43,9 @@ enum jobdb_stmt {
     SQL_ADD_POISON,
     SQL_END_POISON,
     SQL_POISON,
+    SQL_ADD_REPLACED,
+    SQL_END_REPLACED,
+    SQL_EACH_REPLACED,
     SQL_STMT_MAX
 };
 

@@ -16,6 +16,7 @@
 #include "../common/wire/json_text.h"
 #include "../common/wire/task.h"
 #include "plan.h"
+#include "publish/version.h"
 
 enum {
     PLAN_STALL_MS = 60 * 1000,
@@ -52,6 +53,9 @@ void planner_free(struct planner *p)
     free(p->source);
     free(p->output);
     free(p->request);
+    free(p->ladder);
+    free(p->version);
+    free(p->replaces);
     free(p->etag);
     free(p->text);
     free(p->facts);
@@ -112,6 +116,50 @@ static int open_source(struct planner *p, uint64_t *ret_size)
     return p->etag ? 0 : no_memory(&p->err);
 }
 
+DEFINE_CLEANUP(struct store *, store_free);
+
+/* Where its package is to lie; refused where another one does. */
+static int look_at_output(struct planner *p)
+{
+    _cleanup_(store_freep) struct store *s = NULL;
+    const struct version_ask ask = {
+        .output = p->output,
+        .job = p->job,
+        .source = p->source,
+        .etag = p->etag,
+        .ladder = p->ladder,
+        .created_ms = p->created_ms,
+        .run = p->run,
+        .replace = p->replace,
+        .in_place = p->in_place,
+    };
+    struct version_choice c = { 0 };
+    int r = store_open_prefix(p->stores, p->output, 0, &s, &p->err);
+
+    if (r == 0)
+        r = version_choose(s, &ask, &c, &p->err);
+    else if (r == -ENOENT) /* a folder that isn't there yet */
+        r = 0;
+    if (r < 0)
+        return r;
+    p->version = strdup(c.version);
+    p->replaces = c.replaces ? strdup(c.replaced) : NULL;
+    return p->version && (p->replaces || !c.replaces) ? 0 : no_memory(&p->err);
+}
+
+/* The output as tasks have it. NULL: out of memory. */
+static char *media_output(const struct planner *p)
+{
+    size_t n = strlen(p->output);
+    char *url;
+
+    if (!p->version[0])
+        return strdup(p->output);
+    while (n > 0 && p->output[n - 1] == '/')
+        n--;
+    return asprintf(&url, "%.*s/%s/", (int)n, p->output, p->version) < 0 ? NULL : url;
+}
+
 static int plan_in_child(struct planner *p)
 {
     const struct child_handler handler = { .arg = p, .read = read_source, .read_many = read_many };
@@ -126,6 +174,9 @@ static int plan_in_child(struct planner *p)
     int r = open_source(p, &size);
 
     if (r < 0 || p->looks)
+        return r;
+    r = look_at_output(p);
+    if (r < 0)
         return r;
     r = nursery_take(p->nursery, p->nice, &c, &p->err);
     p->waits = r < 0;
@@ -174,12 +225,13 @@ static int make_row(const struct task *t, int64_t ord, struct planned_task *ret,
 
 static int make_rows(struct planner *p, const struct plan *plan)
 {
+    _cleanup_free_ char *output = media_output(p);
     const struct task base = {
-        .job = p->job, .source = p->source, .etag = p->etag, .output = p->output, .attempt = 1
+        .job = p->job, .source = p->source, .etag = p->etag, .output = output, .attempt = 1
     };
     struct task *tasks = NULL;
     size_t n = 0;
-    int r = plan_tasks(plan, &base, &tasks, &n, &p->err);
+    int r = output ? plan_tasks(plan, &base, &tasks, &n, &p->err) : no_memory(&p->err);
 
     if (r == 0 && !(p->tasks = calloc(n + 1, sizeof(*p->tasks))))
         r = no_memory(&p->err);
@@ -277,7 +329,12 @@ static struct planner *planner_new(const struct planner_config *cfg)
     p->output = strdup(cfg->output);
     p->etag = strdup(cfg->etag);
     p->request = strdup(cfg->request);
-    if (p->job && p->source && p->output && p->etag && p->request)
+    p->ladder = strdup(cfg->ladder);
+    p->created_ms = cfg->created_ms;
+    p->run = cfg->run;
+    p->replace = cfg->replace;
+    p->in_place = cfg->in_place;
+    if (p->job && p->source && p->output && p->etag && p->request && p->ladder)
         return p;
     planner_free(p);
     return NULL;

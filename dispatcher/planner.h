@@ -32,6 +32,10 @@ struct planner_config { /* all borrowed; texts are copied */
     const char *etag;    /* of the version that is wanted; "": what is there */
     int looks;           /* there is a plan: does the source still have that etag? Nothing else */
     const char *request; /* to the child: JSON */
+    const char *ladder;  /* its text; this and what follows: version_ask */
+    int64_t created_ms;
+    unsigned run;
+    int replace, in_place;
 };
 
 struct planner {
@@ -46,6 +50,8 @@ struct planner {
     int looks, replaced; /* where it only looked: the source has another etag */
     char *job, *etag;
     char *text, *facts; /* of the plan, JSON; facts: job_read_facts() */
+    char *version;      /* that it is to be (publish/version.h) */
+    char *replaces;     /* that lies at the output; NULL: no package */
     struct planned_task *tasks;
     size_t n_tasks;
     unsigned attempt; /* the dispatcher's: that its tasks begin with */
@@ -55,7 +61,10 @@ struct planner {
     struct store_env *stores;
     struct nursery *nursery;
     int nice;
-    char *source, *output, *request;
+    char *source, *output, *request, *ladder;
+    int64_t created_ms;
+    unsigned run;
+    int replace, in_place;
     struct blocks *blocks; /* the child reads headers more than once */
     struct block_reader *reader;
 

@@ -44,6 +44,10 @@ void publish_request_free(struct publish_request *r)
     free(r->etag);
     free(r->ladder);
     free(r->ladder_name);
+    free(r->version);
+    for (size_t i = 0; i < r->n_spared; i++)
+        free(r->spared[i]);
+    free(r->spared);
     free(r->plan);
     free(r);
 }

@@ -45,6 +45,9 @@ struct publish_request {
     char **results;             /* JSON texts, of done tasks */
     size_t n_results;
     int everything; /* PUBLISH_SWEEP */
+    char *version;  /* of its media (publish/version.h); NULL or "": none */
+    char **spared;  /* PUBLISH_SWEEP: versions that stay (publish/sweep.h) */
+    size_t n_spared;
 };
 /* Frees the request itself, too. NULL is a no-op. */
 void publish_request_free(struct publish_request *r);

@@ -17,11 +17,17 @@ static const char *const task_names[TASK_STATE_MAX] = {
 };
 
 static const char *const job_event_names[JOB_EVENT_MAX] = {
-    [JOB_PLAN] = "plan",       [JOB_INTERRUPTED] = "interrupted",
-    [JOB_PLANNED] = "planned", [JOB_ALL_DONE] = "all-done",
-    [JOB_REDO] = "redo",       [JOB_PUBLISHED] = "published",
-    [JOB_FAIL] = "fail",       [JOB_CANCEL] = "cancel",
-    [JOB_REVIVE] = "revive",   [JOB_REVIVE_PLANNED] = "revive-planned",
+    [JOB_PLAN] = "plan",
+    [JOB_INTERRUPTED] = "interrupted",
+    [JOB_PLANNED] = "planned",
+    [JOB_ALL_DONE] = "all-done",
+    [JOB_REDO] = "redo",
+    [JOB_PUBLISHED] = "published",
+    [JOB_FAIL] = "fail",
+    [JOB_KEEP] = "keep",
+    [JOB_CANCEL] = "cancel",
+    [JOB_REVIVE] = "revive",
+    [JOB_REVIVE_PLANNED] = "revive-planned",
 };
 
 static const char *const task_event_names[TASK_EVENT_MAX] = {
@@ -36,21 +42,25 @@ static const char *const task_event_names[TASK_EVENT_MAX] = {
 static const unsigned char job_table[JOB_STATE_MAX][JOB_EVENT_MAX] = {
     [JOB_QUEUED] = {[JOB_PLAN] = TO(JOB_PLANNING),
                     [JOB_FAIL] = TO(JOB_FAILED),
+                    [JOB_KEEP] = TO(JOB_DONE),
                     [JOB_CANCEL] = TO(JOB_CANCELED) },
     [JOB_PLANNING] = { [JOB_INTERRUPTED] = TO(JOB_QUEUED),
                     [JOB_PLANNED] = TO(JOB_RUNNING),
                     [JOB_FAIL] = TO(JOB_FAILED),
+                    [JOB_KEEP] = TO(JOB_DONE),
                     [JOB_CANCEL] = TO(JOB_CANCELED) },
     [JOB_RUNNING] = { [JOB_ALL_DONE] = TO(JOB_PUBLISHING),
                     [JOB_FAIL] = TO(JOB_FAILED),
+                    [JOB_KEEP] = TO(JOB_DONE),
                     [JOB_CANCEL] = TO(JOB_CANCELED) },
     [JOB_PUBLISHING] = { [JOB_REDO] = TO(JOB_RUNNING),
                     [JOB_PUBLISHED] = TO(JOB_DONE),
                     [JOB_FAIL] = TO(JOB_FAILED),
+                    [JOB_KEEP] = TO(JOB_DONE),
                     [JOB_CANCEL] = TO(JOB_CANCELED) },
-    [JOB_DONE] = { [JOB_REDO] = TO(JOB_RUNNING)                                  },
-    [JOB_FAILED] = { [JOB_REVIVE] = TO(JOB_QUEUED),          [JOB_REVIVE_PLANNED] = TO(JOB_RUNNING)      },
-    [JOB_CANCELED] = { [JOB_REVIVE] = TO(JOB_QUEUED),        [JOB_REVIVE_PLANNED] = TO(JOB_RUNNING)       },
+    [JOB_DONE] = { [JOB_REDO] = TO(JOB_RUNNING),     [JOB_REVIVE] = TO(JOB_QUEUED)         },
+    [JOB_FAILED] = { [JOB_REVIVE] = TO(JOB_QUEUED),                              [JOB_REVIVE_PLANNED] = TO(JOB_RUNNING)  },
+    [JOB_CANCELED] = { [JOB_REVIVE] = TO(JOB_QUEUED),     [JOB_REVIVE_PLANNED] = TO(JOB_RUNNING)         },
 };
 
 static const unsigned char task_table[TASK_STATE_MAX][TASK_EVENT_MAX] = {

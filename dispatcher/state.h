@@ -31,6 +31,7 @@ enum job_event {
     JOB_REDO,        /* a task that was done must be done again */
     JOB_PUBLISHED,   /* the package is complete in its store */
     JOB_FAIL,
+    JOB_KEEP, /* failed, and what it had published is whole */
     JOB_CANCEL,
     JOB_REVIVE,         /* submitted again after its end, without a plan */
     JOB_REVIVE_PLANNED, /* the same, with a plan */

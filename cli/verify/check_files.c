@@ -104,7 +104,7 @@ static void list_pictures(struct names *x, const struct receipt *r)
 {
     for (size_t i = 0; r && i < r->n_pictures; i++) {
         if (r->pictures[i].is_storyboard)
-            x->list[x->n++] = "storyboard/index.m3u8";
+            x->list[x->n++] = r->pictures[i].playlist;
         for (size_t k = 0; k < r->pictures[i].n_objects; k++)
             x->list[x->n++] = r->pictures[i].objects[k].key;
     }
@@ -190,6 +190,20 @@ struct extra {
 
 static void walk_folder(struct extra *x, int dir, const char *prefix, unsigned depth);
 
+/* Media of a package that this one has replaced, or of one that is being made beside it. */
+static int is_of_another_version(const struct package *p, const char *path)
+{
+    static const char *const folders[] = { "video/", "audio/", "text/", "storyboard/" };
+    const char *own = p->receipt ? p->receipt->folder : "";
+
+    if (receipt_version_folder(path) > 0)
+        return strncmp(path, own, strlen(own)) != 0 || !*own;
+    for (size_t i = 0; *own && i < sizeof(folders) / sizeof(folders[0]); i++)
+        if (strncmp(path, folders[i], strlen(folders[i])) == 0)
+            return 1;
+    return *own && strcmp(path, "poster.jpg") == 0;
+}
+
 static void on_name(struct extra *x, int dir, const char *prefix, const char *name, unsigned depth)
 {
     char path[PATH_LEN_MAX];
@@ -209,7 +223,7 @@ static void on_name(struct extra *x, int dir, const char *prefix, const char *na
         return;
     }
     x->files++;
-    if (!named(x->names, path))
+    if (!named(x->names, path) && !is_of_another_version(x->p, path))
         report_fail(x->p->report, CHECK_FILES_EXTRA, "%s: nothing names it", path);
 }
 

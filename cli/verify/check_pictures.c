@@ -11,7 +11,6 @@
 #include "texts.h"
 
 #define PICTURE_BYTES_MAX (UINT64_C(64) << 20)
-#define FOLDER            "storyboard/"
 
 static inline void vtt_freep(struct vtt **v)
 {
@@ -21,6 +20,14 @@ static inline void vtt_freep(struct vtt **v)
 static inline void m3u8_freep(struct m3u8 **m)
 {
     m3u8_free(*m);
+}
+
+/* A file in the folder of the storyboard. */
+static void path_of(const struct receipt_text *x, const char *file, char ret[PATH_LEN_MAX])
+{
+    int n = snprintf(ret, PATH_LEN_MAX, "%s/%s", x->folder, file);
+    if (n < 0 || n >= PATH_LEN_MAX)
+        ret[0] = '\0'; /* there is no such file */
 }
 
 /* ---- pictures.files ---- */
@@ -85,12 +92,12 @@ static void check_tile(struct package *p, const struct receipt_text *x, const st
              "sheet-%05" PRId64 ".jpg#xywh=%" PRId64 ",%" PRId64 ",%" PRId64 ",%" PRId64, sheet,
              left, top, x->width, x->height);
     if (strcmp(c->text, want))
-        report_fail(p->report, CHECK_PICTURES_NAMED,
-                    FOLDER "index.vtt: tile %" PRId64 " is %s, not %s", i, c->text, want);
+        report_fail(p->report, CHECK_PICTURES_NAMED, "index.vtt: tile %" PRId64 " is %s, not %s", i,
+                    c->text, want);
     if (c->start != i * x->every_ms || c->end > (i + 1) * x->every_ms)
         report_fail(p->report, CHECK_PICTURES_NAMED,
-                    FOLDER "index.vtt: tile %" PRId64 " is at %" PRId64 " to %" PRId64 " ms", i,
-                    c->start, c->end);
+                    "index.vtt: tile %" PRId64 " is at %" PRId64 " to %" PRId64 " ms", i, c->start,
+                    c->end);
 }
 
 static void check_index(struct package *p, const struct receipt_text *x)
@@ -99,15 +106,17 @@ static void check_index(struct package *p, const struct receipt_text *x)
     _cleanup_free_ uint8_t *text = NULL;
     _cleanup_(vtt_freep) struct vtt *v = NULL;
     size_t len;
-    int r = package_read(p, FOLDER "index.vtt", PLAYLIST_BYTES_MAX, &text, &len, &err);
+    char index[PATH_LEN_MAX];
+    path_of(x, "index.vtt", index);
+    int r = package_read(p, index, PLAYLIST_BYTES_MAX, &text, &len, &err);
     if (!r)
         r = vtt_parse((const char *)text, len, &v, &err);
     if (r < 0) {
-        report_fail(p->report, CHECK_PICTURES_NAMED, FOLDER "index.vtt: %s", err.text);
+        report_fail(p->report, CHECK_PICTURES_NAMED, "%s: %s", index, err.text);
         return;
     }
     if ((int64_t)v->n != x->tiles)
-        report_fail(p->report, CHECK_PICTURES_NAMED, FOLDER "index.vtt: %zu tiles, not %lld", v->n,
+        report_fail(p->report, CHECK_PICTURES_NAMED, "%s: %zu tiles, not %lld", index, v->n,
                     (long long)x->tiles);
     for (size_t i = 0; i < v->n; i++)
         check_tile(p, x, &v->cues[i], (int64_t)i);
@@ -115,7 +124,7 @@ static void check_index(struct package *p, const struct receipt_text *x)
     if (p->mpd && p->mpd->duration_s > 0.01 &&
         (end < p->mpd->duration_s - package_padding(p) - 0.002 || end > p->mpd->duration_s + 0.002))
         report_fail(p->report, CHECK_PICTURES_NAMED,
-                    FOLDER "index.vtt ends at %.3f s, the presentation at %.3f s", end,
+                    "%s ends at %.3f s, the presentation at %.3f s", index, end,
                     p->mpd->duration_s);
 }
 
@@ -125,8 +134,10 @@ static void check_playlist(struct package *p, const struct receipt_text *x)
     _cleanup_free_ uint8_t *text = NULL, *master = NULL;
     _cleanup_(m3u8_freep) struct m3u8 *m = NULL;
     size_t len, master_len;
-    char tiles[128], path[PATH_LEN_MAX];
-    int r = package_read(p, FOLDER "index.m3u8", PLAYLIST_BYTES_MAX, &text, &len, &err);
+    char tiles[128], path[PATH_LEN_MAX], index[PATH_LEN_MAX], uri[PATH_LEN_MAX + 8];
+    path_of(x, "index.m3u8", index);
+    snprintf(uri, sizeof(uri), "URI=\"%s\"", index);
+    int r = package_read(p, index, PLAYLIST_BYTES_MAX, &text, &len, &err);
     if (!r)
         r = package_read(p, "master.m3u8", PLAYLIST_BYTES_MAX, &master, &master_len, &err);
     if (!r)
@@ -138,21 +149,19 @@ static void check_playlist(struct package *p, const struct receipt_text *x)
     snprintf(tiles, sizeof(tiles), "\n#EXT-X-TILES:RESOLUTION=%lldx%lld,LAYOUT=%lldx%lld,",
              (long long)x->width, (long long)x->height, (long long)x->columns, (long long)x->rows);
     if (!strstr((const char *)text, tiles) || !strstr((const char *)text, "\n#EXT-X-IMAGES-ONLY\n"))
-        report_fail(p->report, CHECK_PICTURES_NAMED, FOLDER "index.m3u8: no%s", tiles);
+        report_fail(p->report, CHECK_PICTURES_NAMED, "%s: no%s", index, tiles);
     if (!strstr((const char *)master, "\n#EXT-X-IMAGE-STREAM-INF:") ||
-        !strstr((const char *)master, "URI=\"" FOLDER "index.m3u8\""))
-        report_fail(p->report, CHECK_PICTURES_NAMED, "master.m3u8 names no " FOLDER "index.m3u8");
+        !strstr((const char *)master, uri))
+        report_fail(p->report, CHECK_PICTURES_NAMED, "master.m3u8 names no %s", index);
     if (m->n_segments + 1 != x->n_objects)
-        report_fail(p->report, CHECK_PICTURES_NAMED, FOLDER "index.m3u8: %zu sheets, not %zu",
+        report_fail(p->report, CHECK_PICTURES_NAMED, "%s: %zu sheets, not %zu", index,
                     m->n_segments, x->n_objects - 1);
     for (size_t i = 0; i < m->n_segments && i + 1 < x->n_objects; i++) {
         const struct m3u8_segment *s = &m->segments[i];
-        if (path_join(FOLDER "index.m3u8", s->uri, path) < 0 ||
-            strcmp(path, x->objects[i + 1].key) ||
+        if (path_join(index, s->uri, path) < 0 || strcmp(path, x->objects[i + 1].key) ||
             s->extinf.num * 1000 != x->objects[i + 1].duration * s->extinf.den)
-            report_fail(p->report, CHECK_PICTURES_NAMED,
-                        FOLDER "index.m3u8:%u: %s isn't sheet %zu with its time", s->line, s->uri,
-                        i + 1);
+            report_fail(p->report, CHECK_PICTURES_NAMED, "%s:%u: %s isn't sheet %zu with its time",
+                        index, s->line, s->uri, i + 1);
     }
 }
 

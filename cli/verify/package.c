@@ -215,7 +215,9 @@ static int add_rendition(struct package *p, const char *path)
         return -ENOMEM;
     p->renditions = grown;
     struct rendition *r = &grown[p->n_renditions++];
-    *r = (struct rendition){ .kind = strncmp(path, "audio/", 6) ? KIND_VIDEO : KIND_AUDIO };
+    *r = (struct rendition){ .kind = strncmp(path + receipt_version_folder(path), "audio/", 6)
+                                         ? KIND_VIDEO
+                                         : KIND_AUDIO };
     strcpy(r->playlist, path);
     folder_of(path, r->folder);
     return 0;

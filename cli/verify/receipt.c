@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <jansson.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -33,6 +34,7 @@ static void texts_free(struct receipt_text *list, size_t n)
         free(list[i].objects);
         free(list[i].name);
         free(list[i].folder);
+        free(list[i].playlist);
     }
     free(list);
 }
@@ -61,6 +63,7 @@ void receipt_free(struct receipt *r)
         free(r->warnings[i]);
     free(r->warnings);
     free(r->playlists);
+    free(r->folder);
     free(r->by_key);
     free(r->renditions);
     free(r->source_url);
@@ -193,7 +196,9 @@ static int read_text(const json_t *j, struct receipt_text *ret, struct err *err)
         return bad(err, "an extra's name or objects");
     const char *slash = strrchr(ret->objects[0].key, '/');
     ret->folder = strndup(ret->objects[0].key, slash ? (size_t)(slash - ret->objects[0].key) : 0);
-    return ret->folder ? 0 : -ENOMEM;
+    if (ret->folder && asprintf(&ret->playlist, "%s/index.m3u8", ret->folder) < 0)
+        ret->playlist = NULL;
+    return ret->folder && ret->playlist ? 0 : -ENOMEM;
 }
 
 static int read_extra(struct receipt *r, const json_t *j, struct err *err)
@@ -292,6 +297,26 @@ static int sort_objects(struct receipt *r)
     return 0;
 }
 
+size_t receipt_version_folder(const char *path)
+{
+    size_t n = *path == 'v' ? strspn(path + 1, "0123456789") : 0;
+
+    if (n == 0 || path[1 + n] != '-' || strspn(path + n + 2, "0123456789abcdef") != 12)
+        return 0;
+    return path[n + 14] == '/' ? n + 15 : 0;
+}
+
+static int read_folder(struct receipt *r, const json_t *version)
+{
+    const char *s = json_string_value(version);
+
+    if (asprintf(&r->folder, "%s%s", s ? s : "", s ? "/" : "") < 0) {
+        r->folder = NULL;
+        return -ENOMEM;
+    }
+    return s && receipt_version_folder(r->folder) != strlen(r->folder) ? -EINVAL : 0;
+}
+
 int receipt_parse(const char *text, size_t len, struct receipt **ret, struct err *err)
 {
     _cleanup_(json_freep) json_t *j = NULL;
@@ -306,6 +331,8 @@ int receipt_parse(const char *text, size_t len, struct receipt **ret, struct err
     if (r->version != RECEIPT_VERSION)
         return err_set(err, -EINVAL, ERR_INPUT, "\"v\" is %lld, known is %d", (long long)r->version,
                        RECEIPT_VERSION);
+    if (read_folder(r, json_object_get(j, "version")) < 0)
+        return bad(err, "version");
     r->source_url = text_of(source, "url");
     r->source_etag = text_of(source, "etag");
     r->source_size = int_of(source, "size", -1);

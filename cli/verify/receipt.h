@@ -34,6 +34,7 @@ struct receipt_rendition {
 /* A track of subtitles, a poster or a storyboard. */
 struct receipt_text {
     char *name, *folder;                                   /* folder: "text/sub-eng" */
+    char *playlist;                                        /* in that folder */
     int64_t stream;                                        /* of the source; -1: not said */
     int64_t page;                                          /* of teletext; 0: none */
     int64_t captions;                                      /* 1 to 4: CC1 to CC4; 0: it is none */
@@ -45,6 +46,7 @@ struct receipt_text {
 
 struct receipt {
     int64_t version;
+    char *folder; /* of the package's version, with a slash, or "" */
     char *source_url, *source_etag;
     int64_t source_size;
     int64_t origin_num, origin_den; /* seconds; den 0: not said */
@@ -64,6 +66,10 @@ struct receipt {
 /* -EINVAL with ERR_INPUT: no JSON, another version, or a field out of shape. */
 int receipt_parse(const char *text, size_t len, struct receipt **ret, struct err *err);
 void receipt_free(struct receipt *r);
+
+/* How many characters of a path are the folder of a package's version, "v2-0123456789ab/"; 0: none.
+ */
+size_t receipt_version_folder(const char *path);
 
 /* The object of that key, or NULL. */
 const struct receipt_object *receipt_find(const struct receipt *r, const char *key);

@@ -159,6 +159,16 @@ static void read_options(const struct in *top, struct job_message *m)
         m->chunk_count = (unsigned)in_number(&n, 0, CHUNKS_MAX);
 }
 
+/* null is as good as absent. */
+static int read_bool(const struct in *o, const char *name)
+{
+    struct in v = in_field(o, name);
+
+    if (v.j && !json_is_boolean(v.j))
+        in_fail(&v, "must be true or false");
+    return v.j && json_is_true(v.j);
+}
+
 static void read_all(const struct in *top, struct job_message *m)
 {
     struct in v = in_field(top, "v"), priority = in_field(top, "priority");
@@ -174,6 +184,7 @@ static void read_all(const struct in *top, struct job_message *m)
     m->priority = PRIORITY_DEFAULT;
     if (priority.j)
         m->priority = (unsigned)in_number(&priority, 0, PRIORITY_MAX);
+    m->replace = read_bool(top, "replace");
     read_metadata(top, m);
     read_options(top, m);
 }
@@ -246,6 +257,8 @@ char *job_message_to_text(const struct job_message *m)
         out_put(&o, "metadata", json_loads(m->metadata, 0, NULL));
     if (m->chunk_seconds > 0 || m->segment_seconds > 0 || m->gop_seconds > 0 || m->chunk_count > 0)
         out_put(&o, "options", options_json(m));
+    if (m->replace)
+        out_put(&o, "replace", json_true());
 
     json_t *j = out_done(&o);
     char *text = j ? json_dumps(j, JSON_COMPACT) : NULL;

@@ -4,7 +4,7 @@
  *
  *   {"id":"upload-4711", "source":"s3://in/a.mov", "output":"s3://out/a/", "ladder":"web-h264",
  *    "priority":5, "tenant":"acme", "notify":"https://…", "metadata":{…},
- * "options":{"chunk_seconds":0}}
+ * "options":{"chunk_seconds":0}, "replace":false}
  *
  * Only source and output are needed. `ladder` is a name, or an object: {"yaml":"<text>"}.
  */
@@ -35,6 +35,7 @@ struct job_message {
     unsigned priority;     /* default 5 */
     double chunk_seconds, segment_seconds, gop_seconds;
     unsigned chunk_count;
+    int replace; /* what another job has published at `output` may be replaced */
 };
 
 void job_message_release(struct job_message *m);

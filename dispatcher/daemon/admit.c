@@ -258,6 +258,7 @@ static struct job_request request_of(const struct admitted *x)
         .tenant = m->tenant,
         .notify = m->notify,
         .metadata = m->metadata,
+        .replace = m->replace,
     };
 }
 

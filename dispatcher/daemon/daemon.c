@@ -185,6 +185,7 @@ static int start_engine(struct daemon *m, struct err *err)
         .early_playlists = (int)c->early_playlists,
         .lost_after_ms = (int64_t)c->lost_after_s * 1000,
         .keep_failed_ms = (int64_t)c->keep_failed_h * 3600000,
+        .keep_replaced_ms = (int64_t)c->keep_replaced_s * 1000,
         .on_end = webhook_end,
         .arg = m->webhook,
     };

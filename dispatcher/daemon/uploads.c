@@ -228,7 +228,8 @@ static int copy(const char *s, char **ret)
 static int message_of(const struct upload_rule *rule, const struct object *o,
                       struct job_message *ret)
 {
-    struct job_message m = { .priority = rule->priority };
+    /* The same key again is a new version of the same thing. */
+    struct job_message m = { .priority = rule->priority, .replace = 1 };
     json_t *meta = json_pack("{s:{s:s,s:s,s:s}}", "upload", "bucket", o->bucket, "key", o->key,
                              "etag", o->etag);
 

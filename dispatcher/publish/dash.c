@@ -223,13 +223,15 @@ static void timeline(struct mpd *m, const struct package_rendition *r)
     close_tag(m);
 }
 
-static void segment_template(struct mpd *m, const struct package_rendition *r)
+static void segment_template(struct mpd *m, const struct package *p,
+                             const struct package_rendition *r)
 {
     open_tag(m, "SegmentTemplate");
     attrf(m, "timescale", "%" PRIu32, r->timescale);
     attr(m, "startNumber", "1");
-    attrf(m, "initialization", "%s/$RepresentationID$/init.mp4", package_folder(r));
-    attrf(m, "media", "%s/$RepresentationID$/seg-$Number%%05d$.m4s", package_folder(r));
+    attrf(m, "initialization", "%s%s/$RepresentationID$/init.mp4", p->folder, package_folder(r));
+    attrf(m, "media", "%s%s/$RepresentationID$/seg-$Number%%05d$.m4s", p->folder,
+          package_folder(r));
     timeline(m, r);
     close_tag(m);
 }
@@ -300,7 +302,7 @@ static void adaptation_set(struct mpd *m, const struct package *p,
     if (is_video)
         color(m, &first->rendition->color);
     purpose(m, p, first);
-    segment_template(m, first);
+    segment_template(m, p, first);
     for (size_t i = 0; i < p->n_renditions; i++)
         if (same_set(first, &p->renditions[i]))
             representation(m, p, &p->renditions[i]);
@@ -310,7 +312,8 @@ static void adaptation_set(struct mpd *m, const struct package *p,
 /* Text: one file, for that is what players read best; no segment template.
  * Nothing switches between two, so that each is a set of its own (DASH-IF IOP,
  * 3.9). */
-static void text_set(struct mpd *m, const struct package_rendition *pr, int is_main, unsigned id)
+static void text_set(struct mpd *m, const struct package *p, const struct package_rendition *pr,
+                     int is_main, unsigned id)
 {
     const struct text_info *t = &pr->rendition->text;
     char lang[LANGUAGE_TAG_MAX];
@@ -338,13 +341,14 @@ static void text_set(struct mpd *m, const struct package_rendition *pr, int is_m
     attr(m, "id", pr->rendition->name);
     attrf(m, "bandwidth", "%" PRId64, pr->bandwidth);
     open_tag(m, "BaseURL");
-    m->failed |= xmlTextWriterWriteString(m->w, BAD_CAST pr->head->init.key) < 0;
+    m->failed |= xmlTextWriterWriteFormatString(m->w, "%s%s", p->folder, pr->head->init.key) < 0;
     close_tag(m);
     close_tag(m);
     close_tag(m);
 }
 
-static void image_set(struct mpd *m, const struct package_rendition *pr, unsigned id)
+static void image_set(struct mpd *m, const struct package *p, const struct package_rendition *pr,
+                      unsigned id)
 {
     const struct rendition *r = pr->rendition;
 
@@ -356,7 +360,7 @@ static void image_set(struct mpd *m, const struct package_rendition *pr, unsigne
     attr(m, "timescale", "1000");
     attr(m, "startNumber", "1");
     attrf(m, "duration", "%" PRId64, (int64_t)r->columns * r->rows * r->every_ms);
-    attr(m, "media", "storyboard/sheet-$Number%05d$.jpg");
+    attrf(m, "media", "%sstoryboard/sheet-$Number%%05d$.jpg", p->folder);
     close_tag(m);
     open_tag(m, "Representation");
     attr(m, "id", r->name);
@@ -378,7 +382,7 @@ static void text_sets(struct mpd *m, const struct package *p, unsigned *id)
         const struct rendition *r = p->extras[i].rendition;
         if (r->kind != MEDIA_TEXT)
             continue;
-        text_set(m, &p->extras[i], r->text.is_default && !has_main, ++*id);
+        text_set(m, p, &p->extras[i], r->text.is_default && !has_main, ++*id);
         has_main |= r->text.is_default;
     }
 }
@@ -432,7 +436,7 @@ static void manifest(struct mpd *m, const struct package *p)
     text_sets(m, p, &id);
     for (size_t i = 0; i < p->n_extras; i++)
         if (p->extras[i].rendition->kind == MEDIA_STORYBOARD)
-            image_set(m, &p->extras[i], ++id);
+            image_set(m, p, &p->extras[i], ++id);
     m->failed |= xmlTextWriterEndDocument(m->w) < 0; /* closes what is open */
     m->failed |= xmlTextWriterFlush(m->w) < 0;
 }

@@ -68,7 +68,7 @@ static void put_track(FILE *f, const struct package *p, const struct package_ren
             t.autoselect ? "YES" : "NO");
     if (t.describes)
         fputs(",CHARACTERISTICS=\"public.accessibility.describes-video\"", f);
-    fprintf(f, ",CHANNELS=\"%d\",URI=\"audio/%s/index.m3u8\"\n", r->channels, r->name);
+    fprintf(f, ",CHANNELS=\"%d\",URI=\"%saudio/%s/index.m3u8\"\n", r->channels, p->folder, r->name);
 }
 
 static void put_group(FILE *f, const struct package *p, const struct package_rendition *first)
@@ -115,26 +115,26 @@ static void put_variant(FILE *f, const struct package *p, const struct package_r
         fprintf(f, ",AUDIO=\"%s\"", rendition_rung(a->rendition));
     if (hls_has_text(p))
         fputs(",SUBTITLES=\"" HLS_TEXT_GROUP "\"", f);
-    fprintf(f, ",CLOSED-CAPTIONS=NONE\nvideo/%s/index.m3u8\n", v->rendition->name);
+    fprintf(f, ",CLOSED-CAPTIONS=NONE\n%svideo/%s/index.m3u8\n", p->folder, v->rendition->name);
 }
 
-static void put_iframe_variant(FILE *f, const struct package_rendition *v)
+static void put_iframe_variant(FILE *f, const struct package *p, const struct package_rendition *v)
 {
     fprintf(f,
             "#EXT-X-I-FRAME-STREAM-INF:BANDWIDTH=%" PRId64 ",AVERAGE-BANDWIDTH=%" PRId64
             ",CODECS=\"%s\"",
             v->iframes.peak, v->iframes.average, v->head->codecs);
     put_resolution(f, v->rendition);
-    fprintf(f, ",VIDEO-RANGE=%s,URI=\"video/%s/iframe.m3u8\"\n", video_range(v->rendition),
-            v->rendition->name);
+    fprintf(f, ",VIDEO-RANGE=%s,URI=\"%svideo/%s/iframe.m3u8\"\n", video_range(v->rendition),
+            p->folder, v->rendition->name);
 }
 
-static void put_images(FILE *f, const struct package_rendition *s)
+static void put_images(FILE *f, const struct package *p, const struct package_rendition *s)
 {
     fprintf(f,
             "#EXT-X-IMAGE-STREAM-INF:BANDWIDTH=%" PRId64
-            ",RESOLUTION=%dx%d,CODECS=\"jpeg\",URI=\"storyboard/index.m3u8\"\n",
-            s->rate.peak, s->rendition->width, s->rendition->height);
+            ",RESOLUTION=%dx%d,CODECS=\"jpeg\",URI=\"%sstoryboard/index.m3u8\"\n",
+            s->rate.peak, s->rendition->width, s->rendition->height, p->folder);
 }
 
 /* A group of sound alone. One of several tracks names all of them; its own
@@ -150,7 +150,7 @@ static void put_audio_variant(FILE *f, const struct package *p, const struct pac
     fprintf(f, ",CODECS=\"%s\"", a->head->codecs);
     if (several)
         fprintf(f, ",AUDIO=\"%s\"", rendition_rung(a->rendition));
-    fprintf(f, "\naudio/%s/index.m3u8\n", a->rendition->name);
+    fprintf(f, "\n%saudio/%s/index.m3u8\n", p->folder, a->rendition->name);
 }
 
 /* Lower is played by more. */
@@ -232,10 +232,10 @@ int hls_master(const struct package *p, char **ret, size_t *ret_len, struct err 
         put_variants(t.f, p);
     }
     for (size_t i = 0; i < p->n_video; i++)
-        put_iframe_variant(t.f, &p->renditions[i]);
+        put_iframe_variant(t.f, p, &p->renditions[i]);
     for (size_t i = 0; i < p->n_extras; i++)
         if (p->extras[i].rendition->kind == MEDIA_STORYBOARD)
-            put_images(t.f, &p->extras[i]);
+            put_images(t.f, p, &p->extras[i]);
     return text_close(&t, ret, ret_len, err);
 }
 

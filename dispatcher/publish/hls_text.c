@@ -99,7 +99,7 @@ static void put_entry(FILE *f, const struct package *p, size_t at)
     fprintf(f, ",FORCED=%s", t->forced ? "YES" : "NO");
     if (t->hearing_impaired)
         fputs(",CHARACTERISTICS=\"" SDH "\"", f);
-    fprintf(f, ",URI=\"text/%s/index.m3u8\"\n", r->name);
+    fprintf(f, ",URI=\"%stext/%s/index.m3u8\"\n", p->folder, r->name);
 }
 
 void hls_put_text_group(FILE *f, const struct package *p)

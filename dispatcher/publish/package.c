@@ -73,6 +73,7 @@ struct package *package_new(const struct plan *plan, const struct task_result *c
     if (!p)
         return NULL;
     p->plan = plan;
+    p->folder = "";
     p->n_video = plan->n_video;
     p->n_results = n_results;
     p->n_renditions = plan->n_renditions;

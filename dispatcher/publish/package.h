@@ -55,6 +55,8 @@ struct package {
     unsigned target_s;     /* EXT-X-TARGETDURATION of all media playlists */
     unsigned gop_target_s; /* what that of I-frame playlists is at least */
     int growing;           /* of package_build_early(): there is more to come */
+    const char *folder; /* of its version (version.h), with a slash, or "": stands before all keys
+                         * of its media; borrowed, set by who publishes */
     int64_t min_buffer_ms; /* MPD@minBufferTime: the longest segment */
 };
 

@@ -27,7 +27,8 @@ struct sheet {
 struct sheets {
     struct sheet *items;
     size_t n;
-    const char *cache; /* of playlists and manifest */
+    const char *cache;  /* of playlists and manifest */
+    const char *folder; /* package.folder */
 };
 
 static void sheets_releasep(struct sheets *l)
@@ -44,15 +45,17 @@ static int no_memory(struct err *err)
     return err_set(err, -ENOMEM, ERR_RESOURCE, "out of memory while publishing");
 }
 
-/* The next sheet, named "video/720p/index.m3u8", or `file` alone where r is NULL. */
+/* The next sheet, named "video/720p/index.m3u8" in the version's folder, or `file` alone where r is
+ * NULL. */
 static struct sheet *next_sheet(struct sheets *l, const struct package_rendition *r,
                                 const char *file, const char *type)
 {
     struct sheet *s = &l->items[l->n];
     int n = !r ? asprintf(&s->key, "%s", file)
             : r->rendition->kind == MEDIA_STORYBOARD /* there is only one */
-                ? asprintf(&s->key, "%s/%s", package_folder(r), file)
-                : asprintf(&s->key, "%s/%s/%s", package_folder(r), r->rendition->name, file);
+                ? asprintf(&s->key, "%s%s/%s", l->folder, package_folder(r), file)
+                : asprintf(&s->key, "%s%s/%s/%s", l->folder, package_folder(r), r->rendition->name,
+                           file);
     if (n < 0) {
         s->key = NULL;
         return NULL;
@@ -153,6 +156,7 @@ static int put(struct store *s, const struct sheet *sh, struct err *err)
 static int sheets_init(struct sheets *l, const struct package *p, const char *cache)
 {
     l->cache = cache;
+    l->folder = p->folder;
     l->items = calloc(2 * p->n_renditions + p->n_extras + 3, sizeof(*l->items));
     return l->items ? 0 : -ENOMEM;
 }
@@ -210,11 +214,12 @@ static int get_text(struct store *s, const char *key, size_t max, char **ret, st
     return 0;
 }
 
-static int names_rendition(const char *master, const struct rendition *r)
+static int names_rendition(const char *master, const struct package *p, const struct rendition *r)
 {
     _cleanup_free_ char *line = NULL;
 
-    return asprintf(&line, "\nvideo/%s/index.m3u8\n", r->name) >= 0 && strstr(master, line);
+    return asprintf(&line, "\n%svideo/%s/index.m3u8\n", p->folder, r->name) >= 0 &&
+           strstr(master, line);
 }
 
 static int has_rendition(const struct package *p, const struct rendition *r)
@@ -237,7 +242,7 @@ static int takes_away(struct store *s, const struct sheet *master, const struct 
         return r; /* there is none, or it isn't one that grows */
     for (size_t i = 0; i < p->plan->n_video; i++)
         if (!has_rendition(p, &p->plan->renditions[i]) &&
-            names_rendition(old, &p->plan->renditions[i]))
+            names_rendition(old, p, &p->plan->renditions[i]))
             return 1;
     return 0;
 }

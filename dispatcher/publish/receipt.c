@@ -40,20 +40,26 @@ static json_t *params_json(const struct rendition *r)
     return o;
 }
 
-static json_t *segment_json(const struct package_segment *s)
+/* As it lies at the output. */
+static json_t *key_json(const struct package *p, const char *key)
 {
-    const struct segment *g = s->seg;
-    return json_pack("{s:i, s:s, s:o, s:s, s:s, s:o, s:o, s:o}", "n", (int)g->number, "key", g->key,
-                     "size", digits(g->size_bytes), "sha256", g->sha256, "md5", g->md5, "start",
-                     json_integer(g->start), "duration", json_integer(g->duration), "frames",
-                     digits(g->frames));
+    return json_sprintf("%s%s", p->folder, key);
 }
 
-static json_t *segments_json(const struct package_rendition *r)
+static json_t *segment_json(const struct package *p, const struct package_segment *s)
+{
+    const struct segment *g = s->seg;
+    return json_pack("{s:i, s:o, s:o, s:s, s:s, s:o, s:o, s:o}", "n", (int)g->number, "key",
+                     key_json(p, g->key), "size", digits(g->size_bytes), "sha256", g->sha256, "md5",
+                     g->md5, "start", json_integer(g->start), "duration", json_integer(g->duration),
+                     "frames", digits(g->frames));
+}
+
+static json_t *segments_json(const struct package *p, const struct package_rendition *r)
 {
     json_t *list = json_array();
     for (size_t i = 0; list && i < r->n_segments; i++)
-        if (!append(list, segment_json(&r->segments[i]))) {
+        if (!append(list, segment_json(p, &r->segments[i]))) {
             json_decref(list);
             return NULL;
         }
@@ -119,13 +125,13 @@ static int set_sound(json_t *o, const struct package *p, const struct package_re
            json_object_set_new(o, "priming", json_integer(pr->head->priming)) | set_loudness(o, pr);
 }
 
-static json_t *init_json(const struct rendition_result *h)
+static json_t *init_json(const struct package *p, const struct rendition_result *h)
 {
-    return json_pack("{s:s, s:o, s:s, s:s}", "key", h->init.key, "size", digits(h->init.size_bytes),
-                     "sha256", h->init.sha256, "md5", h->init.md5);
+    return json_pack("{s:o, s:o, s:s, s:s}", "key", key_json(p, h->init.key), "size",
+                     digits(h->init.size_bytes), "sha256", h->init.sha256, "md5", h->init.md5);
 }
 
-static int set_measured(json_t *o, const struct package_rendition *pr)
+static int set_measured(json_t *o, const struct package *p, const struct package_rendition *pr)
 {
     const struct package_segment *last = &pr->segments[pr->n_segments - 1];
     return json_object_set_new(o, "encoder", json_string(pr->rendition->encoder)) |
@@ -137,8 +143,8 @@ static int set_measured(json_t *o, const struct package_rendition *pr)
            json_object_set_new(o, "bytes", digits(pr->size_bytes)) |
            json_object_set_new(o, "average_bit_rate", json_integer(pr->rate.average)) |
            json_object_set_new(o, "peak_bit_rate", json_integer(pr->rate.peak)) |
-           json_object_set_new(o, "init", init_json(pr->head)) |
-           json_object_set_new(o, "segments", segments_json(pr));
+           json_object_set_new(o, "init", init_json(p, pr->head)) |
+           json_object_set_new(o, "segments", segments_json(p, pr));
 }
 
 static json_t *rendition_json(const struct package *p, const struct package_rendition *pr)
@@ -151,7 +157,7 @@ static json_t *rendition_json(const struct package *p, const struct package_rend
     if (o)
         failed |= r->kind == MEDIA_VIDEO ? set_picture(o, r) : set_sound(o, p, pr);
     if (o)
-        failed |= set_measured(o, pr);
+        failed |= set_measured(o, p, pr);
     if (failed) {
         json_decref(o);
         return NULL;
@@ -198,9 +204,9 @@ static int set_pictures(json_t *o, const struct rendition *r)
            json_object_set_new(o, "tiles", digits(r->n_shots));
 }
 
-static json_t *extra_objects_json(const struct package_rendition *pr)
+static json_t *extra_objects_json(const struct package *p, const struct package_rendition *pr)
 {
-    json_t *list = segments_json(pr), *first = init_json(pr->head);
+    json_t *list = segments_json(p, pr), *first = init_json(p, pr->head);
 
     if (!list || !first || json_array_insert(list, 0, first) < 0) {
         json_decref(list);
@@ -210,7 +216,7 @@ static json_t *extra_objects_json(const struct package_rendition *pr)
     return list;
 }
 
-static json_t *extra_json(const struct package_rendition *pr)
+static json_t *extra_json(const struct package *p, const struct package_rendition *pr)
 {
     json_t *o = json_pack("{s:s, s:s}", "name", pr->rendition->name, "kind", package_folder(pr));
     int failed = !o;
@@ -220,7 +226,7 @@ static json_t *extra_json(const struct package_rendition *pr)
                                                     : set_pictures(o, pr->rendition);
     if (o)
         failed |= json_object_set_new(o, "bytes", digits(pr->size_bytes)) |
-                  json_object_set_new(o, "objects", extra_objects_json(pr));
+                  json_object_set_new(o, "objects", extra_objects_json(p, pr));
     if (failed) {
         json_decref(o);
         return NULL;
@@ -235,7 +241,7 @@ static json_t *extras_json(const struct package *p, int *ret_failed)
 
     *ret_failed = p->n_extras && !list;
     for (size_t i = 0; list && i < p->n_extras; i++)
-        if (!append(list, extra_json(&p->extras[i]))) {
+        if (!append(list, extra_json(p, &p->extras[i]))) {
             json_decref(list);
             *ret_failed = 1;
             return NULL;
@@ -373,9 +379,14 @@ static json_t *receipt_json(const struct package *p, const struct receipt_job *j
 
     if (failed)
         return NULL;
-    return json_pack("{s:i, s:s, s:o, s:o, s:{s:s, s:s}, s:o, s:o, s:o*, s:o, s:o, s:o, s:o}", "v",
-                     1, "job", job->id, "source", source_json(p, job), "timeline",
-                     timeline_json(p->plan), "ladder", "name", job->ladder, "sha256",
+    json_t *version = NULL;
+    if (*p->folder && !(version = json_stringn(p->folder, strlen(p->folder) - 1))) {
+        json_decref(extras);
+        return NULL;
+    }
+    return json_pack("{s:i, s:s, s:o*, s:o, s:o, s:{s:s, s:s}, s:o, s:o, s:o*, s:o, s:o, s:o, s:o}",
+                     "v", 1, "job", job->id, "version", version, "source", source_json(p, job),
+                     "timeline", timeline_json(p->plan), "ladder", "name", job->ladder, "sha256",
                      job->ladder_digest, "engines", engines_json(p), "renditions",
                      renditions_json(p), "extras", extras, "texts", texts_json(texts, n_texts),
                      "totals", totals_json(p), "warnings", warnings_json(p), "run", run_json(p));

@@ -6,7 +6,8 @@
  * is in the object `run` and nowhere else. Keys are in a fixed order. There
  * are no times of day.
  *
- *   v 1, job
+ *   v 1, job, version (version.h; left out where it is ""), which all keys but those of master and
+ *   manifest begin with
  *   source      url etag size, info (media_info.h)
  *   timeline    origin, origin_tb [num, den], timescale, duration
  *   ladder      name sha256

@@ -10,13 +10,12 @@
 #include "../../common/base/cleanup.h"
 #include "../../common/base/err.h"
 #include "../../common/store/store.h"
-#include "../../common/wire/json_text.h"
-
-#define RECEIPT "job.json"
+#include "receipt_read.h"
+#include "version.h"
 
 enum {
-    RECEIPT_MAX = 256 << 20, /* bytes; about 400 for each segment */
-    RENDITION_MAX = 64,      /* characters of a name, as on the wire */
+    RENDITION_MAX = 64, /* characters of a name, as on the wire */
+    TOP_MAX = 1 << 20,
 };
 
 static int no_memory(struct err *err)
@@ -70,16 +69,11 @@ static enum sweep_kind extra_kind_of(const char *key)
                                                                                  : SWEEP_NOT_OURS;
 }
 
-enum sweep_kind sweep_kind_of(const char *key)
+/* Of what lies in a version's folder, or at the output itself. */
+static enum sweep_kind media_kind_of(const char *key)
 {
     const char *video = inside(key, "video/"), *file = video ? video : inside(key, "audio/");
 
-    if (strcmp(key, "master.m3u8") == 0)
-        return SWEEP_MASTER;
-    if (strcmp(key, "manifest.mpd") == 0)
-        return SWEEP_MANIFEST;
-    if (strcmp(key, RECEIPT) == 0)
-        return SWEEP_RECEIPT;
     if (!file)
         return extra_kind_of(key);
     if (strcmp(file, "index.m3u8") == 0 || (video && strcmp(file, "iframe.m3u8") == 0))
@@ -88,18 +82,29 @@ enum sweep_kind sweep_kind_of(const char *key)
                                                                               : SWEEP_NOT_OURS;
 }
 
+enum sweep_kind sweep_kind_of(const char *key)
+{
+    if (strcmp(key, "master.m3u8") == 0)
+        return SWEEP_MASTER;
+    if (strcmp(key, "manifest.mpd") == 0)
+        return SWEEP_MANIFEST;
+    if (strcmp(key, RECEIPT) == 0)
+        return SWEEP_RECEIPT;
+    return media_kind_of(key + version_folder(key));
+}
+
 /* ---- what the receipt names ---- */
 
 struct names {
-    json_t *receipt;   /* holds the keys; NULL: there is none */
-    const char **keys; /* sorted */
+    struct receipt_head head; /* holds the keys; without json: there is none */
+    const char **keys;        /* sorted */
     size_t n, room;
     int other_job; /* it is not the receipt of ours */
 };
 
 static void names_releasep(struct names *l)
 {
-    json_decref(l->receipt);
+    receipt_head_release(&l->head);
     free(l->keys);
 }
 
@@ -183,56 +188,75 @@ static int add_extras(struct names *l, const json_t *list, struct err *err)
     return r;
 }
 
-static int read_all(struct store *s, uint64_t size, const char *etag, char *buf, struct err *err)
+static int names_read(struct store *s, const char *job, struct names *ret, struct err *err)
 {
-    size_t off = 0, n = 0;
-    int r = 0;
+    int r = receipt_read(s, &ret->head, err);
 
-    while (r == 0 && off < size) {
-        r = s->ops->get_range(s, RECEIPT, etag, off, buf + off, (size_t)size - off, &n, err);
-        if (r == 0 && n == 0)
-            r = broken(err, "it ends early");
-        off += n;
-    }
-    return r;
-}
-
-static int parse(const char *text, size_t len, const char *job, struct names *ret, struct err *err)
-{
-    int v = 0;
-    const char *id = NULL;
-
-    int r = json_text_read(text, len, ERR_STORAGE, &ret->receipt, err);
     if (r < 0)
-        return r == -ENOMEM ? r : broken(err, "not JSON");
-    if (json_unpack(ret->receipt, "{s:i, s:s}", "v", &v, "job", &id) < 0 || v != 1)
-        return broken(err, "not of version 1");
-    ret->other_job = strcmp(id, job) != 0;
-    r = add_renditions(ret, json_object_get(ret->receipt, "renditions"), err);
+        return r == -ENOENT ? 0 : r;
+    const json_t *receipt = ret->head.json;
+    ret->other_job = strcmp(ret->head.job, job) != 0;
+    r = add_renditions(ret, json_object_get(receipt, "renditions"), err);
     if (r == 0)
-        r = add_extras(ret, json_object_get(ret->receipt, "extras"), err);
+        r = add_extras(ret, json_object_get(receipt, "extras"), err);
     if (r == 0)
-        r = add_all(ret, json_object_get(ret->receipt, "texts"), "without playlists", err);
+        r = add_all(ret, json_object_get(receipt, "texts"), "without playlists", err);
     if (r == 0)
         qsort(ret->keys, ret->n, sizeof(*ret->keys), by_text);
     return r;
 }
 
-static int names_read(struct store *s, const char *job, struct names *ret, struct err *err)
-{
-    struct store_stat st;
-    int r = s->ops->head(s, RECEIPT, &st, err);
+/* ---- versions that stay ---- */
 
-    if (r < 0)
-        return r == -ENOENT ? 0 : r;
-    if (st.size_bytes > RECEIPT_MAX)
-        return err_set(err, -EFBIG, ERR_INPUT, RECEIPT " has %" PRIu64 " bytes, more than %d",
-                       st.size_bytes, RECEIPT_MAX);
-    _cleanup_free_ char *text = malloc((size_t)st.size_bytes + 1);
+/* What a text names of versions is in its first lines. */
+static int read_top(struct store *s, const char *key, char *ret, size_t room, struct err *err)
+{
+    size_t n = 0, at = 0;
+    int r;
+
+    do {
+        r = s->ops->get_range(s, key, NULL, at, ret + at, room - 1 - at, &n, err);
+        at += r == 0 ? n : 0;
+    } while (r == 0 && n > 0 && at < room - 1);
+    ret[at] = '\0';
+    return r == -ENOENT ? 0 : r;
+}
+
+/* Publishing that was cut off may have swapped one of the two already. */
+static int find_named(struct store *s, const char *key, char ret[VERSION_ROOM], struct err *err)
+{
+    _cleanup_free_ char *text = malloc(TOP_MAX);
+
+    *ret = '\0';
     if (!text)
         return no_memory(err);
-    r = read_all(s, st.size_bytes, st.etag, text, err);
-    return r < 0 ? r : parse(text, (size_t)st.size_bytes, job, ret, err);
+    int r = read_top(s, key, text, TOP_MAX, err);
+    for (const char *p = text; r == 0 && (p = strchr(p, 'v')); p++) {
+        size_t n = version_folder(p);
+        if (n > 0 && n < VERSION_ROOM) {
+            memcpy(ret, p, n - 1);
+            ret[n - 1] = '\0';
+            break;
+        }
+    }
+    return r;
+}
+
+/* Of a version by that name, "" included. */
+static int is_of(const char *key, const char *version)
+{
+    size_t n = version_folder(key);
+
+    return n == 0 ? version[0] == '\0'
+                  : strlen(version) == n - 1 && strncmp(key, version, n - 1) == 0;
+}
+
+static int is_spared(const struct sweep_what *w, const char *key)
+{
+    for (size_t i = 0; i < w->n_spared; i++)
+        if (is_of(key, w->spared[i]))
+            return 1;
+    return 0;
 }
 
 /* ---- what is removed ---- */
@@ -246,6 +270,8 @@ struct victims {
     struct victim *items;
     size_t n, room;
     const struct names *keep; /* NULL: nothing */
+    const struct sweep_what *what;
+    int all; /* also what is spared */
     struct err *err;
 };
 
@@ -269,6 +295,8 @@ static int consider(void *arg, const char *key, const struct store_stat *st)
 
     (void)st;
     if (kind == SWEEP_NOT_OURS || (l->keep && (is_named(l->keep, key) || kind == SWEEP_RECEIPT)))
+        return 0;
+    if ((kind == SWEEP_SEGMENT || kind == SWEEP_PLAYLIST) && !l->all && is_spared(l->what, key))
         return 0;
     if (l->n == l->room) {
         size_t room = l->room ? 2 * l->room : 256;
@@ -304,7 +332,8 @@ static int consider_tops(struct store *s, struct victims *l)
 
 static int consider_folders(struct store *s, struct victims *l)
 {
-    static const char *const folders[] = { "video/", "audio/", "text/", "storyboard/" };
+    /* "v": of versions, and video/ */
+    static const char *const folders[] = { "v", "audio/", "text/", "storyboard/" };
     int r = 0;
 
     for (size_t i = 0; i < sizeof(folders) / sizeof(folders[0]) && r == 0; i++)
@@ -312,19 +341,48 @@ static int consider_folders(struct store *s, struct victims *l)
     return r;
 }
 
-int package_sweep(struct store *s, const char *job, int everything, size_t *ret_removed,
+/* Media of versions that master or manifest name stays: they are of the published package,
+ * or publishing was cut off between the two. */
+static int keep_named(struct store *s, struct victims *l)
+{
+    char versions[2][VERSION_ROOM] = { "", "" };
+    size_t in_versions = 0, n = 0;
+    int r = 0;
+
+    for (size_t i = 0; i < l->n; i++)
+        in_versions += version_folder(l->items[i].key) > 0;
+    if (!l->keep || in_versions == 0)
+        return 0;
+    r = find_named(s, "master.m3u8", versions[0], l->err);
+    if (r == 0)
+        r = find_named(s, "manifest.mpd", versions[1], l->err);
+    for (size_t i = 0; i < l->n && r == 0; i++) {
+        char *key = l->items[i].key;
+        if ((versions[0][0] && is_of(key, versions[0])) ||
+            (versions[1][0] && is_of(key, versions[1])))
+            free(key);
+        else
+            l->items[n++] = l->items[i];
+    }
+    l->n = r == 0 ? n : l->n;
+    return r;
+}
+
+int package_sweep(struct store *s, const struct sweep_what *what, size_t *ret_removed,
                   struct err *err)
 {
     _cleanup_(names_releasep) struct names names = { 0 };
-    _cleanup_(victims_releasep) struct victims l = { .err = err };
-    int r = names_read(s, job, &names, err);
+    _cleanup_(victims_releasep) struct victims l = { .err = err, .what = what };
+    int r = names_read(s, what->job, &names, err);
 
     *ret_removed = 0;
     if (r < 0)
         return r;
-    if (names.receipt && (!everything || names.other_job))
+    l.all = names.head.json && what->everything && !names.other_job;
+    if (names.head.json && !l.all)
         l.keep = &names;
-    if ((r = consider_tops(s, &l)) < 0 || (r = consider_folders(s, &l)) < 0)
+    if ((r = consider_tops(s, &l)) < 0 || (r = consider_folders(s, &l)) < 0 ||
+        (r = keep_named(s, &l)) < 0)
         return r;
     if (l.n > 0)
         qsort(l.items, l.n, sizeof(*l.items), in_turn);

@@ -16,6 +16,7 @@
 #include "publish.h"
 #include "sha256.h"
 #include "sweep.h"
+#include "version.h"
 
 DEFINE_CLEANUP(struct store *, store_free);
 DEFINE_CLEANUP(struct package *, package_unbuild);
@@ -196,8 +197,44 @@ static void sweep_store(struct store *store, const char *output)
         log_event(LOG_WARN, "store.unswept", LSTR("output", output), LSTR("error", err.text));
 }
 
+/* The stores of one request: masters and receipt lie at the output, media in the folder of its
+ * version. */
+struct stores {
+    struct store *top, *media;
+    char folder[VERSION_ROOM + 1]; /* with a slash, or "" */
+};
+
+static void stores_releasep(struct stores *s)
+{
+    if (s->media != s->top)
+        store_free(s->media);
+    store_free(s->top);
+}
+
+static int stores_open(struct store_env *env, const struct publish_request *req, struct stores *ret,
+                       struct err *err)
+{
+    const char *version = req->version ? req->version : "";
+    size_t n = strlen(req->output);
+    char *url = NULL;
+    int r = store_open_prefix(env, req->output, 1, &ret->top, err);
+
+    if (r < 0 || !*version) {
+        ret->media = ret->top;
+        return r;
+    }
+    while (n > 0 && req->output[n - 1] == '/')
+        n--;
+    (void)snprintf(ret->folder, sizeof(ret->folder), "%s/", version);
+    if (asprintf(&url, "%.*s/%s", (int)n, req->output, ret->folder) < 0)
+        return no_memory(err);
+    r = store_open_prefix(env, url, 1, &ret->media, err);
+    free(url);
+    return r;
+}
+
 static int put_package(const struct publish_request *req, const struct package *p,
-                       struct store *store, struct err *err)
+                       const struct stores *s, struct err *err)
 {
     char digest[SHA256_HEX];
 
@@ -208,10 +245,10 @@ static int put_package(const struct publish_request *req, const struct package *
                                      .etag = req->etag,
                                      .ladder = req->ladder_name,
                                      .ladder_digest = digest };
-    sweep_store(store, req->output);
+    sweep_store(s->top, req->output);
     /* Segments are durable before a playlist that names them is. */
-    int r = store->ops->sync ? store->ops->sync(store, err) : 0;
-    return r < 0 ? r : package_publish(p, &job, store, err);
+    int r = s->media->ops->sync ? s->media->ops->sync(s->media, err) : 0;
+    return r < 0 ? r : package_publish(p, &job, s->top, err);
 }
 
 /* A picture here and there that stands in for another is damage; where most
@@ -233,16 +270,19 @@ static int check_playable(const struct results *res, struct err *err)
 }
 
 static int publish_final(const struct publish_request *req, struct judge *j,
-                         const struct plan *plan, struct store *store)
+                         const struct plan *plan, const struct stores *s)
 {
     _cleanup_(package_unbuildp) struct package *p = NULL;
-    int r = check_objects(j, store, 0);
+    int r = check_objects(j, s->media, 0);
 
     if (r == 0)
         r = build(j, plan, &p);
     if (r == 0)
         r = check_playable(j->res, &j->out->err);
-    return r < 0 ? r : put_package(req, p, store, &j->out->err);
+    if (r < 0)
+        return r;
+    p->folder = s->folder;
+    return put_package(req, p, s, &j->out->err);
 }
 
 /* 1: a finished package lies there, 0 not. */
@@ -264,7 +304,7 @@ static size_t shortest(const struct package *p)
     return n;
 }
 
-static int publish_early(struct judge *j, const struct plan *plan, struct store *store)
+static int publish_early(struct judge *j, const struct plan *plan, const struct stores *s)
 {
     _cleanup_(package_unbuildp) struct package *p = NULL;
     struct err *err = &j->out->err;
@@ -273,26 +313,28 @@ static int publish_early(struct judge *j, const struct plan *plan, struct store 
 
     if (r < 0 || !p)
         return r;
-    r = is_finished(store, err);
+    p->folder = s->folder;
+    r = is_finished(s->top, err);
     if (r != 0)
         return r < 0 ? r : 0;
-    r = judged(j->out, package_check_named(p, store, object_fault, j, &bad, err));
+    r = judged(j->out, package_check_named(p, s->media, object_fault, j, &bad, err));
     if (r == 0)
-        r = package_publish_early(p, store, err);
+        r = package_publish_early(p, s->top, err);
     if (r == 0)
         j->out->segments = shortest(p);
     return r;
 }
 
-static int work_with_plan(struct store *store, const struct publish_request *req, struct judge *j)
+static int work_with_plan(const struct stores *s, const struct publish_request *req,
+                          struct judge *j)
 {
     struct plan plan = { 0 };
     int r = plan_load(req->plan, &plan, &j->out->err);
 
     if (r == 0 && req->what == PUBLISH_EARLY)
-        r = publish_early(j, &plan, store);
+        r = publish_early(j, &plan, s);
     else if (r == 0)
-        r = publish_final(req, j, &plan, store);
+        r = publish_final(req, j, &plan, s);
     plan_release(&plan);
     return r;
 }
@@ -301,17 +343,16 @@ static int work_with_results(struct store_env *stores, const struct publish_requ
                              struct publish_outcome *o)
 {
     _cleanup_(results_releasep) struct results res = { 0 };
-    _cleanup_(store_freep) struct store *store = NULL;
+    _cleanup_(stores_releasep) struct stores s = { 0 };
     struct judge j = { &res, o, req->what != PUBLISH_CHECK };
     int r = results_load(req, &res, &o->err);
 
     if (r < 0 || (res.n == 0 && req->what != PUBLISH_FINAL))
         return r;
-    r = store_open_prefix(stores, req->output, 1, &store, &o->err);
+    r = stores_open(stores, req, &s, &o->err);
     if (r < 0)
         return r;
-    return req->what == PUBLISH_CHECK ? check_objects(&j, store, 1)
-                                      : work_with_plan(store, req, &j);
+    return req->what == PUBLISH_CHECK ? check_objects(&j, s.media, 1) : work_with_plan(&s, req, &j);
 }
 
 static int sweep(struct store_env *stores, const struct publish_request *req,
@@ -323,7 +364,11 @@ static int sweep(struct store_env *stores, const struct publish_request *req,
     if (r < 0)
         return r == -ENOENT ? 0 : r;
     sweep_store(store, req->output);
-    return package_sweep(store, req->job, req->everything, &o->removed, &o->err);
+    const struct sweep_what what = { .job = req->job,
+                                     .everything = req->everything,
+                                     .spared = (const char *const *)req->spared,
+                                     .n_spared = req->n_spared };
+    return package_sweep(store, &what, &o->removed, &o->err);
 }
 
 void publish_work(struct store_env *stores, const struct publish_request *req,

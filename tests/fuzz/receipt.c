@@ -74,7 +74,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         struct lying l = { .base = { &ops }, .receipt = data, .len = size };
         struct err err = { 0 };
         size_t removed = 99;
-        int r = package_sweep(&l.base, "job-1", everything, &removed, &err);
+        int r = package_sweep(&l.base, &(struct sweep_what){ "job-1", everything, NULL, 0 },
+                              &removed, &err);
 
         fuzz_must(removed == l.removed && removed <= 5);
         fuzz_must(r == 0 || (r < 0 && err.text[0] && removed == 0));

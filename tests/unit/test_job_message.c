@@ -43,6 +43,8 @@ static const struct row {
     { "a slash in an id",                        "{" S ",\"id\":\"a/b\"}",                                        -EPROTO, "job.id: 'a/b'"         },
     { "an id that begins with a dot",            "{" S ",\"id\":\".a\"}",                                         -EPROTO, "job.id"                },
     { "a blank in a tenant",                     "{" S ",\"tenant\":\"a b\"}",                                    -EPROTO, "job.tenant"            },
+    { "replace",                                 "{" S ",\"replace\":true}",                                      0,       NULL                    },
+    { "replace as a number",                     "{" S ",\"replace\":1}",                                         -EPROTO, "true or false"         },
     { "priority 9",                              "{" S ",\"priority\":9}",                                        0,       NULL                    },
     { "priority 10",                             "{" S ",\"priority\":10}",                                       -EPROTO, "10 is outside 0 to 9"  },
     { "priority as text",                        "{" S ",\"priority\":\"5\"}",                                    -EPROTO, "integer"               },

@@ -605,11 +605,14 @@ static void what_names_others_is_removed_before_them(void **state)
     farm_open(&m, 1);
     (void)expect_fine(ask(&m, PUBLISH_FINAL, "012a"));
     rec.under = m.store;
-    assert_int_equal(package_sweep(&rec.base, "job-1", 1, &removed, &err), -EIO);
+    assert_int_equal(
+        package_sweep(&rec.base, &(struct sweep_what){ "job-1", 1, NULL, 0 }, &removed, &err),
+        -EIO);
     assert_int_equal(removed, 9);
     assert_memory_equal(rec.order, first, sizeof(first) - 1);
     rec.left = SIZE_MAX; /* and on, by the receipt that goes last */
-    assert_int_equal(package_sweep(&rec.base, "job-1", 1, &removed, &err), 0);
+    assert_int_equal(
+        package_sweep(&rec.base, &(struct sweep_what){ "job-1", 1, NULL, 0 }, &removed, &err), 0);
     assert_int_equal(count(&m), 0);
     assert_string_equal(rec.order + strlen(rec.order) - 9, "job.json\n");
     farm_close(&m);
