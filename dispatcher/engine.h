@@ -97,6 +97,7 @@ struct dispatcher_config {
                                * 0: for ever */
     int64_t keep_replaced_ms; /* media of a package that was replaced stays so long for those who
                                * play it */
+    int remove_early; /* early playlists of failed and canceled jobs are removed, not ended */
     int in_place; /* `gopmill run`: media lies at the output itself, whatever was there before */
 
     /* Told on the dispatcher's thread, after the commit; may be NULL. At least once for each end of

@@ -97,7 +97,8 @@ static int fill_request(struct dispatcher *d, struct live_job *j, struct publish
         !q->version)
         return engine_no_memory(err);
     int r = job_has_plan(j) ? jobdb_job_plan(d->db, j->id, &q->plan, err) : 0;
-    if (r == 0 && q->what != PUBLISH_SWEEP)
+    q->everything = q->what == PUBLISH_END && d->cfg.remove_early;
+    if (r == 0 && q->what != PUBLISH_SWEEP && q->what != PUBLISH_END)
         r = jobdb_each_result(d->db, j->id, collect_result, &c, err);
     return r;
 }
@@ -173,8 +174,17 @@ static int sweep_now(struct dispatcher *d, struct live_job *j, int64_t now, stru
     return 0;
 }
 
+/* Nobody is to wait for more of it. */
+static int early_is_open(const struct live_job *j)
+{
+    return j->state != JOB_DONE && j->playable_ms > 0 && !j->early_ended && !j->published &&
+           !j->replaced_by;
+}
+
 static int ask_sweep(struct dispatcher *d, struct live_job *j, int64_t now, struct err *err)
 {
+    if (early_is_open(j))
+        return ask(d, j, PUBLISH_END, err);
     if (j->state == JOB_DONE)
         return j->sweep_wanted ? sweep_now(d, j, now, err) : 0;
     if (d->cfg.keep_failed_ms <= 0 || j->swept || !job_has_plan(j))
@@ -344,6 +354,21 @@ static int early(struct dispatcher *d, struct live_job *j, const struct publish_
     return job_save(d, j, err);
 }
 
+static int early_ended(struct dispatcher *d, struct live_job *j, const struct publish_outcome *o,
+                       struct err *err)
+{
+    if (!job_ended(j))
+        return 0;
+    if (o->r < 0 && err_class_retried(o->err.cls)) {
+        log_event(LOG_WARN, "publish.end-failed", LSTR("job", j->id), LSTR("error", o->err.text));
+        j->publish_after_ms = d->clock->wall_ms(d->clock) + SWEEP_RETRY_MS;
+        engine_attend_at(d, j, j->publish_after_ms);
+        return 0;
+    }
+    j->early_ended = 1;
+    return job_save(d, j, err);
+}
+
 static int swept(struct dispatcher *d, struct live_job *j, const struct publish_outcome *o,
                  struct err *err)
 {
@@ -373,6 +398,8 @@ static int take_outcome(struct dispatcher *d, struct live_job *j, const struct p
         return finished(d, j, o, err);
     case PUBLISH_EARLY:
         return early(d, j, o, err);
+    case PUBLISH_END:
+        return early_ended(d, j, o, err);
     default:
         return swept(d, j, o, err);
     }

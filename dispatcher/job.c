@@ -149,6 +149,7 @@ int job_new(struct dispatcher *d, const struct job_row *row, struct live_job **r
     j->replaces = copy(row->replaces, &bad);
     j->run = row->run;
     j->published = row->published;
+    j->early_ended = row->early_ended;
     if (row->replaced_by && row->replaced_by[0])
         j->replaced_by = copy(row->replaced_by, &bad);
     j->place = place_get(&d->places, row->output);

@@ -102,10 +102,11 @@ struct live_job {
     char *replaced_by;          /* the job that has published there since; NULL: none */
     int replace;                /* it may replace what another job has published there */
     char *version;              /* of its plan (publish/version.h) */
-    char *replaces; /* the version that lay there when it was planned; NULL: no package */
-    unsigned run;   /* rises when its source is found to be another */
-    int published;  /* what its plan made is the package at its output */
-    int writes;     /* it is one of the place's writers */
+    char *replaces;  /* the version that lay there when it was planned; NULL: no package */
+    unsigned run;    /* rises when its source is found to be another */
+    int early_ended; /* its early playlists were ended since it has ended */
+    int published;   /* what its plan made is the package at its output */
+    int writes;      /* it is one of the place's writers */
     unsigned priority;
     enum job_state state;
     struct err *error; /* NULL: none */

@@ -28,6 +28,7 @@ int job_save(struct dispatcher *d, struct live_job *j, struct err *err)
         .replaces = j->replaces,
         .run = j->run,
         .published = j->published,
+        .early_ended = j->early_ended,
     };
     if (j->error)
         row.error = *j->error;
@@ -60,7 +61,7 @@ static int began(struct dispatcher *d, struct live_job *j, int was_ended, struct
 {
     if (was_ended) {
         j->ended_ms = j->started_ms = 0; /* another run */
-        j->notified = j->swept = 0;
+        j->notified = j->swept = j->early_ended = 0;
         job_forget_early(j);
     }
     if (was_ended || j->state == JOB_QUEUED) /* workers: it isn't canceled any more */

@@ -90,6 +90,8 @@ static const char *const migrations[] = {
     "UPDATE jobs SET published = 1 WHERE state = 'done' AND replaced_by = '';"
     "CREATE TABLE replaced (output TEXT NOT NULL, version TEXT NOT NULL, due_ms BIGINT NOT NULL,"
     " PRIMARY KEY (output, version));",
+
+    "ALTER TABLE jobs ADD COLUMN early_ended BIGINT NOT NULL DEFAULT 0;",
 };
 
 enum { SCHEMA_VERSION = sizeof(migrations) / sizeof(migrations[0]) };
@@ -238,7 +240,7 @@ static const char *const statements[SQL_STMT_MAX] = {
                        " state = $5, error_class = $6, error_text = $7, updated_ms = $8,"
                        " started_ms = $9, ended_ms = $10, playable_ms = $11, notified = $12,"
                        " swept = $13, replaced_by = $14, version = $15, replaces = $16, run = $17,"
-                       " published = $18 WHERE id = $19",
+                       " published = $18, early_ended = $19 WHERE id = $20",
     [SQL_SET_JOB_FACTS] = "UPDATE jobs SET facts = $1, etag = $2 WHERE id = $3",
     [SQL_SET_PLAN] = "INSERT INTO plans (job, plan) VALUES ($1,$2)"
                      " ON CONFLICT (job) DO UPDATE SET plan = excluded.plan",
@@ -266,7 +268,7 @@ static const char *const statements[SQL_STMT_MAX] = {
         "SELECT id, source, etag, output, ladder, ladder_name, options, state,"
         " error_class, error_text, created_ms, updated_ms, tenant, notify, metadata,"
         " priority, facts, started_ms, ended_ms, playable_ms, notified, swept,"
-        " replaced_by, may_replace, version, replaces, run, published FROM jobs ORDER BY created_ms, id",
+        " replaced_by, may_replace, version, replaces, run, published, early_ended FROM jobs ORDER BY created_ms, id",
     [SQL_EACH_TASK] = "SELECT id, ord, state, attempt, failures, not_before_ms, cost, cpu_s, chunk,"
                       " grp, audio, frames, error_class, error_text, encoder, sent FROM tasks"
                       " WHERE job = $1 ORDER BY ord",

@@ -39,7 +39,7 @@ struct job_row {
     const char *version;     /* as in job.h, like those below */
     const char *replaces;    /* may be NULL */
     unsigned run;
-    int published;
+    int published, early_ended;
 };
 
 struct task_row {

@@ -24,12 +24,13 @@ int jobdb_insert_job(struct jobdb *db, const struct job_row *j, struct err *err)
 
 int jobdb_update_job(struct jobdb *db, const struct job_row *j, struct err *err)
 {
-    return jobdb_run(db, SQL_UPDATE_JOB, err, "sssisssiiiiiisssiis", j->tenant ? j->tenant : "",
+    return jobdb_run(db, SQL_UPDATE_JOB, err, "sssisssiiiiiisssiiis", j->tenant ? j->tenant : "",
                      j->notify, j->metadata, (int64_t)j->priority, job_state_name(j->state),
                      err_class_name(j->error.cls), j->error.text, j->updated_ms, j->started_ms,
                      j->ended_ms, j->playable_ms, (int64_t)j->notified, (int64_t)j->swept,
                      j->replaced_by ? j->replaced_by : "", j->version ? j->version : "",
-                     j->replaces, (int64_t)j->run, (int64_t)j->published, j->id);
+                     j->replaces, (int64_t)j->run, (int64_t)j->published, (int64_t)j->early_ended,
+                     j->id);
 }
 
 int jobdb_set_job_plan(struct jobdb *db, const char *id, const char *plan, const char *facts,
@@ -180,6 +181,7 @@ static int job_row(struct jobdb *db, sqlite3_stmt *s, void *arg, struct err *err
         .replaces = (const char *)sqlite3_column_text(s, 25),
         .run = (unsigned)sqlite3_column_int64(s, 26),
         .published = sqlite3_column_int(s, 27),
+        .early_ended = sqlite3_column_int(s, 28),
     };
     return e->each(e->arg, &j);
 }

@@ -32,6 +32,8 @@ enum publish_what {
     PUBLISH_EARLY, /* playlists of type EVENT over what is there without a hole, where it is enough;
                     * nothing where a finished package (job.json) lies there already */
     PUBLISH_CHECK, /* only look whether the objects of these results are there, bytes included */
+    PUBLISH_END,   /* what of it could be played early will grow no more (publish/ending.h); with
+                    * `everything` it is removed */
     PUBLISH_SWEEP, /* remove what no published receipt names; with `everything`, the package too */
     PUBLISH_WHAT_MAX
 };
@@ -44,7 +46,7 @@ struct publish_request {
     char *plan;                 /* JSON text; PUBLISH_SWEEP and _CHECK: may be NULL */
     char **results;             /* JSON texts, of done tasks */
     size_t n_results;
-    int everything; /* PUBLISH_SWEEP */
+    int everything; /* PUBLISH_SWEEP, PUBLISH_END */
     char *version;  /* of its media (publish/version.h); NULL or "": none */
     char **spared;  /* PUBLISH_SWEEP: versions that stay (publish/sweep.h) */
     size_t n_spared;

@@ -25,7 +25,7 @@ struct config {
     unsigned planners, publishers, slots, attempts, queue_min;
     unsigned keep_failed_h, keep_replaced_s, lost_after_s;
     unsigned connections, per_address;
-    unsigned private_sources, early_playlists; /* 0 or 1 */
+    unsigned private_sources, early_playlists, remove_early; /* 0 or 1 */
 
     struct url_rules sources, outputs, notifies;
     struct url_rules notify_named; /* those of `notifies` that name a host */

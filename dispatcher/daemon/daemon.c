@@ -183,6 +183,7 @@ static int start_engine(struct daemon *m, struct err *err)
         .publishers = c->publishers,
         .plan_nice = 5, /* less than encoders' on the same machine: they may wait for a plan */
         .early_playlists = (int)c->early_playlists,
+        .remove_early = (int)c->remove_early,
         .lost_after_ms = (int64_t)c->lost_after_s * 1000,
         .keep_failed_ms = (int64_t)c->keep_failed_h * 3600000,
         .keep_replaced_ms = (int64_t)c->keep_replaced_s * 1000,

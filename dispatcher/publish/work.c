@@ -11,6 +11,7 @@
 #include "../../common/store/store.h"
 #include "../../common/wire/json_text.h"
 #include "../../common/wire/result.h"
+#include "ending.h"
 #include "objects.h"
 #include "package.h"
 #include "publish.h"
@@ -355,6 +356,20 @@ static int work_with_results(struct store_env *stores, const struct publish_requ
     return req->what == PUBLISH_CHECK ? check_objects(&j, s.media, 1) : work_with_plan(&s, req, &j);
 }
 
+static int end_early(struct store_env *stores, const struct publish_request *req,
+                     struct publish_outcome *o)
+{
+    _cleanup_(store_freep) struct store *store = NULL;
+    char folder[VERSION_ROOM + 1];
+    int r = store_open_prefix(stores, req->output, 0, &store, &o->err);
+
+    if (r < 0)
+        return r == -ENOENT ? 0 : r;
+    const char *version = req->version ? req->version : "";
+    (void)snprintf(folder, sizeof(folder), "%s%s", version, *version ? "/" : "");
+    return package_end_early(store, folder, req->everything, &o->err);
+}
+
 static int sweep(struct store_env *stores, const struct publish_request *req,
                  struct publish_outcome *o)
 {
@@ -374,8 +389,9 @@ static int sweep(struct store_env *stores, const struct publish_request *req,
 void publish_work(struct store_env *stores, const struct publish_request *req,
                   struct publish_outcome *ret)
 {
-    ret->r = req->what == PUBLISH_SWEEP ? sweep(stores, req, ret)
-                                        : work_with_results(stores, req, ret);
+    ret->r = req->what == PUBLISH_END     ? end_early(stores, req, ret)
+             : req->what == PUBLISH_SWEEP ? sweep(stores, req, ret)
+                                          : work_with_results(stores, req, ret);
     if (ret->r == 0) /* what was tried on the way, and didn't matter */
         ret->err = (struct err){ 0 };
     if (ret->r == -ESTALE && ret->n_faults > 0)

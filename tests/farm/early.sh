@@ -66,6 +66,22 @@ grows_only() {
 fact "the finished playlists begin with what players have seen" grows_only
 fact "gopmill verify accepts it" "$GOPMILL_VERIFY" package-film --source "$shared/film.mp4"
 
+# ---- it comes to nothing ----
+
+list_has() { s3_get "$bucket/out/stopped/video/full/index.m3u8" stopped.m3u8 && grep -q "$1" stopped.m3u8; }
+ends_with_it() {
+    posted 202 stopped film.mp4 two.yaml '{"options": {"chunk_count": 0}}' && await 30 playable_or_ended stopped &&
+        list_has TYPE:EVENT && api POST /v1/jobs/stopped/cancel >/dev/null && await 20 list_has '^#EXT-X-ENDLIST$'
+}
+fact "canceled, it ends with what was listed" ends_with_it
+whole_list() { # every segment that it names is there
+    local name
+    grep '^seg-' stopped.m3u8 >stopped && while read -r name; do
+        s3_has "$bucket/out/stopped/video/full/$name" || return 1
+    done <stopped
+}
+fact "all of which is there" whole_list
+
 # ---- it can't be stored ----
 
 fails_early() { [ "$(job "$1" '.progress.early_failures > 0')" = true ]; }

@@ -484,6 +484,106 @@ static void a_new_source_touches_the_package_when_it_is_whole(void **state)
     end(&e);
 }
 
+/* ---- what played early ---- */
+
+static int is_ended(const struct engine *e, const char *name)
+{
+    char *text = read_file(e, name);
+    const char *end = strstr(text, "#EXT-X-ENDLIST\n");
+    int ended = end != NULL;
+
+    assert_true(!end || end[strlen("#EXT-X-ENDLIST\n")] == '\0');
+    assert_non_null(strstr(text, "seg-00001.m4s"));
+    free(text);
+    return ended;
+}
+
+/* Two tasks are done and playlists name them; then it ends, and not well. */
+static void play_and_end(struct engine *e, int canceled)
+{
+    struct task t;
+
+    submit(e);
+    plan(e);
+    for (int i = 0; i < 2; i++) {
+        assert_true(work_one(e));
+        step(e);
+        test_clock.ms += 10000;
+    }
+    step(e);
+    assert_false(is_ended(e, "video/720p/index.m3u8"));
+    if (canceled) {
+        assert_int_equal(dispatcher_cancel(e->d, "j", NULL), 0);
+    } else {
+        assert_true(take(e, &t));
+        fail_task(e, &t, ERR_INPUT, "no");
+        task_release(&t);
+    }
+    step(e);
+    assert_int_equal(status(e).state, canceled ? JOB_CANCELED : JOB_FAILED);
+}
+
+static void what_played_early_ends_with_its_job(void **state)
+{
+    static const char *const lists[] = { "video/720p/index.m3u8", "video/360p/index.m3u8",
+                                         "video/720p/iframe.m3u8", "audio/aac-128/index.m3u8" };
+
+    for (int canceled = 0; canceled < 2; canceled++) {
+        struct engine e = { .cfg = { .early_playlists = 1 } };
+
+        begin(&e, state);
+        play_and_end(&e, canceled);
+        for (size_t i = 0; i < sizeof(lists) / sizeof(lists[0]); i++)
+            assert_true(is_ended(&e, lists[i]));
+        restart(&e, state);
+        step(&e);
+        assert_true(is_ended(&e, lists[0]));
+        assert_int_equal(dispatcher_requeue(e.d, "j", -1, NULL, NULL), 0);
+        until(&e, "j", JOB_DONE);
+        plays(&e, "");
+        char *text = read_file(&e, lists[0]);
+        assert_non_null(strstr(text, "#EXT-X-PLAYLIST-TYPE:VOD"));
+        free(text);
+        assert_int_equal(dispatcher_delete(e.d, "j", 1, NULL), 0);
+        step(&e);
+        end(&e);
+        assert_int_equal(remove(e.farm->db), 0);
+    }
+}
+
+static void what_played_early_is_removed_where_that_is_wanted(void **state)
+{
+    struct engine e = {
+        .cfg = {.early_playlists = 1, .remove_early = 1}
+    };
+
+    begin(&e, state);
+    play_and_end(&e, 1);
+    assert_false(exists(&e, "master.m3u8"));
+    assert_false(exists(&e, "video/720p/index.m3u8"));
+    assert_true(exists(&e, "video/720p/seg-00001.m4s")); /* for a requeue */
+    assert_int_equal(dispatcher_requeue(e.d, "j", -1, NULL, NULL), 0);
+    until(&e, "j", JOB_DONE);
+    plays(&e, "");
+    end(&e);
+}
+
+static void a_job_after_one_that_played_early_has_urls_of_its_own(void **state)
+{
+    struct engine e = { .cfg = { .early_playlists = 1 } };
+    char version[VERSION_ROOM];
+
+    begin(&e, state);
+    play_and_end(&e, 1);
+    assert_int_equal(submit_replacing(&e, "k", NULL), 0);
+    until(&e, "k", JOB_RUNNING);
+    until(&e, "k", JOB_DONE);
+    published(&e, "k", version);
+    assert_int_equal(strncmp(version, "v2-", 3), 0);
+    plays(&e, version);
+    end(&e);
+}
+
 #define T(f) cmocka_unit_test_setup_teardown(f, farm_setup, farm_teardown)
 
 int main(void)
@@ -499,6 +599,9 @@ int main(void)
         T(a_replacing_job_that_does_not_end_well_leaves_the_old_package),
         T(a_part_that_fails_leaves_the_job_done),
         T(a_new_source_touches_the_package_when_it_is_whole),
+        T(what_played_early_ends_with_its_job),
+        T(what_played_early_is_removed_where_that_is_wanted),
+        T(a_job_after_one_that_played_early_has_urls_of_its_own),
     };
     log_init(LOG_FORMAT_TEXT, LOG_OFF);
     return cmocka_run_group_tests(tests, NULL, NULL);
