@@ -82,6 +82,7 @@ struct dispatcher_config {
                                 * 0: no minimum. A farm: 64 */
     unsigned max_attempts;     /* of a task; 0: 4 */
     int64_t retry_base_ms;     /* first back-off; 0: 500; doubles, with jitter */
+    int64_t storage_retry_ms;  /* the same of class storage, where it is more; 0: no more */
     unsigned quarantine_s;     /* a worker's first quarantine; 0: 60 */
     unsigned planners;         /* jobs planned at once; 0: 1 */
     struct nursery *nursery;   /* borrowed; NULL: one of its own */

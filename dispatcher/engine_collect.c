@@ -35,10 +35,12 @@ static uint64_t next_random(struct dispatcher *d)
 }
 
 /* Doubles with each failure; the jitter of half of it either way keeps tasks
- * that failed together from coming back together. */
-int64_t engine_backoff_ms(struct dispatcher *d, unsigned failures)
+ * that failed together from coming back together. A store's bad minutes are longer. */
+int64_t engine_backoff_ms(struct dispatcher *d, unsigned failures, enum err_class cls)
 {
     int64_t base = d->cfg.retry_base_ms > 0 ? d->cfg.retry_base_ms : DEFAULT_RETRY_MS;
+    if (cls == ERR_STORAGE && d->cfg.storage_retry_ms > base)
+        base = d->cfg.storage_retry_ms;
     unsigned doublings = failures > DOUBLINGS_MAX ? DOUBLINGS_MAX : failures - 1;
     int64_t delay = base << doublings;
 
@@ -105,7 +107,8 @@ int engine_attempt_failed(struct dispatcher *d, struct live_job *j, struct live_
     if (first)
         return fail_by_source(d, j, t, crew_name(d->crew, first), worker, why, err);
     if (again) {
-        t->not_before_ms = d->clock->wall_ms(d->clock) + engine_backoff_ms(d, t->failures);
+        t->not_before_ms = d->clock->wall_ms(d->clock) +
+                           engine_backoff_ms(d, t->failures, why->cls);
         t->attempt++;
         return task_move(d, j, t, TASK_RETRY, why, err);
     }

@@ -12,6 +12,7 @@ enum {
     EARLY_MS = 3000,   /* at least between playlists of a job that runs */
     EARLY_TASK_MS = 5, /* more for each result that they are made of: all of them are read again */
     REFUSED_MS = 500,  /* until the publisher is asked again */
+    AWAY_MS = 2000,    /* likewise, of a store that is away */
     SWEEP_RETRY_MS = 60 * 1000,
     HELD_MS = 500, /* until it is looked again whether nobody is at the same place */
 };
@@ -253,13 +254,21 @@ static int redo_faults(struct dispatcher *d, struct live_job *j, const struct pu
     return r;
 }
 
-/* Again after a while where that may help, else the job fails. */
-static int publish_failed(struct dispatcher *d, struct live_job *j, const struct err *why,
+/* Again after a while where that may help, else the job fails. While the store is `away`, as often
+ * as it takes. */
+static int publish_failed(struct dispatcher *d, struct live_job *j, int away, const struct err *why,
                           struct err *err)
 {
-    log_event(LOG_WARN, "publish.failed", LSTR("job", j->id), LSTR("error", why->text));
+    log_event(LOG_WARN, away ? "publish.waits" : "publish.failed", LSTR("job", j->id),
+              LSTR("error", why->text));
+    if (away && d->survives) {
+        j->publish_after_ms = d->clock->wall_ms(d->clock) + AWAY_MS;
+        engine_attend_at(d, j, j->publish_after_ms);
+        return 0;
+    }
     if (err_class_retried(why->cls) && ++j->publish_tries < engine_attempts_allowed(d)) {
-        j->publish_after_ms = d->clock->wall_ms(d->clock) + engine_backoff_ms(d, j->publish_tries);
+        j->publish_after_ms = d->clock->wall_ms(d->clock) +
+                              engine_backoff_ms(d, j->publish_tries, why->cls);
         engine_attend_at(d, j, j->publish_after_ms);
         return 0;
     }
@@ -278,7 +287,7 @@ static int take_faults(struct dispatcher *d, struct live_job *j, const struct pu
         struct err why = { 0 };
         (void)err_set(&why, -ESTALE, ERR_INTERNAL, "%s",
                       o->err.text[0] ? o->err.text : "the package doesn't fit its plan");
-        return publish_failed(d, j, &why, err);
+        return publish_failed(d, j, 0, &why, err);
     }
     return r;
 }
@@ -289,7 +298,7 @@ static int checked(struct dispatcher *d, struct live_job *j, const struct publis
     if (j->state != JOB_RUNNING && j->state != JOB_PUBLISHING)
         return 0;
     if (o->r < 0 && o->r != -ESTALE)
-        return publish_failed(d, j, &o->err, err);
+        return publish_failed(d, j, o->away, &o->err, err);
     j->check_wanted = 0;
     j->checked = 1;
     j->publish_tries = 0;
@@ -308,7 +317,7 @@ static int finished(struct dispatcher *d, struct live_job *j, const struct publi
     if (o->r == -ESTALE)
         return take_faults(d, j, o, err);
     if (o->r < 0)
-        return publish_failed(d, j, &o->err, err);
+        return publish_failed(d, j, o->away, &o->err, err);
     j->publish_tries = 0;
     job_forget_early(j);
     j->sweep_wanted = d->cfg.board != NULL; /* a farm tidies up */
@@ -322,7 +331,7 @@ static int finished(struct dispatcher *d, struct live_job *j, const struct publi
  * again after longer and longer, and costs the job nothing. */
 static void early_failed(struct dispatcher *d, struct live_job *j, const struct err *why)
 {
-    int64_t wait_ms = engine_backoff_ms(d, ++j->early_failures);
+    int64_t wait_ms = engine_backoff_ms(d, ++j->early_failures, ERR_NONE);
 
     log_event(LOG_WARN, "publish.early-failed", LSTR("job", j->id),
               LINT("failures", j->early_failures), LSTR("class", err_class_name(why->cls)),

@@ -374,7 +374,8 @@ int engine_redo(struct dispatcher *d, struct live_job *j, struct live_task *t, i
 /* The same without touching its result, never counted. */
 int engine_redo_move(struct dispatcher *d, struct live_job *j, struct live_task *t,
                      const struct err *why, struct err *err);
-int64_t engine_backoff_ms(struct dispatcher *d, unsigned failures); /* from 1 */
+int64_t engine_backoff_ms(struct dispatcher *d, unsigned failures, /* from 1 */
+                          enum err_class cls);
 unsigned engine_attempts_allowed(const struct dispatcher *d);
 
 /* ---- engine_crew.c: whose fault it was ---- */

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "../common/base/cleanup.h"
+#include "../common/base/clock.h"
 #include "../common/base/range.h"
 #include "../common/child/child.h"
 #include "../common/child/nursery.h"
@@ -301,7 +302,10 @@ static void *planner_main(void *arg)
 
     if (p->nice) /* of this thread alone, on Linux */
         (void)setpriority(PRIO_PROCESS, self, getpriority(PRIO_PROCESS, self) + p->nice);
+    int64_t began_ns = clock_system.mono_ns(&clock_system);
     p->r = plan_in_child(p);
+    if (p->r < 0 && p->err.cls == ERR_STORAGE && store_was_away(p->stores, began_ns))
+        p->waits = 1;
     close_source(p);
     if (p->r == 0 && !p->looks)
         p->r = use_plan(p);

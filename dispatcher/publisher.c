@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../common/base/clock.h"
+#include "../common/store/store.h"
 #include "publish/work.h"
 
 enum { THREADS_MAX = 64 };
@@ -116,8 +118,10 @@ static void *thread_main(void *arg)
     (void)pthread_mutex_lock(&p->lock);
     while ((i = next_item(p))) {
         (void)pthread_mutex_unlock(&p->lock);
+        int64_t began_ns = clock_system.mono_ns(&clock_system);
         publish_work(p->stores, i->req, i->outcome);
-
+        i->outcome->away = i->outcome->r < 0 && i->outcome->err.cls == ERR_STORAGE &&
+                           i->outcome->r != -ESTALE && store_was_away(p->stores, began_ns);
         (void)pthread_mutex_lock(&p->lock);
         take_out(&p->at_work, i);
         (void)pthread_mutex_unlock(&p->lock);

@@ -71,6 +71,7 @@ struct publish_outcome {
     int r; /* 0; -ESTALE: see faults (err tells of the first), nothing was published; else why in
             * err */
     struct err err;
+    int away; /* it failed because the store was away, and is to be done again when that is back */
     struct publish_fault *faults; /* each task once */
     size_t n_faults;
     size_t segments; /* PUBLISH_EARLY: in the shortest video playlist; 0: not enough yet, nothing

@@ -36,6 +36,7 @@ struct attempt {
     char *engine;                  /* owned; NULL: the child didn't say */
     enum desk_ending ending;       /* once it has run: whether it was told to end */
     int no_child;                  /* none could be started */
+    int64_t began_ns;              /* CLOCK_MONOTONIC */
 };
 
 static int on_read(void *arg, uint64_t off, void *buf, size_t len, size_t *ret_n, struct err *err)
@@ -299,6 +300,24 @@ static int explain_no_child(const struct attempt *a, struct err *err)
     return err_set(err, -ECANCELED, ERR_CANCELED, "%s", why);
 }
 
+/* The farm's store is away, or refuses this worker: no attempt of the task either. */
+static int is_stores_state(const struct attempt *a, const struct err *err)
+{
+    const struct worker_config *cfg = &a->slot->shared->cfg;
+
+    return err->cls == ERR_STORAGE && cfg->events &&
+           (store_was_away(cfg->stores, a->began_ns) ||
+            store_was_refusing(cfg->stores, a->began_ns));
+}
+
+static int explain_away(struct err *err)
+{
+    const struct err why = *err;
+
+    return err_set(err, -ECANCELED, ERR_CANCELED, "the store can't be worked with: %.600s",
+                   why.text);
+}
+
 /* Nobody but a person, or the worker itself, may cancel: a child that says
  * so is in error. */
 static int explain_end(struct attempt *a, int r, struct err *err)
@@ -309,6 +328,8 @@ static int explain_end(struct attempt *a, int r, struct err *err)
                                                       : "the worker was told to stop");
     if (a->no_child && a->slot->shared->cfg.events)
         return explain_no_child(a, err);
+    if (r < 0 && is_stores_state(a, err))
+        return explain_away(err);
     if (err->cls == ERR_CANCELED)
         err->cls = ERR_INTERNAL;
     return r;
@@ -344,7 +365,7 @@ static void leave(const struct attempt *a, int told, const struct child_usage *u
 int slot_attempt(struct slot *s, const struct task *t, const char *text)
 {
     const struct worker_config *cfg = &s->shared->cfg;
-    struct attempt a = { .slot = s, .task = t };
+    struct attempt a = { .slot = s, .task = t, .began_ns = clock_system.mono_ns(&clock_system) };
     struct child_usage usage = { 0 };
     struct err err = { 0 };
     _cleanup_free_ char *answer = NULL;

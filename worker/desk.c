@@ -88,6 +88,8 @@ int64_t desk_now_ns(void)
 
 const char *desk_hindrance(const struct desk *d)
 {
+    if (d->store[0])
+        return d->store;
     if (d->reason[0])
         return d->reason;
     return desk_now_ns() < d->cannot_until_ns ? d->cannot : NULL;
@@ -142,7 +144,7 @@ enum desk_mode desk_mode_now(struct desk *d)
 int desk_closed(struct desk *d)
 {
     lock(d);
-    int closed = d->mode != DESK_OPEN || desk_shut_out(d, TRIAL_SLOT);
+    int closed = d->mode != DESK_OPEN || desk_shut_out(d, TRIAL_SLOT) || d->store[0];
     unlock(d);
     return closed;
 }
@@ -445,6 +447,17 @@ void desk_cannot(struct desk *d, const char *why, int ms)
     (void)snprintf(d->cannot, sizeof(d->cannot), "%s", why);
     d->cannot_until_ns = desk_now_ns() + ms * (int64_t)NS_PER_MS;
     d->news = 1;
+    unlock_changed(d);
+}
+
+void desk_put_store(struct desk *d, const char *why)
+{
+    lock(d);
+    if (strcmp(d->store, why) != 0) {
+        (void)snprintf(d->store, sizeof(d->store), "%s", why);
+        d->shed_ns = desk_now_ns();
+        d->news = 1;
+    }
     unlock_changed(d);
 }
 

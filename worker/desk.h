@@ -90,6 +90,10 @@ void desk_begun(struct desk *d, unsigned slot);
  * leased for `ms`, heartbeats say why. */
 void desk_cannot(struct desk *d, const char *why, int ms);
 
+/* What it works with is away: no task is leased and none is kept that was delivered ahead, until
+ * this is said again with "". */
+void desk_put_store(struct desk *d, const char *why);
+
 /* Why the task in hand is to be ended early. Any thread. */
 enum desk_ending { DESK_GO_ON, DESK_JOB_CANCELED, DESK_WORKER_KILLED };
 enum desk_ending desk_ending(struct desk *d, unsigned slot);

@@ -81,6 +81,7 @@ struct desk {
     struct machine machine;
     char reason[200];        /* why nothing is leased for now, or "" */
     int64_t shed_ns;         /* since when it is so, or when a task was handed back for it last */
+    char store[300];         /* why the store can't be worked with, or "" */
     char cannot[200];        /* why a task could not be begun … */
     int64_t cannot_until_ns; /* … and until when no other one is tried */
     char *engine;            /* owned; NULL: no task was done yet */

@@ -148,6 +148,11 @@ unsigned worker_running(struct worker *w)
     return desk_in_hand(w->shared.desk);
 }
 
+void worker_hinder(struct worker *w, const char *why)
+{
+    desk_put_store(w->shared.desk, why);
+}
+
 void worker_kill(struct worker *w)
 {
     desk_raise(w->shared.desk, DESK_KILLED);

@@ -63,10 +63,15 @@ int worker_start(const struct worker_config *cfg, struct worker **ret, struct er
 /* No new task; running ones go on. Any thread. */
 void worker_drain(struct worker *w);
 int worker_draining(const struct worker *w); /* also: because it was told to by an event */
-int worker_leases(const struct worker *w);   /* 0: not now (quarantined), or never again (drained,
-                                              * killed): the queue's owner has to stop() QUEUE_TASKS,
-                                              * and to resume() it when this is 1 again */
-unsigned worker_running(struct worker *w);   /* tasks in hand at the moment, also those that wait */
+int worker_leases(
+    const struct worker *w); /* 0: not now (quarantined, hindered), or never again (drained,
+                              * killed): the queue's owner has to stop() QUEUE_TASKS,
+                              * and to resume() it when this is 1 again */
+unsigned worker_running(struct worker *w); /* tasks in hand at the moment, also those that wait */
+
+/* What it works with is away, for that reason: it takes no task until this is called again with
+ * "". Any thread. */
+void worker_hinder(struct worker *w, const char *why);
 
 /* Kill running children. Their tasks are handed back: by a result of class
  * ERR_CANCELED and an ack, which costs no attempt and no delivery; by a reject where the

@@ -228,7 +228,8 @@ static int set_s3(struct net_env *e, const struct store_env_config *c, struct er
     int r = check_region(region, err);
     if (r < 0)
         return r;
-    e->path_style = c->path_style ? c->path_style : endpoint != NULL;
+    int named = endpoint != NULL;
+    e->path_style = c->path_style ? c->path_style : named;
     if (!endpoint) {
         const char *china = strncmp(region, "cn-", 3) == 0 ? ".cn" : "";
         if (asprintf(&usual, "https://s3.%s.amazonaws.com%s", region, china) < 0) {
@@ -240,7 +241,10 @@ static int set_s3(struct net_env *e, const struct store_env_config *c, struct er
     if (copy(&e->region, region) < 0)
         return no_memory(err);
     r = set_endpoint(e, endpoint, err);
-    return r < 0 ? r : set_credentials(e, c, err);
+    if (r == 0)
+        r = set_credentials(e, c, err);
+    e->configured = named || e->access_key;
+    return r;
 }
 
 /* Patience with a store is a matter of the network, so the operator's. */
@@ -299,6 +303,7 @@ int store_env_new(const struct store_env_config *cfg, struct store_env **ret, st
         return no_memory(err);
     (void)pthread_once(&once, init_libraries);
     (void)pthread_mutex_init(&e->lock, NULL);
+    http_health_init(e);
     if (!cfg)
         cfg = &all_from_environment;
     e->env.open_object = env_open_object;
@@ -332,6 +337,7 @@ void store_env_free(struct store_env *env)
     for (size_t i = 0; i < e->n_idle; i++)
         curl_easy_cleanup(e->idle[i].curl);
     (void)pthread_mutex_destroy(&e->lock);
+    (void)pthread_mutex_destroy(&e->health.lock);
     free_secret(e->secret_key);
     free_secret(e->session_token);
     free(e->scheme);

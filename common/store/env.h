@@ -57,6 +57,7 @@ void store_env_free(struct store_env *e); /* NULL is a no-op; no store may be op
 /* Bytes over the network so far, for metrics. */
 struct store_traffic {
     uint64_t bytes_in, bytes_out, requests, retries, failures;
+    int away; /* the S3 endpoint is away, or refuses (health.h); whoever asks fills it in */
 };
 void store_env_traffic(const struct store_env *e, struct store_traffic *ret);
 

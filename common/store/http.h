@@ -14,6 +14,7 @@
 #include <stdint.h>
 
 #include "env.h"
+#include "health.h"
 #include "s3_parse.h"
 #include "sigv4.h"
 #include "store.h"
@@ -36,6 +37,7 @@ struct net_env {
     /* Not changed after store_env_new(). */
     char *scheme, *host; /* of the endpoint; host with ":port" where that isn't the usual one */
     char *region, *access_key, *secret_key, *session_token, *ca_file;
+    int configured; /* endpoint or key were named */
     int path_style; /* 1 or 2, 0: by bucket name */
     int private_addresses;
     int connect_timeout_ms, stall_timeout_ms, tries;
@@ -47,6 +49,14 @@ struct net_env {
     size_t n_idle;
 
     atomic_uint_fast64_t bytes_in, bytes_out, requests, retries, failures;
+
+    struct http_health {
+        pthread_mutex_t lock; /* guards what follows */
+        enum store_state state;
+        char why[300];
+        int64_t answered_ns;             /* when it last answered; CLOCK_MONOTONIC */
+        int64_t bad_ns[STORE_STATE_MAX]; /* when it last was that */
+    } health;                            /* of the S3 endpoint: health.h */
 };
 
 /* What a request is signed with, besides the env's keys and region. */
@@ -119,6 +129,12 @@ int64_t http_now_ns(void);
  *   -ENOMEM */
 int http_perform(struct net_env *e, const struct http_request *q, struct http_answer *ret,
                  struct err *err);
+
+void http_health_init(struct net_env *e); /* of an env that is being made */
+/* What a request to the S3 endpoint says of it: any answer, or a failure in all tries. */
+void http_health_answered(struct net_env *e, const struct http_answer *a);
+void http_health_failed(struct net_env *e, int64_t began_ns, const struct http_request *q,
+                        const char *text);
 
 /* One try; *ret_again tells whether another may help. For http_perform(). */
 int http_attempt(struct net_env *e, const struct http_request *q, struct http_answer *a,

@@ -58,16 +58,35 @@ static void forget(struct http_answer *a)
     memset(a, 0, sizeof(*a));
 }
 
+/* The answer to HEAD has no body, which would say why it is forbidden: what is asked instead has.
+ */
+static void note_answer(struct net_env *e, const struct http_request *q,
+                        const struct http_answer *a)
+{
+    if (!q->sign)
+        return;
+    if (a->status == 403 && strcmp(q->method, "HEAD") == 0)
+        (void)store_env_ask(&e->env, NULL);
+    else
+        http_health_answered(e, a);
+}
+
 int http_perform(struct net_env *e, const struct http_request *q, struct http_answer *ret,
                  struct err *err)
 {
     struct http_answer a = { 0 };
+    struct err none = { 0 };
+    int64_t began = http_now_ns();
     int again = 0, r = 0, n = 1;
+
+    if (!err)
+        err = &none;
 
     for (;; n++) {
         r = http_attempt(e, q, &a, &again, err);
         if (r == 0) {
             a.tries = n;
+            note_answer(e, q, &a);
             *ret = a;
             return 0;
         }
@@ -77,6 +96,8 @@ int http_perform(struct net_env *e, const struct http_request *q, struct http_an
         forget(&a);
     }
     forget(&a);
+    if (again && q->sign)
+        http_health_failed(e, began, q, err->text);
     atomic_fetch_add(&e->failures, 1);
     return again ? err_prefix(err, r, "%s failed, tried %d time%s", q->method, n, n == 1 ? "" : "s")
                  : r;

@@ -108,7 +108,22 @@ struct store_env {
     int (*open_object)(struct store_env *e, const char *url, struct store **ret, char **ret_key,
                        struct err *err);
     int (*open_prefix)(struct store_env *e, const char *url, struct store **ret, struct err *err);
+    /* As store_was_away(), with `refused` as store_was_refusing(); NULL: never. */
+    int (*was_away)(struct store_env *e, int64_t since_ns, int refused);
 };
+
+/* Whether the farm's store (health.h) was away at any time since `since_ns` (CLOCK_MONOTONIC): a
+ * failure of class storage of what began then is the farm's state. `e` may be NULL. */
+static inline int store_was_away(struct store_env *e, int64_t since_ns)
+{
+    return e && e->was_away && e->was_away(e, since_ns, 0);
+}
+
+/* Likewise, whether it refused this machine's credentials: where others have better ones. */
+static inline int store_was_refusing(struct store_env *e, int64_t since_ns)
+{
+    return e && e->was_away && e->was_away(e, since_ns, 1);
+}
 
 /* Many ranges (range.h) of one object, up to `at_once` of them at the same time: for small ones,
  * of which each would wait for the store. As get_range() for each; of failures, the first. */

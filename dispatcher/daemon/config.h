@@ -23,7 +23,7 @@ struct config {
     char *token; /* of the file or GOPMILL_TOKEN */
 
     unsigned planners, publishers, slots, attempts, queue_min;
-    unsigned keep_failed_h, keep_replaced_s, lost_after_s;
+    unsigned keep_failed_h, keep_replaced_s, lost_after_s, storage_retry_s;
     unsigned connections, per_address;
     unsigned private_sources, early_playlists, remove_early; /* 0 or 1 */
 

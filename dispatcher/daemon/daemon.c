@@ -17,6 +17,7 @@
 #include "../../common/base/err.h"
 #include "../../common/queue/amqp.h"
 #include "../../common/store/env.h"
+#include "../../common/store/health.h"
 #include "../board.h"
 #include "admit.h"
 #include "api.h"
@@ -32,6 +33,7 @@ struct daemon {
     int lock, signals, failed_fd, ended_fd;
     struct board *board;
     struct store_env *stores;
+    struct store_watch *watch;
     struct queue *queue;
     struct webhook *webhook;
     struct dispatcher *dispatcher;
@@ -106,6 +108,16 @@ static int has_workers(struct daemon *m, char *why, size_t size)
     return 0;
 }
 
+static int has_store(struct daemon *m, char *why, size_t size)
+{
+    struct store_health h;
+
+    store_env_health(m->stores, &h);
+    if (h.state == STORE_AWAY)
+        (void)snprintf(why, size, "the store is away: %s", h.why);
+    return h.state != STORE_AWAY;
+}
+
 static int ready(void *arg, char *why, size_t size)
 {
     struct daemon *m = arg;
@@ -121,7 +133,8 @@ static int ready(void *arg, char *why, size_t size)
     else if (q.blocked)
         (void)snprintf(why, size, "the broker takes no messages: %s", q.reason);
     else
-        return dispatcher_healthy(m->dispatcher, why, size) && has_workers(m, why, size);
+        return has_store(m, why, size) && dispatcher_healthy(m->dispatcher, why, size) &&
+               has_workers(m, why, size);
     return 0;
 }
 
@@ -130,6 +143,9 @@ static void traffic(void *arg, struct store_traffic *ret)
     const struct daemon *m = arg;
 
     store_env_traffic(m->stores, ret);
+    struct store_health h;
+    store_env_health(m->stores, &h);
+    ret->away = h.state != STORE_ANSWERS;
 }
 
 /* ---- start ---- */
@@ -165,6 +181,8 @@ static int open_outside(struct daemon *m, struct err *err)
                                              .key_file = c->broker_key };
     int r = store_env_new(&stores, &m->stores, err);
 
+    if (r == 0)
+        r = store_watch_new(m->stores, &m->watch, err);
     return r < 0 ? r : queue_amqp_new(&queue, &m->queue, err);
 }
 
@@ -185,6 +203,7 @@ static int start_engine(struct daemon *m, struct err *err)
         .early_playlists = (int)c->early_playlists,
         .remove_early = (int)c->remove_early,
         .lost_after_ms = (int64_t)c->lost_after_s * 1000,
+        .storage_retry_ms = (int64_t)c->storage_retry_s * 1000,
         .keep_failed_ms = (int64_t)c->keep_failed_h * 3600000,
         .keep_replaced_ms = (int64_t)c->keep_replaced_s * 1000,
         .on_end = webhook_end,
@@ -268,6 +287,7 @@ static void stop(struct daemon *m)
     admit_free(m->admit);
     webhook_free(m->webhook);
     queue_free(m->queue);
+    store_watch_free(m->watch);
     store_env_free(m->stores);
     board_free(m->board);
 }

@@ -222,6 +222,8 @@ static void put_traffic(FILE *f, const struct metrics_sources *s)
     one(f, "gopmill_store_requests_total", "counter", "Requests to stores.", (double)t.requests);
     one(f, "gopmill_store_retries_total", "counter", "Requests made again.", (double)t.retries);
     one(f, "gopmill_store_failures_total", "counter", "Requests given up.", (double)t.failures);
+    one(f, "gopmill_store_away", "gauge",
+        "1: the S3 endpoint is away, or refuses the dispatcher; jobs wait.", t.away);
 }
 
 static void put_intake(FILE *f, const struct intake *i)

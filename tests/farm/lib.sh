@@ -23,6 +23,7 @@
 . "$(dirname "${BASH_SOURCE[0]}")/private.sh"
 . "$(dirname "${BASH_SOURCE[0]}")/s3.sh"
 cd "$scratch" || exit 1
+export GOPMILL_STORAGE_RETRY=0 # a minute of patience with a store is none of a test's
 
 test_name=$(basename "$0" .sh)
 farm=$scratch/farm

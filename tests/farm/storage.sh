@@ -41,20 +41,31 @@ hangs() {
 }
 fact "S3 without a word for 8 s in the middle of a job" hangs
 
-# Nothing but errors for longer than a request is tried: tasks fail, wait and are tried again.
+# Nothing but errors for longer than a request is tried: workers hand back what they have and take
+# nothing, the dispatcher isn't ready, what is submitted waits to be planned.
 away() {
-    posted 202 away long.mp4 slow.yaml && await 120 done_at_least away 1 && s3_does status 503 1 || return 1
-    await 120 attempts_failed away || { echo "no attempt fails" && s3_does pass && return 1; }
+    posted 202 away long.mp4 slow.yaml && await 120 done_at_least away 1 && s3_does "$@" || return 1
+    await 60 workers_say "the store is away" && posted 202 waiting short.mp4 quick.yaml && await 60 not_ready
+    local r=$?
     s3_does pass
-    wait_for away "done" && same_as_run away long.mp4 slow.yaml
+    [ $r -eq 0 ] && wait_for away "done" && wait_for waiting "done" && same_as_run away long.mp4 slow.yaml &&
+        [ "$(job away .progress.attempts_failed)$(job waiting .progress.attempts_failed)" = 00 ] && dispatcher_ready &&
+        api DELETE /v1/jobs/away?package=1 && api DELETE /v1/jobs/waiting?package=1
 }
-attempts_failed() { job_number "$1" attempts_failed && [ "$number" -gt 0 ]; }
-fact "S3 away in the middle of a job, until attempts fail" away
+workers_say() { # TEXT: all of them
+    peek /v1/workers && jq -e --arg text "$1" '[.workers[] | select(.state != "lost")] | length > 0 and all(.reason // "" | contains($text))' <<<"$seen" >/dev/null
+}
+not_ready() { [ "$(curl -s -o "$scratch/answer" -w '%{http_code}' "$url/readyz")" = 503 ] && grep -q "the store is away" "$scratch/answer"; }
+fact "S3 that answers nothing but 503 in the middle of a job is waited for" away status 503 1
+
 
 gateway_dies() {
     posted 202 gateway long.mp4 slow.yaml && await 120 done_at_least gateway 1 || return 1
-    rgw_do kill rgw && sleep 3 && rgw_do restart rgw
-    wait_for gateway "done" && same_as_run gateway long.mp4 slow.yaml
+    rgw_do kill rgw && await 60 workers_say "the store is away"
+    local r=$?
+    rgw_do restart rgw
+    [ $r -eq 0 ] && wait_for gateway "done" && same_as_run gateway long.mp4 slow.yaml &&
+        [ "$(job gateway .progress.attempts_failed)" = 0 ]
 }
 fact "the S3 server killed -9 and started again" gateway_dies
 fact "nothing is left over" nothing_left
@@ -114,13 +125,16 @@ fact "left as it is, the requeue makes the whole package of the new source" repl
 
 wrong_worker() {
     worker_stop w1 && worker_stop w2 || return 1
-    AWS_SECRET_ACCESS_KEY=wrong worker_start bad && await 60 workers_known 1 || return 1
-    posted 202 wrong short.mp4 quick.yaml && wait_for wrong failed && error_says wrong storage "403" "$AWS_ACCESS_KEY_ID"
+    AWS_SECRET_ACCESS_KEY=wrong worker_start bad && await 60 workers_say "$AWS_ACCESS_KEY_ID" &&
+        posted 202 wrong short.mp4 quick.yaml && await 60 planned wrong && worker_start w1 && wait_for wrong "done" &&
+        same_as_run wrong short.mp4 quick.yaml && [ "$(job wrong .progress.attempts_failed)" = 0 ] &&
+        ! encoded_by bad
     local r=$?
     worker_stop bad
     return $r
 }
-fact "a worker with wrong credentials: the job fails and says which" wrong_worker
+encoded_by() { grep -q '"event":"task.done"' "$farm/log/$1"; }
+fact "a worker with wrong credentials says so and takes nothing, a good one makes the job" wrong_worker
 wrong_dispatcher() {
     dispatcher_stop && AWS_SECRET_ACCESS_KEY=wrong dispatcher_start || return 1
     posted 202 wrong2 short.mp4 quick.yaml && wait_for wrong2 failed && error_says wrong2 storage "403" "$AWS_ACCESS_KEY_ID"

@@ -11,6 +11,7 @@
 
 #include <cmocka.h>
 
+#include "common/store/store.h"
 #include "common/wire/event.h"
 #include "common/wire/result.h"
 #include "dispatcher/board.h"
@@ -196,6 +197,68 @@ static void the_last_failure_names_its_worker(void **state)
     stop_farm(&e);
 }
 
+/* Four PUTs whose answers are lost within seconds are no reason to fail a film. */
+static void a_store_gets_minutes_for_its_bad_ones(void **state)
+{
+    struct engine e = { .cfg = { .storage_retry_ms = 15000 } };
+    struct task t;
+    char id[64];
+
+    start_farm(&e, state);
+    t = first_task(&e);
+    (void)snprintf(id, sizeof(id), "%s", t.id);
+    int64_t from = test_clock.ms;
+    for (int i = 0; i < ATTEMPTS - 1; i++) {
+        result_of(&e, &t, "w1", ERR_STORAGE, "PUT failed, tried 5 times");
+        task_release(&t);
+        step(&e);
+        assert_int_equal(status(&e).state, JOB_RUNNING);
+        t = again(&e, id);
+    }
+    assert_true(test_clock.ms - from > 50 * 1000); /* 105 s, less what chance makes of it */
+    task_release(&t);
+    stop_farm(&e);
+}
+
+static int store_is_away; /* so many more requests */
+
+static int away_open(struct store_env *env, const char *url, struct store **ret, char **ret_key,
+                     struct err *err)
+{
+    (void)env, (void)url, (void)ret, (void)ret_key;
+    return err_set(err, -EIO, ERR_STORAGE, "connection refused");
+}
+
+static int away_was(struct store_env *env, int64_t since_ns, int refused)
+{
+    (void)env, (void)since_ns, (void)refused;
+    return store_is_away-- > 0;
+}
+
+/* Nothing accepted is lost because a store is away, however long. */
+static void planning_waits_for_a_store_that_is_away(void **state)
+{
+    struct store_env env = { .open_object = away_open, .was_away = away_was };
+    struct engine e = { .cfg = { .stores = &env } };
+
+    start_farm(&e, state);
+    store_is_away = 20;
+    struct job_request q = request(&e);
+    q.source = "s3://in/a.mov";
+    assert_int_equal(dispatcher_submit(e.d, &q, NULL), 0);
+    while (store_is_away > 0) {
+        assert_int_not_equal(status(&e).state, JOB_FAILED);
+        test_clock.ms += 10000;
+        step(&e);
+    }
+    while (status(&e).state != JOB_FAILED) { /* that it is forbidden there is another matter */
+        test_clock.ms += 10000;
+        step(&e);
+    }
+    assert_non_null(strstr(status(&e).error.text, "connection refused"));
+    stop_farm(&e);
+}
+
 /* Three of the four tasks fail on w1 by storage; the last one is done by w2, which goes then where
  * w1 is the only one `left`. */
 static void storage_fails_on_w1(struct engine *e, int left)
@@ -264,6 +327,8 @@ int main(void)
         T(a_crash_twice_on_one_worker_proves_nothing),
         T(a_child_that_was_killed_is_no_proof_either),
         T(the_last_failure_names_its_worker),
+        T(a_store_gets_minutes_for_its_bad_ones),
+        T(planning_waits_for_a_store_that_is_away),
         T(who_stands_out_is_quarantined),
         T(the_last_worker_goes_on_with_an_alarm),
     };

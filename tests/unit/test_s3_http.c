@@ -17,8 +17,10 @@
 #include <cmocka.h>
 
 #include "common/base/cleanup.h"
+#include "common/base/clock.h"
 #include "common/base/err.h"
 #include "common/store/env.h"
+#include "common/store/health.h"
 #include "common/store/store.h"
 
 enum { ANSWERS_MAX = 6 };
@@ -483,6 +485,94 @@ static void headers_have_a_limit(void **state)
     assert_non_null(strstr(err.text, "headers"));
 }
 
+/* ---- how the endpoint is ---- */
+
+#define ERROR_BODY(code)                                                                \
+    "HTTP/1.1 403 Forbidden\r\nContent-Type: application/xml\r\n\r\n<Error><Code>" code \
+    "</Code></Error>"
+
+static const struct health_row {
+    const char *name, *answer;
+    enum store_state want;
+    const char *why;
+} health_rows[] = {
+    {"5xx in all tries",         "HTTP/1.1 503 Busy\r\nContent-Length: 0\r\n\r\n",      STORE_AWAY,    "503"      },
+    { "no answer",               "",                                                    STORE_AWAY,    "127.0.0.1"},
+    { "a clock that differs",    ERROR_BODY("RequestTimeTooSkewed"),                    STORE_AWAY,    "clock"    },
+    { "a wrong secret",          ERROR_BODY("SignatureDoesNotMatch"),                   STORE_REFUSES, "key-id"   },
+    { "a key that nobody knows", ERROR_BODY("InvalidAccessKeyId"),                      STORE_REFUSES, "key-id"   },
+    { "a right that is missing", ERROR_BODY("AccessDenied"),                            STORE_ANSWERS, ""         },
+    { "an object that isn't",    "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n", STORE_ANSWERS,
+     ""                                                                                                           },
+};
+
+static void read_something(struct fixture *f)
+{
+    char buf[4];
+    size_t n;
+
+    (void)f->s3->ops->get_range(f->s3, "a", NULL, 0, buf, sizeof(buf), &n, NULL);
+}
+
+static void an_endpoint_answers_or_is_away_or_refuses(void **state)
+{
+    struct fixture *f = *state;
+    struct store_health h;
+
+    for (size_t i = 0; i < sizeof(health_rows) / sizeof(*health_rows); i++) {
+        const struct health_row *row = &health_rows[i];
+        SCRIPT(f, { row->answer, 0 });
+        int64_t before = clock_system.mono_ns(&clock_system);
+        read_something(f);
+        store_env_health(f->env, &h);
+        if (h.state != row->want || !strstr(h.why, row->why))
+            fail_msg("%s: %d %s", row->name, h.state, h.why);
+        /* Back again: it counts for what began before, and for nothing that begins now. */
+        SCRIPT(f, { "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", 0 });
+        assert_int_equal(store_env_ask(f->env, NULL), 0);
+        int64_t now = clock_system.mono_ns(&clock_system);
+        store_env_health(f->env, &h);
+        assert_int_equal(h.state, STORE_ANSWERS);
+        assert_false(store_was_away(f->env, now) || store_was_refusing(f->env, now));
+        assert_int_equal(store_was_away(f->env, before), row->want == STORE_AWAY);
+        assert_int_equal(store_was_refusing(f->env, before), row->want == STORE_REFUSES);
+    }
+    assert_false(store_was_away(NULL, 0));
+}
+
+/* A host that a user named is the job's business. */
+static void a_source_of_the_web_says_nothing_of_it(void **state)
+{
+    struct fixture *f = *state;
+    struct store_health h;
+    char buf[4];
+    size_t n;
+
+    SCRIPT(f, { "HTTP/1.1 503 Busy\r\nContent-Length: 0\r\n\r\n", 0 });
+    assert_true(f->web->ops->get_range(f->web, f->key, NULL, 0, buf, sizeof(buf), &n, NULL) < 0);
+    store_env_health(f->env, &h);
+    assert_int_equal(h.state, STORE_ANSWERS);
+}
+
+static void a_watch_sees_that_it_is_back(void **state)
+{
+    struct fixture *f = *state;
+    struct store_watch *w;
+    struct store_health h;
+
+    SCRIPT(f, { "", 0 });
+    read_something(f);
+    assert_int_equal(store_watch_new(f->env, &w, NULL), 0);
+    SCRIPT(f, { "", 0 }, { "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", 0 });
+    do {
+        (void)usleep(10000);
+        store_env_health(f->env, &h);
+    } while (h.state != STORE_ANSWERS);
+    assert_true(served(f) >= 2);
+    store_watch_free(w);
+    store_watch_free(NULL);
+}
+
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int main(void)
@@ -496,6 +586,9 @@ int main(void)
         T(a_session_token_is_sent_and_signed),
         T(listings_that_are_none_are_refused),
         T(headers_have_a_limit),
+        T(an_endpoint_answers_or_is_away_or_refuses),
+        T(a_source_of_the_web_says_nothing_of_it),
+        T(a_watch_sees_that_it_is_back),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -13,6 +13,7 @@
 #include "../../common/child/child.h"
 #include "../../common/queue/amqp.h"
 #include "../../common/store/env.h"
+#include "../../common/store/health.h"
 #include "../worker.h"
 #include "gopmill-config.h"
 #include "settings.h"
@@ -28,6 +29,7 @@ enum {
 struct service {
     const struct settings *settings;
     struct store_env *stores;
+    struct store_watch *watch;
     struct queue *queue;
     struct worker *worker;
 
@@ -117,6 +119,18 @@ static int try_child(struct err *err)
     return r;
 }
 
+/* Rather now than by every task. It starts nevertheless, and waits for the store. */
+static void try_store(const struct service *v)
+{
+    struct err err = { 0 };
+
+    if (store_env_ask(v->stores, &err) < 0)
+        log_event(LOG_WARN, "worker.store", LSTR("worker", v->settings->id),
+                  LSTR("error", err.text));
+}
+
+static void watch_store(struct service *v);
+
 static int start(struct service *v, struct err *err)
 {
     const struct settings *s = v->settings;
@@ -126,9 +140,15 @@ static int start(struct service *v, struct err *err)
     if (r == 0)
         r = store_env_new(&stores, &v->stores, err);
     if (r == 0)
+        r = store_watch_new(v->stores, &v->watch, err);
+    if (r == 0)
+        try_store(v);
+    if (r == 0)
         r = open_queue(v, err);
     if (r == 0)
         r = start_worker(v, err);
+    if (r == 0)
+        watch_store(v);
     if (r == 0)
         log_event(LOG_INFO, "worker.started", LSTR("worker", s->id),
                   LSTR("version", GOPMILL_VERSION), LINT("slots", s->slots),
@@ -144,6 +164,7 @@ static void tidy_up(struct service *v)
     if (v->queue)
         v->queue->ops->close(v->queue);
     queue_free(v->queue);
+    store_watch_free(v->watch);
     store_env_free(v->stores);
 }
 
@@ -186,6 +207,18 @@ static void stop_leasing(struct service *v)
     v->stopped = 1;
 }
 
+static void watch_store(struct service *v)
+{
+    struct store_health h;
+    char why[340] = "";
+
+    store_env_health(v->stores, &h);
+    if (h.state != STORE_ANSWERS)
+        (void)snprintf(why, sizeof(why), "%s%s", h.state == STORE_AWAY ? "the store is away: " : "",
+                       h.why);
+    worker_hinder(v->worker, why);
+}
+
 /* What the broker has delivered ahead goes back while the worker takes nothing. */
 static void watch_leasing(struct service *v)
 {
@@ -205,6 +238,7 @@ static void work(struct service *v)
     while (!sig && !worker_draining(v->worker)) {
         sig = wait_for_signal();
         watch_broker(v);
+        watch_store(v);
         watch_leasing(v);
     }
     log_event(LOG_INFO, "worker.draining", LSTR("worker", v->settings->id),
