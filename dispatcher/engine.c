@@ -273,6 +273,11 @@ unsigned engine_slots(struct dispatcher *d)
     return slots ? slots : 1;
 }
 
+int64_t engine_ms(const struct dispatcher *d)
+{
+    return d->wall_start_ms + (d->clock->mono_ns(d->clock) - d->mono_start_ns) / NS_PER_MS;
+}
+
 int engine_busy(const struct dispatcher *d)
 {
     return d->n_planners > 0 || d->sending > 0 || d->publishing > 0 || d->n_attention > 0;
@@ -375,7 +380,7 @@ static int attend(struct dispatcher *d, struct live_job *j, struct err *err)
 /* Everything that can be done without waiting. */
 static int advance(struct dispatcher *d, struct err *err)
 {
-    int64_t now = d->clock->wall_ms(d->clock);
+    int64_t now = engine_ms(d);
     struct timer due;
     int r = 0;
 
@@ -424,7 +429,7 @@ static int turn(struct dispatcher *d, struct inbox_item *items, int *ret_did, st
 static int idle_ms(const struct dispatcher *d, int64_t until_ns)
 {
     int64_t left = (until_ns - clock_system.mono_ns(&clock_system)) / NS_PER_MS;
-    int64_t next = timers_next(&d->timers), now = d->clock->wall_ms(d->clock), wait = SLICE_MS;
+    int64_t next = timers_next(&d->timers), now = engine_ms(d), wait = SLICE_MS;
 
     if (d->n_attention > 0 || d->release_more)
         return 0;
@@ -509,7 +514,9 @@ int dispatcher_new(const struct dispatcher_config *cfg, struct dispatcher **ret,
     d->cfg = *cfg;
     d->cfg.db_path = NULL; /* only borrowed for this call */
     d->clock = cfg->clock ? cfg->clock : &clock_system;
-    d->random = (uint64_t)d->clock->wall_ms(d->clock);
+    d->wall_start_ms = d->clock->wall_ms(d->clock);
+    d->mono_start_ns = d->clock->mono_ns(d->clock);
+    d->random = (uint64_t)d->wall_start_ms;
     d->survives = strcmp(cfg->queue->ops->name, "memory") != 0;
     d->tasks = sched_new();
     d->queue = sched_new();

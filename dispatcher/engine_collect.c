@@ -34,13 +34,25 @@ static uint64_t next_random(struct dispatcher *d)
     return z ^ (z >> 31);
 }
 
+static int64_t backoff_base_ms(const struct dispatcher *d, enum err_class cls)
+{
+    int64_t base = d->cfg.retry_base_ms > 0 ? d->cfg.retry_base_ms : DEFAULT_RETRY_MS;
+
+    return cls == ERR_STORAGE && d->cfg.storage_retry_ms > base ? d->cfg.storage_retry_ms : base;
+}
+
+int64_t engine_backoff_max_ms(const struct dispatcher *d)
+{
+    int64_t longest = backoff_base_ms(d, ERR_STORAGE) << DOUBLINGS_MAX;
+
+    return longest + longest / 2;
+}
+
 /* Doubles with each failure; the jitter of half of it either way keeps tasks
  * that failed together from coming back together. A store's bad minutes are longer. */
 int64_t engine_backoff_ms(struct dispatcher *d, unsigned failures, enum err_class cls)
 {
-    int64_t base = d->cfg.retry_base_ms > 0 ? d->cfg.retry_base_ms : DEFAULT_RETRY_MS;
-    if (cls == ERR_STORAGE && d->cfg.storage_retry_ms > base)
-        base = d->cfg.storage_retry_ms;
+    int64_t base = backoff_base_ms(d, cls);
     unsigned doublings = failures > DOUBLINGS_MAX ? DOUBLINGS_MAX : failures - 1;
     int64_t delay = base << doublings;
 
@@ -107,8 +119,7 @@ int engine_attempt_failed(struct dispatcher *d, struct live_job *j, struct live_
     if (first)
         return fail_by_source(d, j, t, crew_name(d->crew, first), worker, why, err);
     if (again) {
-        t->not_before_ms = d->clock->wall_ms(d->clock) +
-                           engine_backoff_ms(d, t->failures, why->cls);
+        t->not_before_ms = engine_ms(d) + engine_backoff_ms(d, t->failures, why->cls);
         t->attempt++;
         return task_move(d, j, t, TASK_RETRY, why, err);
     }

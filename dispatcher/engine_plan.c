@@ -139,7 +139,7 @@ static int plan_waits(struct dispatcher *d, struct live_job *j, const struct err
     if (!d->survives)
         return plan_failed(d, j, why, err);
     j->plan_waits++;
-    j->plan_after_ms = d->clock->wall_ms(d->clock) + ms;
+    j->plan_after_ms = engine_ms(d) + ms;
     log_event(LOG_WARN, "plan.waits", LSTR("job", j->id), LINT("ms", ms), LSTR("error", why->text));
     return job_move(d, j, JOB_INTERRUPTED, NULL, err);
 }
@@ -164,7 +164,7 @@ static int begin(struct dispatcher *d, struct live_job *j, struct err *err)
     struct err why = { 0 };
 
     if (j->busy || engine_sweeping(d, j->output) || engine_waits_for_place(j)) {
-        sched_wait(d->queue, j->queued, 0, d->clock->wall_ms(d->clock) + HELD_MS);
+        sched_wait(d->queue, j->queued, 0, engine_ms(d) + HELD_MS);
         return 0;
     }
     sched_charge(d->queue, j->queued, 1);
@@ -182,7 +182,7 @@ int engine_plan_more(struct dispatcher *d, struct err *err)
     size_t i;
     int r = 0;
 
-    sched_due(d->queue, d->clock->wall_ms(d->clock));
+    sched_due(d->queue, engine_ms(d));
     while (d->n_planners < most && r == 0 && sched_pick(d->queue, &job, &i))
         r = begin(d, job, err);
     return r;

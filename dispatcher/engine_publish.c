@@ -133,7 +133,7 @@ static int ask(struct dispatcher *d, struct live_job *j, enum publish_what what,
         j->busy = 1 + (int)what;
         d->publishing++;
     } else {
-        engine_attend_at(d, j, d->clock->wall_ms(d->clock) + REFUSED_MS);
+        engine_attend_at(d, j, engine_ms(d) + REFUSED_MS);
     }
     return 0;
 }
@@ -210,7 +210,7 @@ static int is_held(struct dispatcher *d, struct live_job *j, int64_t now)
 
 int engine_publish_attend(struct dispatcher *d, struct live_job *j, struct err *err)
 {
-    int64_t now = d->clock->wall_ms(d->clock);
+    int64_t now = engine_ms(d);
     int r = 0;
 
     if (is_held(d, j, now))
@@ -262,13 +262,12 @@ static int publish_failed(struct dispatcher *d, struct live_job *j, int away, co
     log_event(LOG_WARN, away ? "publish.waits" : "publish.failed", LSTR("job", j->id),
               LSTR("error", why->text));
     if (away && d->survives) {
-        j->publish_after_ms = d->clock->wall_ms(d->clock) + AWAY_MS;
+        j->publish_after_ms = engine_ms(d) + AWAY_MS;
         engine_attend_at(d, j, j->publish_after_ms);
         return 0;
     }
     if (err_class_retried(why->cls) && ++j->publish_tries < engine_attempts_allowed(d)) {
-        j->publish_after_ms = d->clock->wall_ms(d->clock) +
-                              engine_backoff_ms(d, j->publish_tries, why->cls);
+        j->publish_after_ms = engine_ms(d) + engine_backoff_ms(d, j->publish_tries, why->cls);
         engine_attend_at(d, j, j->publish_after_ms);
         return 0;
     }
@@ -339,7 +338,7 @@ static void early_failed(struct dispatcher *d, struct live_job *j, const struct 
     free(j->early_error);
     j->early_error = strdup(why->text); /* NULL: told without its reason */
     d->totals.early_failed++;
-    j->early_after_ms = d->clock->wall_ms(d->clock) + (wait_ms > EARLY_MS ? wait_ms : EARLY_MS);
+    j->early_after_ms = engine_ms(d) + (wait_ms > EARLY_MS ? wait_ms : EARLY_MS);
     engine_changed(d, j, NULL);
 }
 
@@ -385,7 +384,7 @@ static int swept(struct dispatcher *d, struct live_job *j, const struct publish_
 
     if (o->r < 0 && job_ended(j) && !was_done) {
         log_event(LOG_WARN, "sweep.failed", LSTR("job", j->id), LSTR("error", o->err.text));
-        j->publish_after_ms = d->clock->wall_ms(d->clock) + SWEEP_RETRY_MS;
+        j->publish_after_ms = engine_ms(d) + SWEEP_RETRY_MS;
         engine_attend_at(d, j, j->publish_after_ms);
         return 0;
     }

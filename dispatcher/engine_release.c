@@ -154,7 +154,7 @@ int engine_release(struct dispatcher *d, struct err *err)
     size_t want, n = 0, i;
     int r = 0;
 
-    sched_due(d->tasks, d->clock->wall_ms(d->clock));
+    sched_due(d->tasks, engine_ms(d));
     d->release_more = 0;
     if (sched_ready(d->tasks) == 0 || paused(d))
         return 0;

@@ -269,9 +269,10 @@ struct dispatcher {
     int64_t totals_put_ns, refreshed_ns;
     size_t refreshed; /* bucket */
 
-    uint64_t random;      /* state of the generator for jitter */
-    uint64_t received;    /* messages applied: what tests wait for */
-    int64_t committed_ns; /* CLOCK_MONOTONIC: the end of the last commit */
+    int64_t wall_start_ms, mono_start_ns; /* see engine_ms() */
+    uint64_t random;                      /* state of the generator for jitter */
+    uint64_t received;                    /* messages applied: what tests wait for */
+    int64_t committed_ns;                 /* CLOCK_MONOTONIC: the end of the last commit */
     int in_txn, turning, told_ends;
     struct err broken; /* cls: the database has failed, nothing goes on */
 };
@@ -334,6 +335,9 @@ unsigned engine_slots(struct dispatcher *d);
 void engine_took(struct board_times *t, int64_t took_ns); /* count it, for metrics */
 /* Something is on its way that will change a state: what tests wait for. */
 int engine_busy(const struct dispatcher *d);
+/* What every wait goes by: the wall clock of the start, and what passed since by the monotonic
+ * one. Whatever is done to the clock, nobody waits longer for it, or less. */
+int64_t engine_ms(const struct dispatcher *d);
 int engine_grow(void *array, size_t *cap, size_t n, size_t size); /* room for one more */
 int engine_no_memory(struct err *err);
 
@@ -374,6 +378,7 @@ int engine_redo(struct dispatcher *d, struct live_job *j, struct live_task *t, i
 /* The same without touching its result, never counted. */
 int engine_redo_move(struct dispatcher *d, struct live_job *j, struct live_task *t,
                      const struct err *why, struct err *err);
+int64_t engine_backoff_max_ms(const struct dispatcher *d);         /* that can come of it */
 int64_t engine_backoff_ms(struct dispatcher *d, unsigned failures, /* from 1 */
                           enum err_class cls);
 unsigned engine_attempts_allowed(const struct dispatcher *d);

@@ -46,6 +46,9 @@ static int add_task(void *arg, const struct task_row *row)
         .released_at = NOT_RELEASED,
     };
     strcpy(t->id, row->id);
+    /* By a clock that was set back since, it might be days. */
+    if (t->not_before_ms > engine_ms(l->d) + engine_backoff_max_ms(l->d))
+        t->not_before_ms = engine_ms(l->d) + engine_backoff_max_ms(l->d);
     j->n[t->state]++;
     j->cost += t->cost;
     j->cpu_s += row->cpu_s;

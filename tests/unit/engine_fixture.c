@@ -21,12 +21,14 @@ static int64_t test_mono(const struct clock *c)
 
 static int64_t test_wall(const struct clock *c)
 {
-    return ((const struct test_clock *)c)->ms;
+    const struct test_clock *t = (const struct test_clock *)c;
+
+    return t->ms + t->step_ms;
 }
 
 struct test_clock test_clock = {
     {test_mono, test_wall},
-    1000000
+    1000000, 0
 };
 
 /* ---- planning ---- */

@@ -15,6 +15,7 @@ enum { SLOTS = 1, TASKS = 4, ATTEMPTS = 4, RETRY_MS = 500 };
 struct test_clock {
     struct clock clock;
     int64_t ms;
+    int64_t step_ms; /* of the wall clock */
 };
 extern struct test_clock test_clock;
 

@@ -220,6 +220,42 @@ static void a_store_gets_minutes_for_its_bad_ones(void **state)
     stop_farm(&e);
 }
 
+/* An attempt fails, the wall clock is set to that, and the next attempt comes with its back-off. */
+static void clock_is_set(void **state, int64_t step_ms, int restarts)
+{
+    struct engine e = { 0 };
+    struct task t;
+    char id[64];
+
+    start_farm(&e, state);
+    t = first_task(&e);
+    (void)snprintf(id, sizeof(id), "%s", t.id);
+    result_of(&e, &t, "w1", ERR_TIMEOUT, "no progress");
+    task_release(&t);
+    step(&e);
+    test_clock.step_ms += step_ms;
+    if (restarts) {
+        stop(&e);
+        start_farm(&e, state);
+    }
+    int64_t from = test_clock.ms;
+    t = again(&e, id);
+    assert_true(test_clock.ms - from <= (RETRY_MS << 7) * 3 / 2 + 10000);
+    task_release(&t);
+    stop_farm(&e);
+    test_clock.step_ms = 0;
+}
+
+static void a_clock_that_is_set_back_holds_up_nobody(void **state)
+{
+    clock_is_set(state, -INT64_C(86400000), 0);
+}
+
+static void a_clock_that_was_set_back_while_nobody_looked_likewise(void **state)
+{
+    clock_is_set(state, -INT64_C(86400000), 1);
+}
+
 static int store_is_away; /* so many more requests */
 
 static int away_open(struct store_env *env, const char *url, struct store **ret, char **ret_key,
@@ -328,6 +364,8 @@ int main(void)
         T(a_child_that_was_killed_is_no_proof_either),
         T(the_last_failure_names_its_worker),
         T(a_store_gets_minutes_for_its_bad_ones),
+        T(a_clock_that_is_set_back_holds_up_nobody),
+        T(a_clock_that_was_set_back_while_nobody_looked_likewise),
         T(planning_waits_for_a_store_that_is_away),
         T(who_stands_out_is_quarantined),
         T(the_last_worker_goes_on_with_an_alarm),
