@@ -39,6 +39,7 @@ struct board_job {
     unsigned attempts_failed;
     unsigned early_failures; /* of early playlists, since they were last stored */
     const char *early_error; /* of the last one; NULL: none */
+    const char *replaced_by; /* the job that has published to its output since; NULL: none */
     double cost, cost_done;  /* predicted core-seconds, corrected by results */
     double cpu_s;
     double eta_s;                /* -1: unknown */

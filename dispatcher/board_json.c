@@ -247,6 +247,16 @@ static void put_progress(struct text *t, const struct board_view *v, const struc
     put(t, "}");
 }
 
+static void put_replaced_by(struct text *t, const struct board_texts *x)
+{
+    if (!x->replaced_by) {
+        put(t, ",\"replaced_by\":null");
+        return;
+    }
+    put(t, ",");
+    put_field(t, "replaced_by", x->replaced_by);
+}
+
 static void put_error(struct text *t, const struct board_texts *x)
 {
     if (x->error_class == ERR_NONE) {
@@ -295,6 +305,7 @@ static void put_job(struct text *t, struct board_view *v)
     put(t, ",");
     put_time(t, "ended", v->facts.ended_ms);
     put_error(t, v->texts);
+    put_replaced_by(t, v->texts);
     put_progress(t, v, &p);
 }
 

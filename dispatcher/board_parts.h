@@ -31,6 +31,7 @@ struct board_texts {
     const char *metadata;    /* NULL: none */
     const char *error;       /* NULL: none */
     const char *early_error; /* likewise */
+    const char *replaced_by; /* likewise */
     enum err_class error_class;
     unsigned n_renditions;
     char renditions[BOARD_RENDITIONS][32];

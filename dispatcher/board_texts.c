@@ -53,7 +53,7 @@ int board_texts_equal(const struct board_texts *t, const struct board_job *j)
            text_equal(t->output, or_empty(j->output)) &&
            text_equal(t->ladder_name, or_empty(j->ladder_name)) &&
            text_equal(t->tenant, or_empty(j->tenant)) && text_equal(t->metadata, j->metadata) &&
-           text_equal(t->early_error, j->early_error);
+           text_equal(t->early_error, j->early_error) && text_equal(t->replaced_by, j->replaced_by);
 }
 
 /* It is written into answers as it is. */
@@ -88,7 +88,8 @@ struct board_texts *board_texts_new(const struct board_job *j)
                           or_empty(j->tenant),
                           metadata,
                           error,
-                          j->early_error };
+                          j->early_error,
+                          j->replaced_by };
     size_t n = 0;
 
     for (size_t i = 0; i < sizeof(all) / sizeof(*all); i++)
@@ -106,6 +107,7 @@ struct board_texts *board_texts_new(const struct board_job *j)
     t->metadata = store_text(&at, all[5]);
     t->error = store_text(&at, all[6]);
     t->early_error = store_text(&at, all[7]);
+    t->replaced_by = store_text(&at, all[8]);
     t->error_class = j->error.cls;
     t->n_renditions = count_renditions(j);
     for (unsigned i = 0; i < t->n_renditions; i++) {

@@ -59,7 +59,7 @@ struct job_request {
     const char *notify;   /* webhook URL for its end; NULL: none */
     const char *metadata; /* JSON text, echoed back; NULL: none */
 
-    int replace; /* what another job has published at `output` may be replaced */
+    int replace; /* what another job has published at `output`: enum job_replace (wire/job.h) */
     int recheck; /* where the job is known and not over: look again at what is done of it */
 };
 

@@ -147,6 +147,7 @@ static void show_job(struct dispatcher *d, struct live_job *j, int *budget)
         .attempts_failed = j->attempts_failed,
         .early_failures = j->early_failures,
         .early_error = j->early_error,
+        .replaced_by = j->replaced_by,
         .cost = corrected(d, j, 0),
         .cost_done = corrected(d, j, 1),
         .cpu_s = j->cpu_s,

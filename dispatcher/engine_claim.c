@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../common/wire/job.h"
 #include "job.h"
 
 static int is_live(const struct live_job *j)
@@ -71,26 +72,32 @@ static int taken(const struct live_job *owner, int same, const char *how, const 
                    same ? ", or replace its package (replace)" : " first");
 }
 
+static int may_replace(const struct job_row *row, const struct live_job *owner)
+{
+    return row->replace == REPLACE_ANY ||
+           (row->replace == REPLACE_SAME_SOURCE && strcmp(row->source, owner->source) == 0);
+}
+
 static int claim(const struct dispatcher *d, const struct place *p, const struct live_job *self,
-                 const char *output, int replace, struct err *err)
+                 const struct job_row *row, struct err *err)
 {
     const struct live_job *owner = owner_at(p, self);
 
-    if (owner && !replace)
-        return taken(owner, 1, "belongs to", output, err);
+    if (owner && !may_replace(row, owner))
+        return taken(owner, 1, "belongs to", row->output, err);
     for (const struct place *a = p->around; a; a = a->around)
         if ((owner = owner_at(a, self)))
-            return taken(owner, 0, "lies inside of that of", output, err);
+            return taken(owner, 0, "lies inside of that of", row->output, err);
     if (p->inside > 0 && (owner = owner_inside(d, p, self)))
-        return taken(owner, 0, "lies around that of", output, err);
+        return taken(owner, 0, "lies around that of", row->output, err);
     return 0;
 }
 
-int engine_claim(struct dispatcher *d, const struct live_job *self, const char *output, int replace,
+int engine_claim(struct dispatcher *d, const struct live_job *self, const struct job_row *row,
                  struct err *err)
 {
-    struct place *p = place_get(&d->places, output);
-    int r = p ? claim(d, p, self, output, replace, err) : engine_no_memory(err);
+    struct place *p = place_get(&d->places, row->output);
+    int r = p ? claim(d, p, self, row, err) : engine_no_memory(err);
 
     place_put(&d->places, p);
     return r;

@@ -171,7 +171,7 @@ static int insert(struct dispatcher *d, const struct job_row *row, struct live_j
                   struct err *err)
 {
     struct live_job *j = NULL;
-    int r = engine_claim(d, old, row->output, row->replace, err);
+    int r = engine_claim(d, old, row, err);
 
     if (r == 0)
         r = job_new(d, row, &j, err);
@@ -229,7 +229,7 @@ static int submit(struct dispatcher *d, const struct job_request *req, const cha
         .notify = req->notify,
         .metadata = req->metadata,
         .priority = req->priority,
-        .replace = req->replace != 0,
+        .replace = req->replace,
         .state = JOB_QUEUED,
         .created_ms = now,
         .updated_ms = now,

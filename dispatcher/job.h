@@ -100,7 +100,7 @@ struct live_job {
     struct place *place;        /* of its output */
     struct live_job *neighbour; /* at the same place, in place->jobs */
     char *replaced_by;          /* the job that has published there since; NULL: none */
-    int replace;                /* it may replace what another job has published there */
+    int replace;                /* enum job_replace (wire/job.h) */
     char *version;              /* of its plan (publish/version.h) */
     char *replaces;  /* the version that lay there when it was planned; NULL: no package */
     unsigned run;    /* rises when its source is found to be another */
@@ -476,10 +476,10 @@ int engine_sweeping(struct dispatcher *d, const char *output);
 
 /* ---- engine_claim.c: whom an output belongs to ---- */
 
-/* Whether a new job (or `self`, which is to have another output; NULL: none) may have that output:
- * no other job has it (`replace`: one may), one inside of it, or one around it. -EBUSY (ERR_USAGE,
- * naming the job that has it), -ENOMEM. */
-int engine_claim(struct dispatcher *d, const struct live_job *self, const char *output, int replace,
+/* Whether a new job (or `self`, which is to have another output; NULL: none) may have its output:
+ * no other job has it (row->replace: one may), one inside of it, or one around it. -EBUSY
+ * (ERR_USAGE, naming the job that has it), -ENOMEM. */
+int engine_claim(struct dispatcher *d, const struct live_job *self, const struct job_row *row,
                  struct err *err);
 /* Whether a job that has ended may live again: not where another one has published to its output,
  * or is at work there. Likewise -EBUSY. */

@@ -35,7 +35,7 @@ struct job_row {
     int notified;                                                      /* its last end was told */
     int swept;               /* of a failed or canceled job: its segments are removed */
     const char *replaced_by; /* the job that has published at its output since; "": none */
-    int replace;             /* it may replace another's package */
+    int replace;             /* enum job_replace (wire/job.h) */
     const char *version;     /* as in job.h, like those below */
     const char *replaces;    /* may be NULL */
     unsigned run;

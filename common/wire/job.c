@@ -184,7 +184,7 @@ static void read_all(const struct in *top, struct job_message *m)
     m->priority = PRIORITY_DEFAULT;
     if (priority.j)
         m->priority = (unsigned)in_number(&priority, 0, PRIORITY_MAX);
-    m->replace = read_bool(top, "replace");
+    m->replace = read_bool(top, "replace") ? REPLACE_ANY : REPLACE_NOTHING;
     read_metadata(top, m);
     read_options(top, m);
 }
@@ -257,7 +257,7 @@ char *job_message_to_text(const struct job_message *m)
         out_put(&o, "metadata", json_loads(m->metadata, 0, NULL));
     if (m->chunk_seconds > 0 || m->segment_seconds > 0 || m->gop_seconds > 0 || m->chunk_count > 0)
         out_put(&o, "options", options_json(m));
-    if (m->replace)
+    if (m->replace == REPLACE_ANY)
         out_put(&o, "replace", json_true());
 
     json_t *j = out_done(&o);

@@ -25,6 +25,13 @@ enum {
         24, /* it stands in answers and receipts, which have some of their own */
 };
 
+/* What a job may take over that another one has published. On the wire: false or true. */
+enum job_replace {
+    REPLACE_NOTHING,
+    REPLACE_ANY,
+    REPLACE_SAME_SOURCE, /* what was made of another version of its source: uploads */
+};
+
 struct job_message {
     char *id; /* NULL: the dispatcher makes one */
     char *source, *output;
@@ -35,7 +42,7 @@ struct job_message {
     unsigned priority;     /* default 5 */
     double chunk_seconds, segment_seconds, gop_seconds;
     unsigned chunk_count;
-    int replace; /* what another job has published at `output` may be replaced */
+    int replace; /* enum job_replace */
 };
 
 void job_message_release(struct job_message *m);

@@ -229,7 +229,7 @@ static int message_of(const struct upload_rule *rule, const struct object *o,
                       struct job_message *ret)
 {
     /* The same key again is a new version of the same thing. */
-    struct job_message m = { .priority = rule->priority, .replace = 1 };
+    struct job_message m = { .priority = rule->priority, .replace = REPLACE_SAME_SOURCE };
     json_t *meta = json_pack("{s:{s:s,s:s,s:s}}", "upload", "bucket", o->bucket, "key", o->key,
                              "etag", o->etag);
 

@@ -9,6 +9,7 @@
 #include "../../common/base/cleanup.h"
 #include "../../common/base/redact.h"
 #include "../../common/store/store.h"
+#include "../../common/wire/job.h"
 #include "receipt_read.h"
 #include "sha256.h"
 
@@ -74,7 +75,9 @@ static int choose_beside(const struct version_ask *ask, const struct receipt_hea
         return err_set(err, -ENOMEM, ERR_RESOURCE, "out of memory");
     int same = is_same(ask, h, source, ladder);
     int mine = ask->run > 0 && strcmp(h->job, ask->job) == 0;
-    if (!same && !mine && !ask->replace)
+    int may = ask->replace == REPLACE_ANY ||
+              (ask->replace == REPLACE_SAME_SOURCE && strcmp(h->source, source) == 0);
+    if (!same && !mine && !may)
         return refuse(ask, h, err);
     if (ask->in_place)
         return 0;

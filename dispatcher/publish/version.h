@@ -32,7 +32,7 @@ struct version_ask {
     int64_t created_ms;                       /* of the job */
     unsigned run; /* above 0: its source was replaced, and what it made of the old one lies
                    * there, published or not */
-    int replace;  /* what another job published may be replaced */
+    int replace;  /* enum job_replace (wire/job.h) */
     int in_place; /* `gopmill run`: no version but "" */
 };
 

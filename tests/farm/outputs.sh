@@ -86,6 +86,7 @@ fact "what it replaced goes later" goes_later
 fact "and nothing else" eval 'whole && same_media'
 requeue_refused() { [ "$(status_of POST /v1/jobs/old/requeue '{}')" = 409 ] && grep -q 'job new' answer; }
 fact "the job that was replaced can't be requeued" requeue_refused
+fact "and says by whom" eval '[ "$(job old .replaced_by)" = new ] && [ "$(job new .replaced_by)" = null ]'
 
 # ---- what a database doesn't know ----
 

@@ -652,7 +652,7 @@ static void nothing_is_swept_where_a_job_writes(void **state)
     (void)snprintf(output, sizeof(output), "%s/", q.output); /* the same place */
     q.id = "k";
     q.output = output;
-    q.replace = 1;
+    q.replace = 1; /* REPLACE_ANY */
     assert_int_equal(dispatcher_submit(e.d, &q, NULL), 0);
     while (job_find(e.d, "k")->state != JOB_RUNNING)
         assert_int_equal(dispatcher_step(e.d, 100, NULL), 0);

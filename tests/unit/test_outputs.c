@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include "common/base/log.h"
+#include "common/wire/job.h"
 #include "dispatcher/board.h"
 #include "dispatcher/job.h"
 #include "engine_fixture.h"
@@ -206,7 +207,7 @@ static int submit_replacing(struct engine *e, const char *id, struct err *err)
     struct job_request q = request(e);
 
     q.id = id;
-    q.replace = 1;
+    q.replace = REPLACE_ANY;
     return dispatcher_submit(e->d, &q, err);
 }
 
@@ -403,6 +404,42 @@ static void a_replacing_job_that_does_not_end_well_leaves_the_old_package(void *
     }
 }
 
+/* Two keys of a bucket that differ in their suffix, say. */
+static void an_upload_replaces_what_was_made_of_its_own_key(void **state)
+{
+    struct engine e = { 0 };
+    struct err err = { 0 };
+    char version[VERSION_ROOM];
+
+    begin(&e, state);
+    submit(&e);
+    until(&e, "j", JOB_DONE);
+    struct job_request q = request(&e);
+    q.replace = REPLACE_SAME_SOURCE;
+    q.id = "k";
+    q.source = "file:///another.mov";
+    assert_int_equal(dispatcher_submit(e.d, &q, &err), -EBUSY);
+    assert_non_null(strstr(err.text, "job j"));
+    q.source = e.farm->source;
+    assert_int_equal(dispatcher_submit(e.d, &q, NULL), 0);
+    until(&e, "k", JOB_DONE);
+    published(&e, "k", version);
+    plays(&e, version);
+    stop(&e);
+    assert_int_equal(remove(e.farm->db), 0);
+    start(&e, state); /* the receipt says the same */
+    write_file(&e, "other.mov", "the source");
+    char *other = NULL;
+    assert_true(asprintf(&other, "file://%s/other.mov", e.farm->dir) > 0);
+    q.id = "l";
+    q.source = other;
+    assert_int_equal(dispatcher_submit(e.d, &q, NULL), 0);
+    until(&e, "l", JOB_FAILED);
+    assert_non_null(strstr(state_of(&e, "l").error.text, "another job (k"));
+    free(other);
+    end(&e);
+}
+
 /* ---- again ---- */
 
 static void fail_next(struct engine *e)
@@ -597,6 +634,7 @@ int main(void)
         T(a_package_is_replaced_beside_the_old_one),
         T(a_job_that_replaces_waits_for_the_one_at_work),
         T(a_replacing_job_that_does_not_end_well_leaves_the_old_package),
+        T(an_upload_replaces_what_was_made_of_its_own_key),
         T(a_part_that_fails_leaves_the_job_done),
         T(a_new_source_touches_the_package_when_it_is_whole),
         T(what_played_early_ends_with_its_job),

@@ -83,7 +83,7 @@ static void a_new_object_is_a_job_by_the_first_rule_that_fits(void **state)
     assert_string_equal(m.output, "s3://out/raw/a b c\xc3\xa4/");
     assert_string_equal(m.ladder, "web");
     assert_int_equal(m.priority, 5);
-    assert_int_equal(m.replace, 1);
+    assert_int_equal(m.replace, REPLACE_SAME_SOURCE);
     assert_non_null(strstr(m.metadata, "\"etag\":\"e\""));
     assert_int_equal(job_id_check(m.id, NULL), 0);
     job_message_release(&m);
