@@ -166,7 +166,7 @@ static int read_bool(const struct in *o, const char *name)
 
     if (v.j && !json_is_boolean(v.j))
         in_fail(&v, "must be true or false");
-    return v.j && json_is_true(v.j);
+    return json_is_true(v.j);
 }
 
 static void read_all(const struct in *top, struct job_message *m)
