@@ -116,6 +116,18 @@ static int was_away(struct store_env *env, int64_t since_ns, int refused)
     return was;
 }
 
+int http_health_may_ask(struct net_env *e)
+{
+    int64_t now = http_now_ns();
+
+    (void)pthread_mutex_lock(&e->health.lock);
+    int may = e->health.asked_ns == 0 || now - e->health.asked_ns >= NS_PER_S;
+    if (may)
+        e->health.asked_ns = now;
+    (void)pthread_mutex_unlock(&e->health.lock);
+    return may;
+}
+
 void http_health_init(struct net_env *e)
 {
     (void)pthread_mutex_init(&e->health.lock, NULL);

@@ -56,6 +56,7 @@ struct net_env {
         char why[300];
         int64_t answered_ns;             /* when it last answered; CLOCK_MONOTONIC */
         int64_t bad_ns[STORE_STATE_MAX]; /* when it last was that */
+        int64_t asked_ns;                /* when it was asked for nothing but that */
     } health;                            /* of the S3 endpoint: health.h */
 };
 
@@ -130,7 +131,9 @@ int64_t http_now_ns(void);
 int http_perform(struct net_env *e, const struct http_request *q, struct http_answer *ret,
                  struct err *err);
 
-void http_health_init(struct net_env *e); /* of an env that is being made */
+void http_health_init(struct net_env *e);   /* of an env that is being made */
+int http_health_may_ask(struct net_env *e); /* once a second, for whoever has an answer that says
+                                             * nothing: many objects may be forbidden */
 /* What a request to the S3 endpoint says of it: any answer, or a failure in all tries. */
 void http_health_answered(struct net_env *e, const struct http_answer *a);
 void http_health_failed(struct net_env *e, int64_t began_ns, const struct http_request *q,

@@ -58,17 +58,16 @@ static void forget(struct http_answer *a)
     memset(a, 0, sizeof(*a));
 }
 
-/* The answer to HEAD has no body, which would say why it is forbidden: what is asked instead has.
- */
+/* The answer to HEAD has no body that says why it is forbidden: what is asked instead has. */
 static void note_answer(struct net_env *e, const struct http_request *q,
                         const struct http_answer *a)
 {
     if (!q->sign)
         return;
-    if (a->status == 403 && strcmp(q->method, "HEAD") == 0)
-        (void)store_env_ask(&e->env, NULL);
-    else
+    if (a->status != 403 || strcmp(q->method, "HEAD") != 0)
         http_health_answered(e, a);
+    else if (http_health_may_ask(e))
+        (void)store_env_ask(&e->env, NULL);
 }
 
 int http_perform(struct net_env *e, const struct http_request *q, struct http_answer *ret,
