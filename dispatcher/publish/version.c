@@ -95,7 +95,7 @@ static int choose_unpublished(struct store *s, const struct version_ask *ask,
 
     if (r == -ENOENT)
         return 0;
-    return r < 0 ? r : name_version(ask, ask->run + 2, ret->version, err);
+    return r < 0 ? r : name_version(ask, ask->run > 0 ? ask->run + 1 : 2, ret->version, err);
 }
 
 int version_choose(struct store *s, const struct version_ask *ask, struct version_choice *ret,

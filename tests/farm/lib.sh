@@ -13,6 +13,7 @@
 #   job ID [JQ-FILTER]            GET /v1/jobs/ID
 #   wait_for ID STATE [SECONDS]   fails at once where it ends otherwise
 #   same_as_run ID CLIP LADDER    its package has the bytes that `gopmill run` makes
+#   same_media_as_run ID CLIP LADDER   the same of one that was made beside another
 #   encoded_at_most ID NUMBER     of its tasks, those that were encoded twice counted twice
 #   nothing_left                  no message and no row too many
 #
@@ -368,6 +369,17 @@ same_as_run() { # ID CLIP LADDER
     diff <(digests "$dir") <(digests "$scratch/package-$1") | head -n 30
     [ "${PIPESTATUS[0]}" = 0 ]
 }
+
+# Of a package that was made beside another one: its media lies in the folder of its version.
+same_media_as_run() { # ID CLIP LADDER
+    local dir version
+    dir=$(reference "$2" "$3") && await 20 fetch "$1" 2>/dev/null &&
+        version=$(jq -er .version "$scratch/package-$1/job.json") || return 1
+    diff <(media_digests "$dir") <(media_digests "$scratch/package-$1/$version") | head -n 30
+    [ "${PIPESTATUS[0]}" = 0 ] && "$GOPMILL_VERIFY" "$scratch/package-$1" >"$scratch/verified" ||
+        { tail -n 20 "$scratch/verified" && return 1; }
+}
+media_digests() { (cd "$1" && find video audio -type f -print0 | sort -z | xargs -0r sha256sum); } # DIR
 
 # Tasks that were encoded to their end, by the logs of all workers that there were.
 encoded() { # ID

@@ -61,8 +61,8 @@ canceled() {
 }
 fact "a job that was to replace it and is canceled leaves it whole" canceled
 replaced() {
-    posted 202 new second.mp4 quick.yaml "$(at old/ true)" && await 60 planned new && whole &&
-        same_urls before package-old && wait_for new "done" && whole && same_urls before package-old
+    posted 202 new second.mp4 quick.yaml "$(at old/ true)" && await 60 planned new &&
+        await 20 fetch old 2>fetched && same_urls before package-old && wait_for new "done" && whole && same_urls before package-old
 }
 fact "one that replaces it is made beside it" replaced
 swapped() {
@@ -71,19 +71,14 @@ swapped() {
         grep -q 'media="v2-[0-9a-f]*/video/' package-old/manifest.mpd
 }
 fact "then playlists and receipt are its own" swapped
-media_of() { (cd "$1" && find video audio -type f -print0 | sort -z | xargs -0 sha256sum); }
-same_media() {
-    local dir version
-    version=$(jq -r .version package-old/job.json)
-    dir=$(reference second.mp4 quick.yaml) && diff <(media_of "$dir") <(media_of "package-old/$version")
-}
+same_media() { same_media_as_run old second.mp4 quick.yaml; }
 fact "with the bytes that gopmill run makes" same_media
 old_gone() { [ "$(s3_list "$bucket" out/old/video/ | wc -l)" = 0 ]; }
 goes_later() {
     ! old_gone && dispatcher_stop && sqlite3 jobs.db 'UPDATE replaced SET due_ms = 1' && start && await 60 old_gone
 }
 fact "what it replaced goes later" goes_later
-fact "and nothing else" eval 'whole && same_media'
+fact "and nothing else" same_media
 requeue_refused() { [ "$(status_of POST /v1/jobs/old/requeue '{}')" = 409 ] && grep -q 'job new' answer; }
 fact "the job that was replaced can't be requeued" requeue_refused
 fact "and says by whom" eval '[ "$(job old .replaced_by)" = new ] && [ "$(job new .replaced_by)" = null ]'
