@@ -119,13 +119,6 @@ replaced_for_good() {
     s3_put "$shared/long.mp4" "$bucket/long.mp4"
     return $r
 }
-# What is made of another source lies in a folder of its version.
-same_media_as_run() { # ID CLIP LADDER
-    local dir version
-    dir=$(reference "$2" "$3") && fetch "$1" && version=$(jq -er .version "$scratch/package-$1/job.json") &&
-        diff <(media_of "$dir") <(media_of "$scratch/package-$1/$version")
-}
-media_of() { (cd "$1" && find video audio -type f -print0 | sort -z | xargs -0 sha256sum); }
 fact "left as it is, the requeue makes the whole package of the new source" replaced_for_good
 
 # ---- credentials ----
