@@ -79,12 +79,18 @@ fact "a store is read over TLS" over_tls "$GOPMILL" probe "s3://$bucket/short.mp
 fact "one of a stranger's authority isn't" run_says "AWS_CA_BUNDLE" AWS_CA_BUNDLE="$certs/stranger.pem"
 fact "nor one by a name that isn't its own" run_says "127.0.0.1" AWS_ENDPOINT_URL_S3="${RGW_TLS_URL/localhost/127.0.0.1}"
 fact "a CA file that isn't there is named" run_says "/no/such.pem" AWS_CA_BUNDLE=/no/such.pem
+says_why() { # the only worker there is: why it takes nothing
+    api GET /v1/workers | jq -e '[.workers[] | select(.id == "bad") | .reason // "" | contains("certificate") and contains("AWS_CA_BUNDLE")] == [true]' >/dev/null
+}
+waits() { [ "$(job bad '"\(.state) \(.progress.attempts_failed)"')" = "running 0" ]; }
 distrusted() {
     worker_stop w1 && worker_stop w2 || return 1
-    bundle=$certs/stranger.pem over_tls worker_start bad && await 15 workers_known 1 || return 1
-    posted 202 bad short.mp4 quick.yaml && wait_for bad failed 60 && error_says bad storage "certificate" "AWS_CA_BUNDLE"
+    bundle=$certs/stranger.pem over_tls worker_start bad && posted 202 bad short.mp4 quick.yaml || return 1
+    await 40 says_why || { api GET /v1/workers && tail -n 5 "$farm/log/bad" && return 1; }
+    await 20 waits || { job bad . && return 1; }
 }
-fact "a worker that doesn't trust the store fails its tasks with that reason" distrusted
+fact "a worker that doesn't trust the store takes nothing, and says why" distrusted
+fact "one that does makes the job" eval 'over_tls worker_start good && wait_for bad "done" 60'
 
 # ---- the command line ----
 
