@@ -15,6 +15,40 @@ enum {
     ROUNDS = 4, /* plans that are tried before a source is cut nowhere */
 };
 
+static int is_at(const struct index_packet *p, int64_t pts, int64_t dts, int64_t pos)
+{
+    return p->pts == pts && p->dts == dts && p->pos == pos;
+}
+
+/* The packet that a span's decoding begins at; idx->n: none. */
+static size_t span_packet(const struct chunk_span *s, const struct media_index *idx)
+{
+    for (size_t i = idx->n; i > 0; i--)
+        if (is_at(&idx->packets[i - 1], s->seek_pts, s->seek_dts, s->seek_pos))
+            return i - 1;
+    return idx->n;
+}
+
+/* Behind `n` packets those that decoding of repeated pictures begins at, where the rest of their
+ * chunk is decoded from further back. Room is for as many as the index has. */
+static size_t repeat_packets(const struct plan *p, const struct media_index *idx, size_t *ret,
+                             size_t n)
+{
+    const struct chunk_span *last = NULL;
+
+    for (size_t c = 0; c < p->n_chunks; c++)
+        for (size_t k = 1; k < p->chunks[c].n_spans && n < p->n_chunks + idx->n; k++) {
+            const struct chunk_span *s = &p->chunks[c].spans[k];
+            if (last && s->seek_dts == last->seek_dts && s->seek_pos == last->seek_pos)
+                continue;
+            last = s;
+            size_t at = span_packet(s, idx);
+            if (at < idx->n && (n == 0 || ret[n - 1] != at))
+                ret[n++] = at;
+        }
+    return n;
+}
+
 /* The packets that chunks begin at; both lists are in decode order. */
 static size_t seek_packets(const struct plan *p, const struct media_index *idx, size_t *ret)
 {
@@ -22,13 +56,12 @@ static size_t seek_packets(const struct plan *p, const struct media_index *idx, 
 
     for (size_t c = 0; c < p->n_chunks; c++)
         for (size_t i = at; i < idx->n; i++)
-            if (idx->packets[i].pts == p->chunks[c].seek_pts &&
-                idx->packets[i].dts == p->chunks[c].seek_dts &&
-                idx->packets[i].pos == p->chunks[c].seek_pos) {
+            if (is_at(&idx->packets[i], p->chunks[c].seek_pts, p->chunks[c].seek_dts,
+                      p->chunks[c].seek_pos)) {
                 ret[n++] = at = i;
                 break;
             }
-    return n;
+    return n == p->n_chunks ? repeat_packets(p, idx, ret, n) : n;
 }
 
 static int index_order(const void *key, const void *packet)
@@ -93,8 +126,8 @@ static const struct chunk_span *span_at(const struct plan *p, const struct index
     return NULL;
 }
 
-/* None where the packets aren't one a chunk, which can't be: places of a plan are from its index.
- */
+/* One for each chunk, then those of repeated pictures. None where the packets aren't as many, which
+ * can't be: places of a plan are from its index. */
 static int starts_make(const struct plan_source *s, const struct plan *p, const size_t *which,
                        size_t n, struct starts *ret)
 {
@@ -103,13 +136,14 @@ static int starts_make(const struct plan_source *s, const struct plan *p, const 
     *ret = (struct starts){ .list = calloc(n + 1, sizeof(*ret->list)) };
     if (!ret->list)
         return -ENOMEM;
-    for (size_t i = 0; edited && i < n; i++) {
+    size_t from = edited ? 0 : p->n_chunks;
+    for (size_t i = 0; !edited && n >= p->n_chunks && i < p->n_chunks; i++)
+        ret->list[ret->n++] = (struct proof_cut){ which[i], first_wanted(s->info, &p->chunks[i]) };
+    for (size_t i = from; i < n; i++) {
         const struct chunk_span *span = span_at(p, &s->idx->packets[which[i]]);
         if (span)
             ret->list[ret->n++] = (struct proof_cut){ which[i], span->media.first };
     }
-    for (size_t i = 0; !edited && n == p->n_chunks && i < n; i++)
-        ret->list[ret->n++] = (struct proof_cut){ which[i], first_wanted(s->info, &p->chunks[i]) };
     return 0;
 }
 
