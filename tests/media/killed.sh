@@ -56,7 +56,8 @@ wait_until() {
     return 0 # not what the last pause said
 }
 
-pause_ms() { timeout "$(printf '%d.%03d' $(($1 / 1000)) $(($1 % 1000)))" tail -f /dev/null; } 2>/dev/null
+# To timeout 0 is no limit.
+pause_ms() { [ "$1" -le 0 ] || timeout "$(printf '%d.%03d' $(($1 / 1000)) $(($1 % 1000)))" tail -f /dev/null; } 2>/dev/null
 
 now_ms() { date +%s%3N; }
 # A zombie has ended: where process 1 is slow to reap, it stays for a while.
