@@ -2,6 +2,7 @@
 
 #include "nals.h"
 #include "obu.h"
+#include "sei.h"
 
 #include <libavutil/common.h>
 #include <libavutil/intreadwrite.h>
@@ -11,8 +12,7 @@ enum {
     H264_SEI = 6,
     HEVC_SEI = 39,
     HEVC_SEI_SUFFIX = 40,
-    SEI_T35 = 4,          /* user_data_registered_itu_t_t35 (H.264 D.1.6, HEVC D.2.6) */
-    SEI_BYTES_MAX = 4096, /* captions have 100; what comes before them in their unit counts, too */
+    SEI_T35 = 4, /* user_data_registered_itu_t_t35 (H.264 D.1.6, HEVC D.2.6) */
     /* ISO/IEC 13818-2, table 6-1. */
     MPEG2_USER_DATA = 0xb2,
     MPEG2_SLICE_FIRST = 0x01,
@@ -54,64 +54,31 @@ static void t35_read(const uint8_t *p, size_t n, struct cc_data *ret)
         cc_data_read(p + T35_HEAD, n - T35_HEAD, ret);
 }
 
-/* Without the bytes that keep start codes out of a unit (H.264 7.4.1). */
-static size_t sei_unescape(const uint8_t *p, size_t n, uint8_t ret[static SEI_BYTES_MAX])
+static void sei_read(const AVCodecParameters *par, const uint8_t *unit, size_t n,
+                     struct cc_data *ret)
 {
-    unsigned zeros = 0;
-    size_t len = 0;
+    struct sei s = sei_of(par->codec_id, unit, n);
+    struct sei_message m;
 
-    for (size_t i = 0; i < n && len < SEI_BYTES_MAX; i++) {
-        if (zeros >= 2 && p[i] == 3) {
-            zeros = 0;
-            continue;
-        }
-        zeros = p[i] ? 0 : zeros + 1;
-        ret[len++] = p[i];
-    }
-    return len;
-}
-
-/* ff_byte and the last byte of a payload's type and size (H.264 7.3.2.3.1). */
-static size_t sei_number(const uint8_t *p, size_t n, size_t *at)
-{
-    size_t v = 0;
-
-    while (*at < n && p[*at] == 0xff) {
-        v += 0xff;
-        ++*at;
-    }
-    return *at < n ? v + p[(*at)++] : v;
-}
-
-static void sei_read(const uint8_t *p, size_t n, struct cc_data *ret)
-{
-    uint8_t plain[SEI_BYTES_MAX];
-    size_t at = 0;
-
-    if (!memmem(p, n, t35_head + 3, T35_HEAD - 3)) /* which nothing is put between */
+    if (!memmem(unit, n, t35_head + 3, T35_HEAD - 3)) /* which nothing is put between */
         return;
-    n = sei_unescape(p, n, plain);
-    while (at + 2 < n) {
-        size_t type = sei_number(plain, n, &at), size = sei_number(plain, n, &at);
-        size = size < n - at ? size : n - at;
-        if (type == SEI_T35)
-            t35_read(plain + at, size, ret);
-        at += size;
-    }
+    while (sei_next(&s, &m))
+        if (m.type == SEI_T35)
+            t35_read(m.body, m.n, ret);
 }
 
 static void nals_read(const AVCodecParameters *par, const uint8_t *p, size_t n, struct cc_data *ret)
 {
     struct nals s = nals_of(par, p, n);
-    size_t head = par->codec_id == AV_CODEC_ID_HEVC ? 2 : 1, size;
     const uint8_t *unit;
+    size_t size;
 
     while (nals_next(&s, &unit, &size)) {
         int type = nals_type(par->codec_id, unit, size);
         int is_sei = par->codec_id == AV_CODEC_ID_HEVC ? type == HEVC_SEI || type == HEVC_SEI_SUFFIX
                                                        : type == H264_SEI;
-        if (is_sei && size > head)
-            sei_read(unit + head, size - head, ret);
+        if (is_sei)
+            sei_read(par, unit, size, ret);
     }
 }
 

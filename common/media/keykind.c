@@ -11,6 +11,7 @@
 #include "index_build.h"
 #include "nals.h"
 #include "obu.h"
+#include "sei.h"
 
 #include <string.h>
 
@@ -18,51 +19,38 @@
 
 enum { SEI_RECOVERY_POINT = 6 };
 
-/* The payload of a recovery point; NULL: there is none. Payload types and sizes are sums of bytes,
- * of which all but the last are 255. */
-static const uint8_t *recovery_point(const uint8_t *p, size_t n, size_t *ret_n)
+/* Whether a unit has a recovery point, which is left in `m`. */
+static int recovery_point(enum AVCodecID codec, const uint8_t *unit, size_t n,
+                          struct sei_message *m)
 {
-    while (n > 2) {
-        unsigned v[2] = { 0, 0 };
-        for (int k = 0; k < 2; k++) {
-            for (; n > 0 && *p == 0xff; p++, n--)
-                v[k] += 255;
-            if (n == 0)
-                return NULL;
-            v[k] += *p++;
-            n--;
-        }
-        *ret_n = n;
-        if (v[0] == SEI_RECOVERY_POINT)
-            return p;
-        if (v[1] >= n)
-            return NULL;
-        p += v[1];
-        n -= v[1];
-    }
-    return NULL;
+    struct sei s = sei_of(codec, unit, n);
+
+    while (sei_next(&s, m))
+        if (m->type == SEI_RECOVERY_POINT)
+            return 1;
+    return 0;
 }
 
 enum recovery { RECOVERY_NONE, RECOVERY_SOME, RECOVERY_EXACT };
 
 /* recovery_frame_cnt or recovery_poc_cnt of 0, then exact_match_flag (H.264 D.1.8; HEVC D.2.8:
  * se(v), of which 0 is the same bits). */
-static enum recovery recovery_of(const uint8_t *p, size_t n)
+static enum recovery recovery_of(enum AVCodecID codec, const uint8_t *unit, size_t n)
 {
-    size_t rest;
-    const uint8_t *point = recovery_point(p, n, &rest);
+    struct sei_message m;
     struct bits b;
 
-    if (!point)
+    if (!recovery_point(codec, unit, n, &m))
         return RECOVERY_NONE;
-    bits_plain(point, rest, &b);
+    bits_plain(m.body, m.n, &b);
     return bits_get(&b, 2) == 3 ? RECOVERY_EXACT : RECOVERY_SOME;
 }
 
 /* An access unit may have several such messages. */
-static enum recovery recovery_best(enum recovery before, const uint8_t *p, size_t n)
+static enum recovery recovery_best(enum recovery before, enum AVCodecID codec, const uint8_t *unit,
+                                   size_t n)
 {
-    enum recovery r = recovery_of(p, n);
+    enum recovery r = recovery_of(codec, unit, n);
 
     return r > before ? r : before;
 }
@@ -102,7 +90,7 @@ static enum keyframe_kind h264_kind(struct nals s)
         if (type == H264_IDR)
             return KEYFRAME_SAFE;
         if (type == H264_SEI)
-            recovers = recovery_best(recovers, p + 1, n - 1);
+            recovers = recovery_best(recovers, AV_CODEC_ID_H264, p, n);
         if (type == H264_SLICE || type == H264_PARTITION_A)
             return kind_by(recovers, is_intra_slice(p, n));
     }
@@ -122,7 +110,7 @@ static enum keyframe_kind hevc_kind(struct nals s)
     while (nals_next(&s, &p, &n)) {
         int type = n > 2 ? p[0] >> 1 & 0x3f : HEVC_VCL_LAST + 1;
         if (type == HEVC_SEI)
-            recovers = recovery_best(recovers, p + 2, n - 2);
+            recovers = recovery_best(recovers, AV_CODEC_ID_HEVC, p, n);
         if (type >= HEVC_IRAP_FIRST && type <= HEVC_IRAP_LAST)
             return KEYFRAME_SAFE;
         if (type <= HEVC_VCL_LAST)
@@ -238,8 +226,9 @@ int keyframe_is_open(const AVCodecParameters *par, const uint8_t *p, size_t n)
 unsigned keyframe_recovery(const AVCodecParameters *par, const uint8_t *p, size_t n)
 {
     struct nals s = nals_of(par, p, n);
-    const uint8_t *unit, *point;
-    size_t size, rest;
+    const uint8_t *unit;
+    struct sei_message m;
+    size_t size;
 
     if (par->codec_id != AV_CODEC_ID_H264)
         return 0;
@@ -247,10 +236,10 @@ unsigned keyframe_recovery(const AVCodecParameters *par, const uint8_t *p, size_
         int type = size > 1 ? unit[0] & 0x1f : 0;
         if (type == H264_SLICE || type == H264_PARTITION_A || type == H264_IDR)
             return 0;
-        if (type != H264_SEI || !(point = recovery_point(unit + 1, size - 1, &rest)))
+        if (type != H264_SEI || !recovery_point(par->codec_id, unit, size, &m))
             continue;
         struct bits b;
-        bits_plain(point, rest, &b);
+        bits_plain(m.body, m.n, &b);
         unsigned count = bits_golomb(&b);
         return !bits_over(&b) && count <= RECOVERY_MAX ? count : 0;
     }

@@ -6,6 +6,7 @@
 #include "bits.h"
 #include "index.h"
 #include "nals.h"
+#include "sei.h"
 
 #include <errno.h>
 #include <libavutil/display.h>
@@ -17,8 +18,7 @@ enum {
     LOOK_BYTES = 4 << 10, /* nearly always holds what comes before the first slice */
     H264_SEI = 6,
     HEVC_SEI_PREFIX = 39,
-    ORIENTATION = 47,  /* payloadType, H.264 D.1, HEVC D.2 */
-    MESSAGE_BYTES = 4, /* that are looked at */
+    ORIENTATION = 47, /* payloadType, H.264 D.1, HEVC D.2 */
 };
 
 void turn_of_matrix(const int32_t m[9], int *ret_rotation, int *ret_hflip)
@@ -60,51 +60,13 @@ static int take_message(const uint8_t *p, size_t n, struct video_info *v)
     return 1;
 }
 
-/* The bytes of a NAL unit without those that keep start codes out of it (H.264, 7.4.1). */
-struct payload {
-    const uint8_t *p, *end;
-    unsigned zeros;
-};
-
-/* -1: there are no more. */
-static int next_byte(struct payload *s)
+static int take_messages(struct sei s, struct video_info *v)
 {
-    if (s->p < s->end && s->zeros >= 2 && *s->p == 3) {
-        s->p++;
-        s->zeros = 0;
-    }
-    if (s->p == s->end)
-        return -1;
-    s->zeros = *s->p ? 0 : s->zeros + 1;
-    return *s->p++;
-}
+    struct sei_message m;
 
-/* Type and size of a message are sums of bytes, of which all but the last are 255 (7.3.2.3.1). */
-static int next_sum(struct payload *s)
-{
-    int sum = 0, byte;
-
-    do
-        sum += byte = next_byte(s);
-    while (byte == 255);
-    return byte < 0 ? -1 : sum;
-}
-
-static int take_messages(struct payload *s, struct video_info *v)
-{
-    int type, size;
-
-    while ((type = next_sum(s)) >= 0 && (size = next_sum(s)) >= 0) {
-        uint8_t body[MESSAGE_BYTES];
-        int n = 0, byte = 0;
-        while (n < size && (byte = next_byte(s)) >= 0) {
-            if (n < MESSAGE_BYTES)
-                body[n] = (uint8_t)byte;
-            n++;
-        }
-        if (byte >= 0 && type == ORIENTATION)
-            return take_message(body, (size_t)FFMIN(n, MESSAGE_BYTES), v);
-    }
+    while (sei_next(&s, &m))
+        if (m.type == ORIENTATION && !m.is_cut)
+            return take_message(m.body, m.n, v);
     return 0;
 }
 
@@ -121,9 +83,8 @@ void turn_look(const AVCodecParameters *par, const uint8_t *p, size_t n, struct 
         int type = nals_type(par->codec_id, unit, size);
         if (nals_is_slice(par->codec_id, type))
             return;
-        size_t header = hevc ? 2 : 1;
-        struct payload payload = { unit + FFMIN(header, size), unit + size, 0 };
-        if (type == (hevc ? HEVC_SEI_PREFIX : H264_SEI) && take_messages(&payload, v)) {
+        if (type == (hevc ? HEVC_SEI_PREFIX : H264_SEI) &&
+            take_messages(sei_of(par->codec_id, unit, size), v)) {
             v->turns = v->rotation || v->hflip;
             return;
         }
