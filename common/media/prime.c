@@ -1,9 +1,7 @@
 #include "prime.h"
 
 #include "../base/err.h"
-#include "../child/inside.h"
 #include "../wire/media_info.h"
-#include "index.h"
 #include "nals.h"
 #include "reader.h"
 
@@ -17,7 +15,6 @@ enum {
     BUILD_MAX = 99999,
     FIRST_444_BUILD = 151, /* that writes 4:4:4 as H.264 has it */
     FIRST_DIRECT_BUILD = 34,
-    LOOK_BYTES = 4 << 10, /* nearly always holds what comes before the first slice */
 };
 
 /* "x264 - core 164 r3095"; 0: nothing of that kind. */
@@ -63,21 +60,6 @@ static int is_444(const struct video_info *v)
 int prime_is_needed(const struct video_info *v, int build)
 {
     return build > 0 && build < (is_444(v) ? FIRST_444_BUILD : FIRST_DIRECT_BUILD);
-}
-
-int prime_look_first(struct inside *in, const AVCodecParameters *par, const struct media_index *idx,
-                     struct video_info *v, struct err *err)
-{
-    uint8_t buf[LOOK_BYTES];
-    size_t n = 0;
-
-    if (par->codec_id != AV_CODEC_ID_H264 || idx->n == 0 || idx->packets[0].pos < 0)
-        return 0;
-    size_t want = idx->packets[0].size < sizeof(buf) ? idx->packets[0].size : sizeof(buf);
-    int r = inside_read(in, (uint64_t)idx->packets[0].pos, buf, want, &n, err);
-    if (r == 0)
-        v->primed |= prime_is_needed(v, prime_build(par, buf, n));
-    return r;
 }
 
 int prime_decoder(struct reader *r, AVCodecContext *dec, struct err *err)

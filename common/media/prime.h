@@ -13,8 +13,6 @@
 #include <stdint.h>
 
 struct err;
-struct inside;
-struct media_index;
 struct reader;
 struct video_info;
 
@@ -24,11 +22,6 @@ int prime_build(const AVCodecParameters *par, const uint8_t *p, size_t n);
 
 /* Whether decoders have to know that one. */
 int prime_is_needed(const struct video_info *v, int build);
-
-/* The same of the first packet of an MP4, which is read from the file; sets v->primed. Runs in
- * a child. 0 or negative. */
-int prime_look_first(struct inside *in, const AVCodecParameters *par, const struct media_index *idx,
-                     struct video_info *v, struct err *err);
 
 /* Where the source needs that, and `r` was just opened: give the decoder the stream's first
  * packet, and throw away what comes of it. Both are to go elsewhere then. 0 or negative. */

@@ -235,6 +235,28 @@ static void weave_fields(struct video_info *v, int first)
     v->interlaced = first;
 }
 
+enum { HEAD_BYTES = 4 << 10 }; /* nearly always hold what comes before the first slice */
+
+/* What the first sample of an MP4, which no scan reads, tells once and for all. */
+static int look_at_first_sample(struct inside *in, const AVCodecParameters *par,
+                                const struct media_index *idx, struct video_info *v,
+                                struct err *err)
+{
+    uint8_t buf[HEAD_BYTES];
+    size_t n = 0;
+
+    if ((par->codec_id != AV_CODEC_ID_H264 && par->codec_id != AV_CODEC_ID_HEVC) || idx->n == 0 ||
+        idx->packets[0].pos < 0)
+        return 0;
+    size_t want = idx->packets[0].size < sizeof(buf) ? idx->packets[0].size : sizeof(buf);
+    int r = inside_read(in, (uint64_t)idx->packets[0].pos, buf, want, &n, err);
+    if (r < 0)
+        return r;
+    v->primed |= prime_is_needed(v, prime_build(par, buf, n));
+    turn_look(par, buf, n, v);
+    return 0;
+}
+
 /* What the samples of an MP4 have to be looked at for. */
 static int look_at_samples(struct inside *in, const AVStream *st, struct media_info *i,
                            struct media_index *idx, struct err *err)
@@ -244,9 +266,7 @@ static int look_at_samples(struct inside *in, const AVStream *st, struct media_i
     int first = 0, r = keyframe_look_first(in, par, idx, err);
 
     if (r == 0)
-        r = prime_look_first(in, par, idx, &i->video, err);
-    if (r == 0)
-        r = turn_look_first(in, par, idx, &i->video, err);
+        r = look_at_first_sample(in, par, idx, &i->video, err);
     if (r == 0)
         r = halves_look(in, st, idx, &first, err);
     if (r == 0 && first)

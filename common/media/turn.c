@@ -1,21 +1,16 @@
 #include "turn.h"
 
-#include "../base/err.h"
-#include "../child/inside.h"
 #include "../wire/media_info.h"
 #include "bits.h"
-#include "index.h"
 #include "nals.h"
 #include "sei.h"
 
 #include <errno.h>
 #include <libavutil/display.h>
-#include <libavutil/macros.h>
 #include <math.h>
 #include <string.h>
 
 enum {
-    LOOK_BYTES = 4 << 10, /* nearly always holds what comes before the first slice */
     H264_SEI = 6,
     HEVC_SEI_PREFIX = 39,
     ORIENTATION = 47, /* payloadType, H.264 D.1, HEVC D.2 */
@@ -89,22 +84,6 @@ void turn_look(const AVCodecParameters *par, const uint8_t *p, size_t n, struct 
             return;
         }
     }
-}
-
-int turn_look_first(struct inside *in, const AVCodecParameters *par, const struct media_index *idx,
-                    struct video_info *v, struct err *err)
-{
-    uint8_t buf[LOOK_BYTES];
-    size_t n = 0;
-
-    if ((par->codec_id != AV_CODEC_ID_H264 && par->codec_id != AV_CODEC_ID_HEVC) || idx->n == 0 ||
-        idx->packets[0].pos < 0)
-        return 0;
-    size_t want = idx->packets[0].size < sizeof(buf) ? idx->packets[0].size : sizeof(buf);
-    int r = inside_read(in, (uint64_t)idx->packets[0].pos, buf, want, &n, err);
-    if (r == 0)
-        turn_look(par, buf, n, v);
-    return r;
 }
 
 /* ---- each picture ---- */

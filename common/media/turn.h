@@ -12,9 +12,6 @@
 #include <stddef.h>
 #include <stdint.h>
 
-struct err;
-struct inside;
-struct media_index;
 struct video_info;
 
 /* Clockwise, to the nearest quarter, then mirrored or not, by a matrix as libavutil has it
@@ -24,10 +21,6 @@ void turn_of_matrix(const int32_t m[9], int *ret_rotation, int *ret_hflip);
 /* The first picture's message, as far as the bytes of its packet are there: sets rotation, hflip
  * and turns of `v`, unless the container has turned it. */
 void turn_look(const AVCodecParameters *par, const uint8_t *p, size_t n, struct video_info *v);
-
-/* The same of the first sample of an MP4, which is read from the file. 0 or negative. */
-int turn_look_first(struct inside *in, const AVCodecParameters *par, const struct media_index *idx,
-                    struct video_info *v, struct err *err);
 
 /* How this picture stands: the container's word, or the picture's own. */
 void turn_of_frame(const struct video_info *v, const AVFrame *f, int *ret_rotation, int *ret_hflip);
