@@ -37,16 +37,6 @@ static inline void screens_release(struct screens *l)
     free(l->v);
 }
 
-static inline void format_freep(AVFormatContext **f)
-{
-    source_format_close(f);
-}
-
-static inline void packet_freep(AVPacket **p)
-{
-    av_packet_free(p);
-}
-
 /* ---- pairs ---- */
 
 static int pairs_put(struct caption_pairs *c, size_t picture, const uint8_t *t)
@@ -349,9 +339,9 @@ static int screens_of_sample(struct following *f, const AVStream *st, const AVPa
 static int screens_of_track(const struct source *s, const struct match *m, int stream, int channel,
                             struct screens *ret)
 {
-    _cleanup_(format_freep) AVFormatContext *f = NULL;
+    _cleanup_(source_format_close) AVFormatContext *f = NULL;
     _cleanup_(following_release) struct following follow = { 0 };
-    _cleanup_(packet_freep) AVPacket *pkt = av_packet_alloc();
+    _cleanup_(av_packet_free) AVPacket *pkt = av_packet_alloc();
     struct err err = { 0 };
     int r = pkt ? source_format(s, &f, &err) : -ENOMEM;
     if (!r)

@@ -24,16 +24,6 @@ void said_release(struct said *l)
     free(l->v);
 }
 
-static inline void format_freep(AVFormatContext **f)
-{
-    source_format_close(f);
-}
-
-static inline void packet_freep(AVPacket **p)
-{
-    av_packet_free(p);
-}
-
 /* ---- lines ---- */
 
 /* In place: what nobody reads goes. */
@@ -359,9 +349,9 @@ static void reading_release(struct reading *r)
 int said_read(const struct source *s, int stream, int page, double origin_s, struct said *ret,
               struct err *err)
 {
-    _cleanup_(format_freep) AVFormatContext *f = NULL;
-    _cleanup_(packet_freep) AVPacket *pkt = av_packet_alloc();
-    _cleanup_(packet_freep) AVPacket *before = av_packet_alloc();
+    _cleanup_(source_format_close) AVFormatContext *f = NULL;
+    _cleanup_(av_packet_free) AVPacket *pkt = av_packet_alloc();
+    _cleanup_(av_packet_free) AVPacket *before = av_packet_alloc();
     _cleanup_(reading_release) struct reading r = { .pkt = pkt,
                                                     .before = before,
                                                     .seams = &s->seams,

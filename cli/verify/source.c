@@ -13,13 +13,6 @@
 
 DEFINE_CLEANUP(struct source *, source_free);
 
-static inline void format_freep(AVFormatContext **f)
-{
-    AVIOContext *io = *f ? (*f)->pb : NULL;
-    avformat_close_input(f);
-    avio_closep(&io);
-}
-
 void source_free(struct source *s)
 {
     if (!s)
@@ -77,7 +70,7 @@ static int open_alone(const struct source *s, int edited, AVFormatContext **ret)
 
 static int open_format(const struct source *s, int edited, AVFormatContext **ret, struct err *err)
 {
-    _cleanup_(format_freep) AVFormatContext *f = NULL;
+    _cleanup_(source_format_close) AVFormatContext *f = NULL;
     int r = open_alone(s, edited, &f);
     if (r < 0)
         return source_bad(s, "can't be opened", r, err);
@@ -100,7 +93,10 @@ int source_unedited(const struct source *s, AVFormatContext **ret, struct err *e
 
 void source_format_close(AVFormatContext **f)
 {
-    format_freep(f);
+    AVIOContext *io = *f ? (*f)->pb : NULL;
+
+    avformat_close_input(f);
+    avio_closep(&io);
 }
 
 /* Of formats whose header doesn't name all streams: some may begin minutes later, or go on others.
@@ -248,7 +244,7 @@ static void find_area(struct source *s, const AVFormatContext *f)
 
 static int find_seams(struct source *s, struct err *err)
 {
-    _cleanup_(format_freep) AVFormatContext *f = NULL;
+    _cleanup_(source_format_close) AVFormatContext *f = NULL;
     int r = open_format(s, 1, &f, err);
     return r < 0 ? r
                  : seams_find(f, &s->joined, s->video, s->sound ? s->sound->stream : -1, &s->seams);
@@ -257,7 +253,7 @@ static int find_seams(struct source *s, struct err *err)
 int source_open(const char *path, const struct source_wish *w, struct source **ret, struct err *err)
 {
     _cleanup_(source_freep) struct source *s = calloc(1, sizeof(*s));
-    _cleanup_(format_freep) AVFormatContext *f = NULL;
+    _cleanup_(source_format_close) AVFormatContext *f = NULL;
     if (!s || !(s->path = strdup(path)))
         return err_set(err, -ENOMEM, ERR_RESOURCE, "out of memory");
     s->video = -1;

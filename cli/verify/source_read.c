@@ -12,21 +12,6 @@
 #include "source.h"
 #include "spill.h"
 
-static inline void format_freep(AVFormatContext **f)
-{
-    source_format_close(f);
-}
-
-static inline void packet_freep(AVPacket **p)
-{
-    av_packet_free(p);
-}
-
-static inline void frame_freep(AVFrame **f)
-{
-    av_frame_free(f);
-}
-
 struct hearing { /* one of the sounds */
     struct source_sound *x;
     AVCodecContext *codec; /* NULL: it isn't wanted yet, or no more */
@@ -499,7 +484,7 @@ static int packet_next(struct reading *r, AVPacket *pkt)
 int source_read(struct source *s, const struct source_wish *w, struct err *err)
 {
     _cleanup_(reading_release) struct reading r = { .s = s, .w = w };
-    _cleanup_(packet_freep) AVPacket *pkt = av_packet_alloc();
+    _cleanup_(av_packet_free) AVPacket *pkt = av_packet_alloc();
     int rc = pkt ? reading_open(&r, err) : -ENOMEM;
     while (!rc && packet_next(&r, pkt) >= 0) {
         rc = reading_packet(&r, pkt);
