@@ -1,6 +1,7 @@
 #include "ttml.h"
 
 #include "../common/base/cleanup.h"
+#include "../common/base/xml_cleanup.h"
 #include "ttml_style.h"
 #include "ttml_time.h"
 
@@ -43,18 +44,6 @@ struct ttml {
     size_t n_pieces, n_nodes;
     uint64_t bad, cut;
 };
-
-static inline void xml_freep(xmlChar **p)
-{
-    if (*p)
-        xmlFree(*p);
-}
-
-static inline void doc_freep(xmlDoc **d)
-{
-    if (*d)
-        xmlFreeDoc(*d);
-}
 
 static int is(const xmlNode *n, const char *name)
 {

@@ -1,18 +1,13 @@
 #include "ttml_style.h"
 
 #include "../common/base/cleanup.h"
+#include "../common/base/xml_cleanup.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 enum { REFERENCES_MAX = 4 }; /* of an element */
-
-static inline void xml_freep(xmlChar **p)
-{
-    if (*p)
-        xmlFree(*p);
-}
 
 static int is(const xmlNode *n, const char *name)
 {

@@ -9,21 +9,10 @@
 #include <string.h>
 
 #include "common/base/cleanup.h"
+#include "common/base/xml_cleanup.h"
 #include "common/base/err.h"
 
 enum { REPS_MAX = 256, SEGMENTS_MAX = 1000000, PATH_BYTES_MAX = 1024 };
-
-static inline void xml_freep(xmlChar **p)
-{
-    if (*p)
-        xmlFree(*p);
-}
-
-static inline void doc_freep(xmlDoc **d)
-{
-    if (*d)
-        xmlFreeDoc(*d);
-}
 
 DEFINE_CLEANUP(struct mpd *, mpd_free);
 

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "common/base/cleanup.h"
+#include "common/base/xml_cleanup.h"
 #include "said.h"
 
 enum { DEPTH_MAX = 66, RUNS_MAX = 4096, HIDDEN_MAX = 64, TEXT_MAX = 1 << 16 };
@@ -35,12 +36,6 @@ struct document {
     int64_t zero, from, to;
     struct said *l;
 };
-
-static inline void xml_freep(xmlChar **p)
-{
-    if (*p)
-        xmlFree(*p);
-}
 
 static inline void reader_freep(xmlTextReader **x)
 {

@@ -10,6 +10,7 @@
 #include <libxml/tree.h>
 
 #include "../base/cleanup.h"
+#include "../base/xml_cleanup.h"
 #include "../base/err.h"
 #include "../base/utf8.h"
 
@@ -106,18 +107,6 @@ int s3_etag_md5(const char *etag, char ret[33])
 
 /* ---- XML ---- */
 
-static void doc_freep(xmlDocPtr *d)
-{
-    if (*d)
-        xmlFreeDoc(*d);
-}
-
-static void text_freep(xmlChar **t)
-{
-    if (*t)
-        xmlFree(*t);
-}
-
 static int is_named(const xmlNode *n, const char *name)
 {
     return n->type == XML_ELEMENT_NODE && strcmp((const char *)n->name, name) == 0;
@@ -160,7 +149,7 @@ static xmlNode *child(const xmlNode *n, const char *name)
 static char *child_text(const xmlNode *n, const char *name)
 {
     const xmlNode *c = child(n, name);
-    _cleanup_(text_freep) xmlChar *t = c ? xmlNodeGetContent(c) : NULL;
+    _cleanup_(xml_freep) xmlChar *t = c ? xmlNodeGetContent(c) : NULL;
 
     return t ? strdup((char *)t) : NULL;
 }
