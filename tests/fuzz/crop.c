@@ -1,39 +1,13 @@
 /* What containers cut off pictures, by the planner's readers and the referee's, and messages of
  * pictures that are turned. */
 #include "fuzz.h"
-#include "parent.h"
+#include "parent_more.h"
 
 #include "cli/verify/clean_area.h"
 #include "common/base/err.h"
-#include "common/base/range.h"
-#include "common/child/inside.h"
 #include "common/media/crop.h"
 #include "common/media/turn.h"
 #include "common/wire/media_info.h"
-
-/* What the readers don't ask for, but what is linked with them does. */
-int inside_read_many(struct inside *in, struct read_range *v, size_t n, struct err *err)
-{
-    for (size_t i = 0; i < n; i++)
-        (void)inside_read(in, v[i].off, v[i].buf, v[i].len, &v[i].n, err);
-    return 0;
-}
-
-int inside_object(struct inside *in, const char *name, const void *buf, size_t len, struct err *err)
-{
-    (void)in, (void)name, (void)buf, (void)len, (void)err;
-    return 0;
-}
-
-void inside_progress(struct inside *in, uint64_t done)
-{
-    (void)in, (void)done;
-}
-
-void inside_log(struct inside *in, const char *fmt, ...)
-{
-    (void)in, (void)fmt;
-}
 
 static void apply(const struct crop_found *c, int width)
 {
