@@ -55,6 +55,8 @@ void fail_task(struct engine *e, const struct task *t, enum err_class cls, const
 int work_one(struct engine *e);
 void finish(struct engine *e);
 int exists(const struct engine *e, const char *key);
+/* A file of the farm's folder, whole at once: with an inode, and so an etag, of its own. */
+void write_file(const struct engine *e, const char *name, const char *text);
 struct task first_task(struct engine *e);
 void stop_dispatcher(struct engine *e);
 

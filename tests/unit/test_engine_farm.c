@@ -295,19 +295,6 @@ static void a_done_job_that_is_submitted_twice_stays_done(void **state)
 
 /* ---- sources that are replaced ---- */
 
-static void write_file(const struct engine *e, const char *name, const char *text)
-{
-    char path[256], new[300];
-
-    (void)snprintf(path, sizeof(path), "%s/%s", e->farm->dir, name);
-    (void)snprintf(new, sizeof(new), "%s.new", path);
-    FILE *f = fopen(new, "we");
-    assert_non_null(f);
-    assert_true(fputs(text, f) >= 0);
-    assert_int_equal(fclose(f), 0);
-    assert_int_equal(rename(new, path), 0); /* an inode, and so an etag, of its own */
-}
-
 /* Two tasks are done, one is with a worker, when a fourth finds another source. */
 static void fail_half_way(struct engine *e, struct task *ret_old)
 {

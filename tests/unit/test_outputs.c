@@ -119,19 +119,6 @@ static char *read_file(const struct engine *e, const char *name)
     return text;
 }
 
-static void write_file(const struct engine *e, const char *name, const char *text)
-{
-    char path[256], new[300];
-
-    (void)snprintf(path, sizeof(path), "%s/%s", e->farm->dir, name);
-    (void)snprintf(new, sizeof(new), "%s.new", path);
-    FILE *f = fopen(new, "we");
-    assert_non_null(f);
-    assert_true(fputs(text, f) >= 0);
-    assert_int_equal(fclose(f), 0);
-    assert_int_equal(rename(new, path), 0); /* an inode, and so an etag, of its own */
-}
-
 /* Of the receipt: "" where it has none. */
 static void published(const struct engine *e, const char *job, char version[VERSION_ROOM])
 {
