@@ -167,10 +167,7 @@ char *event_text(const char *job, const char *task, unsigned attempt)
         out_text(&o, "task", task);
         out_int(&o, "attempt", attempt);
     }
-    json_t *j = out_done(&o);
-    char *text = j ? json_dumps(j, JSON_COMPACT) : NULL;
-    json_decref(j);
-    return text;
+    return out_text_done(&o);
 }
 
 int event_from_text(const char *text, size_t len, char **ret_job, char **ret_task,
@@ -212,10 +209,7 @@ char *quarantine_text(const char *reason, unsigned seconds)
     out_int(&o, "v", WIRE_VERSION);
     out_text(&o, "reason", reason);
     out_int(&o, "seconds", seconds);
-    json_t *j = out_done(&o);
-    char *text = j ? json_dumps(j, JSON_COMPACT) : NULL;
-    json_decref(j);
-    return text;
+    return out_text_done(&o);
 }
 
 int quarantine_from_text(const char *text, size_t len, char **ret_reason, unsigned *ret_seconds,

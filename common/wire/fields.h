@@ -128,6 +128,8 @@ void out_list(struct out *o, const char *name, const void *base, size_t n, size_
               json_t *(*to_json)(const void *));
 /* A new reference; NULL where anything failed. */
 json_t *out_done(struct out *o);
+/* The same as compact text, which is the caller's. */
+char *out_text_done(struct out *o);
 
 /* Parse a message's text. -EINVAL, ERR_INTERNAL, naming the line. */
 int wire_parse(const char *what, const char *text, size_t len, json_t **ret, struct err *err);

@@ -113,3 +113,12 @@ json_t *out_done(struct out *o)
     o->o = NULL;
     return NULL;
 }
+
+char *out_text_done(struct out *o)
+{
+    json_t *j = out_done(o);
+    char *text = j ? json_dumps(j, JSON_COMPACT) : NULL;
+
+    json_decref(j);
+    return text;
+}

@@ -259,9 +259,5 @@ char *job_message_to_text(const struct job_message *m)
         out_put(&o, "options", options_json(m));
     if (m->replace == REPLACE_ANY)
         out_put(&o, "replace", json_true());
-
-    json_t *j = out_done(&o);
-    char *text = j ? json_dumps(j, JSON_COMPACT) : NULL;
-    json_decref(j);
-    return text;
+    return out_text_done(&o);
 }
