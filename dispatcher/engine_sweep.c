@@ -129,23 +129,31 @@ int engine_sweeping(struct dispatcher *d, const char *output)
     return pending;
 }
 
-static void ask_pending(struct dispatcher *d, struct pending_sweep *s, int64_t now)
+/* *busy says that it is under way: before it is, as what is busy isn't spared. */
+static void sweep_ask(struct dispatcher *d, const char *job, const char *output, int everything,
+                      struct place *place, int *busy)
 {
     struct publish_request *q = calloc(1, sizeof(*q));
 
-    s->after_ms = now + REFUSED_MS;
     if (!q)
         return;
     q->what = PUBLISH_SWEEP;
-    q->everything = s->everything;
-    q->job = strdup(s->job);
-    q->output = strdup(s->output);
-    if (q->job && q->output && engine_sweep_submit(d, q, s->place) == 0) {
-        s->busy = 1;
+    q->everything = everything;
+    q->job = strdup(job);
+    q->output = strdup(output);
+    *busy = 1;
+    if (q->job && q->output && engine_sweep_submit(d, q, place) == 0) {
         d->publishing++;
-    } else {
-        publish_request_free(q);
+        return;
     }
+    *busy = 0;
+    publish_request_free(q);
+}
+
+static void ask_pending(struct dispatcher *d, struct pending_sweep *s, int64_t now)
+{
+    s->after_ms = now + REFUSED_MS;
+    sweep_ask(d, s->job, s->output, s->everything, s->place, &s->busy);
 }
 
 static int pending_ended(struct dispatcher *d, struct pending_sweep **at,
@@ -200,21 +208,8 @@ int engine_replaced_add(struct dispatcher *d, const struct replaced_row *row)
 /* The key of its request: no job's id has a slash. */
 static void ask_replaced(struct dispatcher *d, struct replaced_version *v, int64_t now)
 {
-    struct publish_request *q = calloc(1, sizeof(*q));
-
     v->after_ms = now + REFUSED_MS;
-    if (!q)
-        return;
-    q->what = PUBLISH_SWEEP;
-    q->job = strdup(v->output);
-    q->output = strdup(v->output);
-    v->busy = 1; /* it isn't spared */
-    if (q->job && q->output && engine_sweep_submit(d, q, v->place) == 0) {
-        d->publishing++;
-        return;
-    }
-    v->busy = 0;
-    publish_request_free(q);
+    sweep_ask(d, v->output, v->output, 0, v->place, &v->busy);
 }
 
 static int replaced_ended(struct dispatcher *d, struct replaced_version **at,
