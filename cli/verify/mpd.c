@@ -9,8 +9,8 @@
 #include <string.h>
 
 #include "common/base/cleanup.h"
-#include "common/base/xml_cleanup.h"
 #include "common/base/err.h"
+#include "common/base/xml_cleanup.h"
 
 enum { REPS_MAX = 256, SEGMENTS_MAX = 1000000, PATH_BYTES_MAX = 1024 };
 

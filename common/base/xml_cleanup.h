@@ -1,4 +1,5 @@
-/* xml_cleanup.h - scope-bound release (cleanup.h) of what libxml2 gives; of those linked with it. */
+/* xml_cleanup.h - scope-bound release (cleanup.h) of what libxml2 gives; of those linked with it.
+ */
 #ifndef GOPMILL_BASE_XML_CLEANUP_H
 #define GOPMILL_BASE_XML_CLEANUP_H
 

@@ -10,9 +10,9 @@
 #include <libxml/tree.h>
 
 #include "../base/cleanup.h"
-#include "../base/xml_cleanup.h"
 #include "../base/err.h"
 #include "../base/utf8.h"
+#include "../base/xml_cleanup.h"
 
 enum { BUCKET_MIN = 3, BUCKET_MAX = 63, TOKEN_MAX = 8192, ENTRIES_MAX = 10000 };
 
